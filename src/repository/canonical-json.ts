@@ -1,0 +1,163 @@
+/**
+ * JSON with exactly one spelling (RFC 8785, JCS): what is signed, digested or compared is these bytes.
+ *
+ * The `canonicalize` package does the spelling: members sorted by UTF-16 code units, numbers as ECMAScript prints
+ * them, the shortest string escapes. Like JSON.stringify it also forgives: it drops `undefined`, calls `toJSON`, turns
+ * a Map into `{}`. What is signed must be what was meant, so this file refuses beforehand everything that is not plain
+ * JSON data (I-JSON, RFC 7493), and reads back only bytes that it would itself write. That one comparison refuses
+ * duplicate member names, other orders, white space, other number spellings (`1.0`, `-0`, `9007199254740993`) and
+ * needless escapes at once.
+ *
+ * Errors name places by ordinals (`$.2.0` is the first member of the third), never by member names or values: plans
+ * and audit entries pass through here (I9).
+ */
+import canonicalize from 'canonicalize'
+import { Failure } from '../errors.ts'
+
+export type JsonValue =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly JsonValue[]
+  | { readonly [member: string]: JsonValue }
+
+/** A manifest of a thousand tables is about 2 MiB. */
+export const CANONICAL_BYTES_MAX = 64 * 1024 * 1024
+/** A manifest is 6 deep. Arrays and objects count; a scalar has depth 0. */
+export const CANONICAL_DEPTH_MAX = 64
+
+export interface CanonicalLimits {
+  readonly bytesMax?: number
+  readonly depthMax?: number
+}
+
+/**
+ * RFC 8785 bytes of `value`, UTF-8, without a final newline. Plain objects, arrays, strings, finite numbers, booleans
+ * and null only; -0 is written 0 (RFC 8785 section 3.2.2.3).
+ * @throws defect for anything else: that a value is not JSON is our mistake, never the world's.
+ */
+export function canonicalBytes(value: unknown): Uint8Array {
+  const problem = findProblem(value, CANONICAL_DEPTH_MAX)
+  if (problem !== null) throw new Failure('defect', `assertion failed: not JSON data: ${problem}`)
+  return encode(value)
+}
+
+/**
+ * The value whose canonical spelling is exactly `bytes`. `what` names the object in errors, for example its key.
+ * @throws repository-damaged when they are anything else, longer than `bytesMax`, or deeper than `depthMax`.
+ */
+export function parseCanonical(bytes: Uint8Array, what: string, limits: CanonicalLimits = {}): JsonValue {
+  const bytesMax = limits.bytesMax ?? CANONICAL_BYTES_MAX
+  const depthMax = limits.depthMax ?? CANONICAL_DEPTH_MAX
+  if (bytes.length > bytesMax) throw notCanonical(what, `${bytes.length} bytes, at most ${bytesMax} are read`)
+  if (nestingOf(bytes) > depthMax) throw notCanonical(what, `nested deeper than ${depthMax}`)
+
+  const value = parseJson(bytes, what)
+  const problem = findProblem(value, depthMax)
+  if (problem !== null) throw notCanonical(what, problem)
+
+  const canonical = encode(value)
+  const difference = firstDifference(bytes, canonical)
+  if (difference !== -1) throw notCanonical(what, `first differs from its canonical spelling at byte ${difference}`)
+  return value
+}
+
+function encode(value: unknown): Uint8Array {
+  const text = canonicalize(value)
+  if (text === undefined) throw new Failure('defect', 'assertion failed: a checked value has a canonical spelling')
+  return new TextEncoder().encode(text)
+}
+
+/** The parser's own message quotes the text (I9): it is dropped, with its error. */
+function parseJson(bytes: Uint8Array, what: string): JsonValue {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes))
+  } catch {
+    throw notCanonical(what, 'not JSON in UTF-8')
+  }
+}
+
+/** Says the first thing about `value` that JSON cannot say, with its place, or null. */
+function findProblem(value: unknown, depthMax: number): string | null {
+  return problemAt(value, '$', depthMax)
+}
+
+function problemAt(value: unknown, place: string, depthLeft: number): string | null {
+  if (value === null || typeof value === 'boolean') return null
+  if (typeof value === 'number') return Number.isFinite(value) ? null : `a number that is not finite at ${place}`
+  if (typeof value === 'string') return value.isWellFormed() ? null : `a lone surrogate at ${place}`
+  if (typeof value !== 'object') return `a value of type ${typeof value} at ${place}`
+  // A cycle ends here too.
+  if (depthLeft <= 0) return `nested too deep at ${place}`
+  return Array.isArray(value) ? problemInArray(value, place, depthLeft) : problemInObject(value, place, depthLeft)
+}
+
+function problemInArray(array: readonly unknown[], place: string, depthLeft: number): string | null {
+  if (!isPlain(array, Array.prototype) || Object.keys(array).length !== array.length) {
+    return `an array with holes, properties or a class of its own at ${place}`
+  }
+  for (const [index, element] of array.entries()) {
+    const problem = problemAt(element, `${place}.${index}`, depthLeft - 1)
+    if (problem !== null) return problem
+  }
+  return null
+}
+
+function problemInObject(object: object, place: string, depthLeft: number): string | null {
+  if (!isPlain(object, Object.prototype)) return `an object that is not plain data at ${place}`
+  for (const [index, [name, member]] of Object.entries(object).entries()) {
+    if (!name.isWellFormed()) return `a lone surrogate in the name of ${place}.${index}`
+    const problem = problemAt(member, `${place}.${index}`, depthLeft - 1)
+    if (problem !== null) return problem
+  }
+  return null
+}
+
+/** No class, no symbols, and no `toJSON` that would put something else in the value's place. */
+function isPlain(value: object, prototype: object): boolean {
+  const actual: unknown = Object.getPrototypeOf(value)
+  if (actual !== prototype && actual !== null) return false
+  if (Object.getOwnPropertySymbols(value).length > 0) return false
+  return !('toJSON' in value && typeof value.toJSON === 'function')
+}
+
+/** Depth of brackets outside strings, before anything is built from the bytes. Wrong only for what is not JSON. */
+function nestingOf(bytes: Uint8Array): number {
+  let depth = 0
+  let deepest = 0
+  let inString = false
+  for (let index = 0; index < bytes.length; index++) {
+    const byte = bytes[index]
+    if (inString) {
+      if (byte === BACKSLASH) index += 1
+      else if (byte === QUOTE) inString = false
+    } else if (byte === QUOTE) inString = true
+    else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) deepest = Math.max(deepest, ++depth)
+    else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) depth -= 1
+  }
+  return deepest
+}
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const OPEN_BRACKET = 0x5b
+const CLOSE_BRACKET = 0x5d
+const OPEN_BRACE = 0x7b
+const CLOSE_BRACE = 0x7d
+
+/** -1 when equal. */
+function firstDifference(left: Uint8Array, right: Uint8Array): number {
+  if (Buffer.compare(left, right) === 0) return -1
+  const common = Math.min(left.length, right.length)
+  for (let index = 0; index < common; index++) {
+    if (left[index] !== right[index]) return index
+  }
+  return common
+}
+
+function notCanonical(what: string, reason: string): Failure {
+  return new Failure('repository-damaged', `${what} is not canonical JSON: ${reason}`, {
+    hints: ['Run `chartkeep check` to see what else is damaged, and what it affects.'],
+  })
+}
