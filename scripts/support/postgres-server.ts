@@ -1,0 +1,325 @@
+/**
+ * Starts real PostgreSQL servers for tests, the demo and the soak: on a random port of 127.0.0.1, with a data directory
+ * of their own, fast rather than durable, and gone when disposed of.
+ *
+ *     await using server = await startPostgres({ version: 15 })
+ *     const url = await server.createDatabase('icu')
+ *
+ * Nothing is left behind. Each server has a guard, a shell that waits for our end of a pipe to close; when this
+ * process dies, however it dies, the guard stops the server and removes its directory. What a power cut leaves is
+ * removed by the first start a day later. Connections of the superuser are trusted; with `requirePasswords`, all
+ * other roles need theirs.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import pg from 'pg'
+import { Failure } from '../../src/errors.ts'
+import { preparePostgresBinaries, runtimeDirectory, type ServerAccount, serverAccount } from './postgres-binaries.ts'
+import { createCluster } from './postgres-cluster.ts'
+import { killTree } from './process-tree.ts'
+
+export { availablePostgresVersions } from './postgres-binaries.ts'
+
+export interface PostgresOptions {
+  /** Major version; the newest there is when not given. */
+  readonly version?: number
+  /** Added to, and winning over, the settings of a test server. */
+  readonly settings?: Readonly<Record<string, string>>
+  /** Of the server's own databases and those made without another: UTF8 when not given. */
+  readonly encoding?: string
+  /** Roles other than the superuser must give their password. */
+  readonly requirePasswords?: boolean
+}
+
+export interface PostgresServer extends AsyncDisposable {
+  readonly version: number
+  readonly port: number
+  /** For tests that look at files or damage them. */
+  readonly dataDirectory: string
+  readonly binDirectory: string
+  /** As superuser. */
+  url(database?: string): string
+  /** @returns its URL, as superuser */
+  createDatabase(name: string, options?: { readonly encoding?: string }): Promise<string>
+  /** The last lines of the server's log. They may quote rows: for people who debug a test. */
+  log(): string
+  /** Fast shutdown: sessions are ended, then everything is written. Nothing happens when it is stopped. */
+  stop(): Promise<void>
+  /** After `stop` or `kill`: on the same port and data. */
+  start(): Promise<void>
+  /** SIGKILL to the postmaster and all its children at once, as a power cut would. */
+  kill(): Promise<void>
+}
+
+const SUPERUSER = 'postgres'
+const LEFTOVER_AGE_MS = 24 * 60 * 60 * 1000
+const START_TIMEOUT_MS = 60_000
+const PORT_TRIES = 5
+const LOG_LINES_KEPT = 400
+
+const TEST_SETTINGS = {
+  fsync: 'off',
+  full_page_writes: 'off',
+  synchronous_commit: 'off',
+  shared_buffers: '128MB',
+  wal_level: 'logical',
+  max_connections: '60',
+  max_wal_senders: '10',
+  max_replication_slots: '10',
+  max_prepared_transactions: '10',
+  listen_addresses: '127.0.0.1',
+  unix_socket_directories: '',
+  // Our own look for the line that says the server is ready is in English.
+  lc_messages: 'C',
+  logging_collector: 'off',
+  log_destination: 'stderr',
+} as const
+
+/** Stops the server and removes its directory ($1) when standard input ends without the word `done`. */
+const GUARD_SCRIPT = `
+read -r word
+[ "$word" = done ] && exit 0
+pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
+if [ -d /proc/self ] && [ "$(readlink "/proc/$pid/cwd")" != "$1/data" ]; then pid=; fi
+if [ -n "$pid" ] && kill -QUIT "$pid" 2>/dev/null; then
+  tries=0
+  while kill -0 "$pid" 2>/dev/null && [ "$tries" -lt 100 ]; do sleep 0.1; tries=$((tries + 1)); done
+  kill -KILL "$pid" 2>/dev/null
+fi
+rm -rf "$1"
+`
+
+/**
+ * @throws unsupported-server when this machine cannot run the version; source-failed when it does not start
+ */
+export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
+  const binaries = await preparePostgresBinaries(options.version)
+  const account = serverAccount()
+  await removeLeftovers()
+  const home = await mkdtemp(join(runtimeDirectory(), 'servers', `${binaries.version}-`))
+  await chmod(home, 0o755)
+  const guard = startGuard(home)
+  try {
+    const dataDirectory = join(home, 'data')
+    await createCluster(dataDirectory, { binaries, encoding: options.encoding ?? 'UTF8', account })
+    await writeAccessRules(dataDirectory, options.requirePasswords ?? false)
+    const server = new RunningServer({
+      ...binaries,
+      dataDirectory,
+      account,
+      settings: options.settings ?? {},
+      guard,
+      home,
+    })
+    await server.startOnFreePort()
+    return server
+  } catch (error) {
+    await removeServer(home, guard)
+    throw error
+  }
+}
+
+interface ServerParts {
+  readonly version: number
+  readonly binDirectory: string
+  readonly dataDirectory: string
+  readonly account: ServerAccount | null
+  readonly settings: Readonly<Record<string, string>>
+  readonly guard: ChildProcess
+  readonly home: string
+}
+
+class RunningServer implements PostgresServer {
+  readonly #parts: ServerParts
+  #port = 0
+  /** Null while the server is stopped. */
+  #postmaster: ChildProcess | null = null
+  #logLines: string[] = []
+
+  constructor(parts: ServerParts) {
+    this.#parts = parts
+  }
+
+  get version(): number {
+    return this.#parts.version
+  }
+
+  get port(): number {
+    return this.#port
+  }
+
+  get dataDirectory(): string {
+    return this.#parts.dataDirectory
+  }
+
+  get binDirectory(): string {
+    return this.#parts.binDirectory
+  }
+
+  url(database: string = SUPERUSER): string {
+    return `postgres://${SUPERUSER}@127.0.0.1:${this.#port}/${encodeURIComponent(database)}`
+  }
+
+  async createDatabase(name: string, options: { readonly encoding?: string } = {}): Promise<string> {
+    const client = new pg.Client({ connectionString: this.url() })
+    await client.connect()
+    try {
+      const encoding = options.encoding === undefined ? '' : ` encoding ${pg.escapeLiteral(options.encoding)}`
+      await client.query(`create database ${pg.escapeIdentifier(name)} template template0${encoding}`)
+    } finally {
+      await client.end()
+    }
+    return this.url(name)
+  }
+
+  log(): string {
+    return this.#logLines.join('\n')
+  }
+
+  /** Between finding a free port and listening on it somebody else may take it: then another is tried. */
+  async startOnFreePort(): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      this.#port = await findFreePort()
+      try {
+        await this.start()
+        return
+      } catch (error) {
+        const isTaken = this.log().includes('Address already in use')
+        if (!isTaken || attempt === PORT_TRIES) throw error
+      }
+    }
+  }
+
+  async start(): Promise<void> {
+    if (this.#postmaster !== null) return
+    const { binDirectory, dataDirectory, account, settings } = this.#parts
+    const all = { ...TEST_SETTINGS, ...settings, port: String(this.#port) }
+    const flags = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+    this.#logLines = []
+    const child = spawn(join(binDirectory, 'postgres'), ['-D', dataDirectory, ...flags], {
+      ...account,
+      cwd: dataDirectory,
+      stdio: ['ignore', 'ignore', 'pipe'],
+      // A Ctrl-C at the terminal is for us: the server stops when we say so.
+      detached: true,
+    })
+    await this.#untilReady(child)
+    this.#postmaster = child
+    // A forgotten server must not keep this process alive: the guard stops it.
+    child.unref()
+    if (child.stderr !== null && 'unref' in child.stderr) (child.stderr as unknown as { unref(): void }).unref()
+  }
+
+  async stop(): Promise<void> {
+    const postmaster = this.#postmaster
+    if (postmaster === null) return
+    this.#postmaster = null
+    await signalAndWait(postmaster, () => postmaster.kill('SIGINT'))
+  }
+
+  async kill(): Promise<void> {
+    const postmaster = this.#postmaster
+    if (postmaster === null) return
+    this.#postmaster = null
+    await signalAndWait(postmaster, () => killTree(postmaster.pid!))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+    await removeServer(this.#parts.home, this.#parts.guard)
+  }
+
+  #untilReady(child: ChildProcess): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL')
+      reject(this.#startFailure(`did not become ready within ${START_TIMEOUT_MS} ms`))
+    }, START_TIMEOUT_MS)
+    let partial = ''
+    child.stderr!.setEncoding('utf8').on('data', (chunk: string) => {
+      const lines = (partial + chunk).split('\n')
+      partial = lines.pop()!
+      this.#logLines = [...this.#logLines, ...lines].slice(-LOG_LINES_KEPT)
+      if (lines.some((line) => line.includes('database system is ready to accept connections'))) resolve()
+    })
+    child.once('error', (error) => reject(this.#startFailure(error.message)))
+    // `close`, not `exit`: by then the whole log has been read.
+    child.once('close', (status, signal) => reject(this.#startFailure(`ended with ${signal ?? `status ${status}`}`)))
+    return promise.finally(() => clearTimeout(timer))
+  }
+
+  #startFailure(what: string): Failure {
+    const lastLines = this.#logLines.slice(-5)
+    return new Failure('source-failed', `PostgreSQL ${this.version} ${what}: ${lastLines.join('; ')}`)
+  }
+}
+
+function startGuard(home: string): ChildProcess {
+  const guard = spawn('/bin/sh', ['-c', GUARD_SCRIPT, 'chartkeep-postgres-guard', home], {
+    cwd: '/',
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  })
+  guard.unref()
+  // A pipe that nobody reads any more is no reason to fail: the guard is gone, so is its work.
+  guard.stdin!.on('error', () => undefined)
+  return guard
+}
+
+async function removeServer(home: string, guard: ChildProcess): Promise<void> {
+  await rm(home, { recursive: true, force: true, maxRetries: 3 })
+  guard.stdin!.end('done\n')
+}
+
+/** Directories whose guard did not live to remove them. */
+async function removeLeftovers(): Promise<void> {
+  const servers = join(runtimeDirectory(), 'servers')
+  for (const name of await readdir(servers)) {
+    const home = join(servers, name)
+    const ageMs = await stat(home).then(
+      (found) => Date.now() - found.mtimeMs,
+      () => 0,
+    )
+    if (ageMs < LEFTOVER_AGE_MS || (await isRunning(join(home, 'data')))) continue
+    await rm(home, { recursive: true, force: true })
+  }
+}
+
+async function isRunning(dataDirectory: string): Promise<boolean> {
+  try {
+    const [pid] = (await readFile(join(dataDirectory, 'postmaster.pid'), 'utf8')).split('\n')
+    process.kill(Number(pid), 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function writeAccessRules(dataDirectory: string, requirePasswords: boolean): Promise<void> {
+  const others = requirePasswords ? 'scram-sha-256' : 'trust'
+  const rules = ['all', 'replication'].flatMap((database) => [
+    `host ${database} ${SUPERUSER} 127.0.0.1/32 trust`,
+    `host ${database} all 127.0.0.1/32 ${others}`,
+  ])
+  await writeFile(join(dataDirectory, 'pg_hba.conf'), `${rules.join('\n')}\n`)
+}
+
+async function findFreePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const address = probe.address()
+  await new Promise((resolve) => probe.close(resolve))
+  if (address === null || typeof address === 'string') throw new Failure('source-failed', 'no free port was offered')
+  return address.port
+}
+
+async function signalAndWait(child: ChildProcess, send: () => void): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  child.ref()
+  const ended = once(child, 'exit')
+  send()
+  await ended
+}
