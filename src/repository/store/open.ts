@@ -2,21 +2,29 @@
  * From an address to a store. The only place that knows which kinds of store there are.
  */
 import { Failure } from '../../errors.ts'
-import type { Store, StoreSettings } from './contract.ts'
+import type { Store, StoreCapabilities, StoreSettings } from './contract.ts'
 import { createDirectoryStore, openDirectoryStore } from './directory.ts'
+import { openS3Store } from './s3.ts'
 
-/** @throws bad-configuration, repository-not-found, store-unreachable, store-refused */
-export async function openStore(settings: StoreSettings): Promise<Store> {
-  return await opener(settings.url).open(settings)
+/**
+ * `known`: the capabilities of a store that somebody has opened before, for workers: an S3 store is tried with three
+ * small requests otherwise.
+ * @throws bad-configuration, missing-secret, repository-not-found, store-unreachable, store-refused
+ */
+export async function openStore(settings: StoreSettings, known?: StoreCapabilities): Promise<Store> {
+  return await opener(settings.url).open(settings, known)
 }
 
-/** For `init`: makes the directory where the store is one, then opens it. What is already there stays. */
+/**
+ * For `init`: makes the directory where the store is one, then opens it. What is already there stays. A bucket must be
+ * there: who may make buckets is not for us to settle.
+ */
 export async function createStore(settings: StoreSettings): Promise<Store> {
   return await opener(settings.url).create(settings)
 }
 
 interface Opener {
-  readonly open: (settings: StoreSettings) => Promise<Store>
+  readonly open: (settings: StoreSettings, known?: StoreCapabilities) => Promise<Store>
   readonly create: (settings: StoreSettings) => Promise<Store>
 }
 
@@ -24,6 +32,10 @@ const openers: Readonly<Record<string, Opener>> = {
   'file:': {
     open: async (settings) => await openDirectoryStore(settings.url),
     create: async (settings) => await createDirectoryStore(settings.url),
+  },
+  's3:': {
+    open: async (settings, known) => await openS3Store(settings, known ? { known } : {}),
+    create: async (settings) => await openS3Store(settings),
   },
 }
 
