@@ -9,18 +9,13 @@
  * may prepare the same copy, and one of them wins.
  */
 import { execFileSync } from 'node:child_process'
-import { constants, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs'
-import { chmod, cp, readFile, rename, rm, symlink } from 'node:fs/promises'
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs'
+import { chmod, readFile, rename, rm, symlink } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Failure } from '../../src/errors.ts'
-
-/** The account that runs the server; null when it is our own. */
-export interface ServerAccount {
-  readonly uid: number
-  readonly gid: number
-}
+import { runTool, type ServerAccount } from './run-tool.ts'
 
 export interface PostgresBinaries {
   readonly version: number
@@ -133,7 +128,7 @@ function installedVersion(directory: string): string {
 async function copyIntoPlace(source: string, home: string): Promise<void> {
   const scratch = mkdtempSync(`${home}.new-`)
   try {
-    await cp(source, scratch, { recursive: true, mode: constants.COPYFILE_FICLONE })
+    await runTool('cp', ['-R', `${source}/.`, scratch])
     await makeSymbolicLinks(scratch)
     for (const program of listDirectory(join(scratch, 'bin'))) await chmod(join(scratch, 'bin', program), 0o755)
     await chmod(scratch, 0o755)

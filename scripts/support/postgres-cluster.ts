@@ -6,15 +6,13 @@
  * test would pass for one and the same. So each copy gets an identifier of its own, written where PostgreSQL keeps it:
  * the first eight bytes of `global/pg_control`, which ends in a CRC-32C, and the header of the first WAL page.
  */
-import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { chmod, chown, cp, mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { Failure } from '../../src/errors.ts'
-import { type PostgresBinaries, renameUnlessThere, runtimeDirectory, type ServerAccount } from './postgres-binaries.ts'
+import { type PostgresBinaries, renameUnlessThere, runtimeDirectory } from './postgres-binaries.ts'
+import { runTool, type ServerAccount } from './run-tool.ts'
 
 export interface ClusterOptions {
   readonly binaries: PostgresBinaries
@@ -32,10 +30,10 @@ export async function createCluster(path: string, options: ClusterOptions): Prom
   const { binaries, encoding, account } = options
   const template = join(runtimeDirectory(), 'templates', `${binaries.build}-${encoding}-${account?.uid ?? 'self'}`)
   if (!existsSync(template)) await createTemplate(template, options)
-  await cp(template, path, { recursive: true })
+  await runTool('cp', ['-R', template, path])
   await writeSystemIdentifier(path)
   await chmod(path, 0o700)
-  if (account !== null) await chownTree(path, account)
+  if (account !== null) await runTool('chown', ['-R', `${account.uid}:${account.gid}`, path])
 }
 
 async function createTemplate(template: string, { binaries, encoding, account }: ClusterOptions): Promise<void> {
@@ -46,18 +44,10 @@ async function createTemplate(template: string, { binaries, encoding, account }:
     await chmod(scratch, 0o755)
     if (account !== null) await chown(made, account.uid, account.gid)
     const options = ['--no-sync', `--encoding=${encoding}`, '--locale=C', '--auth=trust', '--username=postgres']
-    await runInitdb(join(binaries.binDirectory, 'initdb'), [...options, `--pgdata=${made}`], account)
+    await runTool(join(binaries.binDirectory, 'initdb'), [...options, `--pgdata=${made}`], account)
     await renameUnlessThere(made, template)
   } finally {
     await rm(scratch, { recursive: true, force: true })
-  }
-}
-
-async function runInitdb(program: string, options: string[], account: ServerAccount | null): Promise<void> {
-  const child = spawn(program, options, { ...account, cwd: '/', stdio: ['ignore', 'ignore', 'pipe'] })
-  const [errors, [status]] = await Promise.all([text(child.stderr), once(child, 'exit')])
-  if (status !== 0) {
-    throw new Failure('source-failed', `initdb ended with status ${status}: ${errors.trim()}`)
   }
 }
 
@@ -96,10 +86,4 @@ function crc32c(bytes: Uint8Array): number {
     for (let bit = 0; bit < 8; bit += 1) crc = (crc >>> 1) ^ (crc & 1 ? 0x82f63b78 : 0)
   }
   return (crc ^ 0xffffffff) >>> 0
-}
-
-async function chownTree(root: string, { uid, gid }: ServerAccount): Promise<void> {
-  await chown(root, uid, gid)
-  const entries = await readdir(root, { recursive: true, withFileTypes: true })
-  await Promise.all(entries.map((entry) => chown(join(entry.parentPath, entry.name), uid, gid)))
 }

@@ -13,13 +13,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { createServer, Socket } from 'node:net'
 import { join } from 'node:path'
 import pg from 'pg'
 import { Failure } from '../../src/errors.ts'
-import { preparePostgresBinaries, runtimeDirectory, type ServerAccount, serverAccount } from './postgres-binaries.ts'
+import { preparePostgresBinaries, runtimeDirectory, serverAccount } from './postgres-binaries.ts'
 import { createCluster } from './postgres-cluster.ts'
-import { killTree } from './process-tree.ts'
+import { isProcessRunning, killTree } from './process-tree.ts'
+import type { ServerAccount } from './run-tool.ts'
 
 export { availablePostgresVersions } from './postgres-binaries.ts'
 
@@ -86,7 +87,7 @@ pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
 if [ -d /proc/self ] && [ "$(readlink "/proc/$pid/cwd")" != "$1/data" ]; then pid=; fi
 if [ -n "$pid" ] && kill -QUIT "$pid" 2>/dev/null; then
   tries=0
-  while kill -0 "$pid" 2>/dev/null && [ "$tries" -lt 100 ]; do sleep 0.1; tries=$((tries + 1)); done
+  while [ -e "$1/data/postmaster.pid" ] && [ "$tries" -lt 100 ]; do sleep 0.1; tries=$((tries + 1)); done
   kill -KILL "$pid" 2>/dev/null
 fi
 rm -rf "$1"
@@ -210,7 +211,7 @@ class RunningServer implements PostgresServer {
     this.#postmaster = child
     // A forgotten server must not keep this process alive: the guard stops it.
     child.unref()
-    if (child.stderr !== null && 'unref' in child.stderr) (child.stderr as unknown as { unref(): void }).unref()
+    if (child.stderr instanceof Socket) child.stderr.unref()
   }
 
   async stop(): Promise<void> {
@@ -291,8 +292,7 @@ async function removeLeftovers(): Promise<void> {
 async function isRunning(dataDirectory: string): Promise<boolean> {
   try {
     const [pid] = (await readFile(join(dataDirectory, 'postmaster.pid'), 'utf8')).split('\n')
-    process.kill(Number(pid), 0)
-    return true
+    return isProcessRunning(Number(pid))
   } catch {
     return false
   }
@@ -316,10 +316,10 @@ async function findFreePort(): Promise<number> {
   return address.port
 }
 
-async function signalAndWait(child: ChildProcess, send: () => void): Promise<void> {
+async function signalAndWait(child: ChildProcess, send: () => unknown): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   child.ref()
   const ended = once(child, 'exit')
-  send()
+  await send()
   await ended
 }

@@ -5,43 +5,66 @@
  */
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Only direct children: a postmaster's backends have none of their own. */
-export function killTree(pid: number): void {
+interface ProcessState {
+  readonly pid: number
+  readonly parent: number
+  /** One letter, as `ps` prints it: Z is a process that has ended and that nobody has asked about yet. */
+  readonly state: string
+}
+
+const POLL_MS = 5
+
+/** Only direct children: a postmaster's backends have none of their own. On return none of them runs any more. */
+export async function killTree(pid: number): Promise<void> {
   process.kill(pid, 'SIGSTOP')
-  for (const target of [pid, ...childrenOf(pid)]) {
+  const targets = [pid, ...childrenOf(pid)]
+  for (const target of targets) {
     try {
       process.kill(target, 'SIGKILL')
     } catch {
       // It ended by itself in the meantime.
     }
   }
+  while (targets.some(isProcessRunning)) await sleep(POLL_MS)
 }
 
 export function childrenOf(pid: number): number[] {
-  return process.platform === 'linux' ? childrenFromProc(pid) : childrenFromPs(pid)
+  return listProcesses()
+    .filter(({ parent }) => parent === pid)
+    .map((child) => child.pid)
 }
 
-function childrenFromProc(pid: number): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && parentFromProc(name) === pid)
-    .map(Number)
+export function isProcessRunning(pid: number): boolean {
+  return listProcesses().some((found) => found.pid === pid && found.state !== 'Z')
 }
 
-/** The parent is the second field after the command, which stands in parentheses and may hold anything. */
-function parentFromProc(name: string): number | null {
+function listProcesses(): ProcessState[] {
+  return process.platform === 'linux' ? listFromProc() : listFromPs()
+}
+
+/** Debian's smallest images have no `ps`. */
+function listFromProc(): ProcessState[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return pids.map(readFromProc).filter((found) => found !== null)
+}
+
+/** State and parent follow the command, which stands in parentheses and may hold anything. */
+function readFromProc(pid: string): ProcessState | null {
   try {
-    const status = readFileSync(`/proc/${name}/stat`, 'utf8')
-    return Number(status.slice(status.lastIndexOf(')') + 2).split(' ')[1])
+    const status = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const [state, parent] = status.slice(status.lastIndexOf(')') + 2).split(' ')
+    return { pid: Number(pid), parent: Number(parent), state: state! }
   } catch {
     return null
   }
 }
 
-function childrenFromPs(pid: number): number[] {
-  const rows = execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' }).trim().split('\n')
-  return rows
-    .map((row) => row.trim().split(/\s+/).map(Number))
-    .filter(([, parent]) => parent === pid)
-    .map(([child]) => child!)
+function listFromPs(): ProcessState[] {
+  const rows = execFileSync('ps', ['-A', '-o', 'pid=,ppid=,state='], { encoding: 'utf8' }).trim().split('\n')
+  return rows.map((row) => {
+    const [pid, parent, state] = row.trim().split(/\s+/)
+    return { pid: Number(pid), parent: Number(parent), state: state!.slice(0, 1) }
+  })
 }
