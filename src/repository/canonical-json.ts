@@ -78,40 +78,57 @@ function parseJson(bytes: Uint8Array, what: string): JsonValue {
   }
 }
 
-/** Says the first thing about `value` that JSON cannot say, with its place, or null. */
+/** Something that JSON cannot say; `ordinals` lead to it from the outside in. */
+interface Problem {
+  readonly reason: string
+  readonly ordinals: readonly number[]
+}
+
+/** The first problem of `value` in words, with its place, or null. */
 function findProblem(value: unknown, depthMax: number): string | null {
-  return problemAt(value, '$', depthMax)
+  const problem = problemOf(value, depthMax)
+  return problem === null ? null : `${problem.reason} at ${['$', ...problem.ordinals].join('.')}`
 }
 
-function problemAt(value: unknown, place: string, depthLeft: number): string | null {
+function problemOf(value: unknown, depthLeft: number): Problem | null {
   if (value === null || typeof value === 'boolean') return null
-  if (typeof value === 'number') return Number.isFinite(value) ? null : `a number that is not finite at ${place}`
-  if (typeof value === 'string') return value.isWellFormed() ? null : `a lone surrogate at ${place}`
-  if (typeof value !== 'object') return `a value of type ${typeof value} at ${place}`
+  if (typeof value === 'number') return Number.isFinite(value) ? null : here('a number that is not finite')
+  if (typeof value === 'string') return value.isWellFormed() ? null : here('a lone surrogate')
+  if (typeof value !== 'object') return here(`a value of type ${typeof value}`)
   // A cycle ends here too.
-  if (depthLeft <= 0) return `nested too deep at ${place}`
-  return Array.isArray(value) ? problemInArray(value, place, depthLeft) : problemInObject(value, place, depthLeft)
+  if (depthLeft <= 0) return here('nested too deep')
+  return Array.isArray(value) ? problemInArray(value, depthLeft) : problemInObject(value, depthLeft)
 }
 
-function problemInArray(array: readonly unknown[], place: string, depthLeft: number): string | null {
+function problemInArray(array: readonly unknown[], depthLeft: number): Problem | null {
   if (!isPlain(array, Array.prototype) || Object.keys(array).length !== array.length) {
-    return `an array with holes, properties or a class of its own at ${place}`
+    return here('an array with holes, properties or a class of its own')
   }
-  for (const [index, element] of array.entries()) {
-    const problem = problemAt(element, `${place}.${index}`, depthLeft - 1)
-    if (problem !== null) return problem
+  for (let index = 0; index < array.length; index++) {
+    const problem = problemOf(array[index], depthLeft - 1)
+    if (problem !== null) return within(index, problem)
   }
   return null
 }
 
-function problemInObject(object: object, place: string, depthLeft: number): string | null {
-  if (!isPlain(object, Object.prototype)) return `an object that is not plain data at ${place}`
-  for (const [index, [name, member]] of Object.entries(object).entries()) {
-    if (!name.isWellFormed()) return `a lone surrogate in the name of ${place}.${index}`
-    const problem = problemAt(member, `${place}.${index}`, depthLeft - 1)
-    if (problem !== null) return problem
+function problemInObject(object: object, depthLeft: number): Problem | null {
+  if (!isPlain(object, Object.prototype)) return here('an object that is not plain data')
+  let index = 0
+  for (const [name, member] of Object.entries(object)) {
+    if (!name.isWellFormed()) return within(index, here('a lone surrogate in the name'))
+    const problem = problemOf(member, depthLeft - 1)
+    if (problem !== null) return within(index, problem)
+    index += 1
   }
   return null
+}
+
+function here(reason: string): Problem {
+  return { reason, ordinals: [] }
+}
+
+function within(ordinal: number, { reason, ordinals }: Problem): Problem {
+  return { reason, ordinals: [ordinal, ...ordinals] }
 }
 
 /** No class, no symbols, and no `toJSON` that would put something else in the value's place. */
