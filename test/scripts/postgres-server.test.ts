@@ -5,7 +5,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -14,6 +14,7 @@ import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { availablePostgresVersions, startPostgres } from '../../scripts/support/postgres-server.ts'
 import { childrenOf, isProcessRunning } from '../../scripts/support/process-tree.ts'
+import { runTool } from '../../scripts/support/run-tool.ts'
 
 const CHECKOUT = fileURLToPath(new URL('../../', import.meta.url))
 const STARTER = 'test/scripts/start-server.ts'
@@ -258,6 +259,9 @@ async function copyCheckout(path: string): Promise<string> {
     'package.json',
     ...packages.map((name) => `node_modules/${name}`),
   ]
-  for (const part of parts) await cp(join(CHECKOUT, part), join(path, part), { recursive: true })
+  for (const part of parts) {
+    await mkdir(dirname(join(path, part)), { recursive: true })
+    await runTool('cp', ['-R', join(CHECKOUT, part), join(path, part)])
+  }
   return path
 }
