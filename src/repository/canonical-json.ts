@@ -22,9 +22,9 @@ export type JsonValue =
   | readonly JsonValue[]
   | { readonly [member: string]: JsonValue }
 
-/** A manifest of a thousand tables is about 2 MiB. */
+/** Far above any manifest (a thousand tables take well under a megabyte): what is longer is not ours. */
 export const CANONICAL_BYTES_MAX = 64 * 1024 * 1024
-/** A manifest is 6 deep. Arrays and objects count; a scalar has depth 0. */
+/** Arrays and objects count; a scalar has depth 0. Far above what our own formats nest. */
 export const CANONICAL_DEPTH_MAX = 64
 
 export interface CanonicalLimits {

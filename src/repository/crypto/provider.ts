@@ -1,0 +1,71 @@
+/**
+ * The algorithms behind everything the repository keeps, behind one interface, so that a second provider (SM4, SM3,
+ * SM2) can stand beside the first. The ids are in the header of every object and never change their meaning.
+ */
+import { createCipheriv, createDecipheriv, hash, hkdfSync } from 'node:crypto'
+import { Failure } from '../../errors.ts'
+
+export const KEY_BYTES = 32
+export const TAG_BYTES = 16
+export const DIGEST_BYTES = 32
+
+export interface Cipher {
+  readonly id: number
+  readonly name: string
+  /** Ciphertext followed by a tag of TAG_BYTES. A (key, nonce) pair must never be used for two plaintexts. */
+  seal(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, plain: Uint8Array): Uint8Array
+  /** The plaintext, or null when the tag does not fit: other key, other place or altered bytes. */
+  open(key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, sealed: Uint8Array): Uint8Array | null
+}
+
+/** NIST SP 800-38D, 96-bit nonce, 128-bit tag. */
+export const aes256Gcm: Cipher = {
+  id: 1,
+  name: 'AES-256-GCM',
+  seal(key, nonce, associated, plain) {
+    const cipher = createCipheriv('aes-256-gcm', key, nonce)
+    cipher.setAAD(associated)
+    const sealed = Buffer.allocUnsafe(plain.length + TAG_BYTES)
+    cipher.update(plain).copy(sealed)
+    cipher.final()
+    cipher.getAuthTag().copy(sealed, plain.length)
+    return sealed
+  },
+  open(key, nonce, associated, sealed) {
+    if (sealed.length < TAG_BYTES) return null
+    const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES })
+    decipher.setAAD(associated)
+    decipher.setAuthTag(sealed.subarray(sealed.length - TAG_BYTES))
+    const plain = decipher.update(sealed.subarray(0, sealed.length - TAG_BYTES))
+    try {
+      decipher.final()
+    } catch {
+      return null
+    }
+    return plain
+  },
+}
+
+export const HASH_SHA256 = { id: 1, name: 'SHA-256' } as const
+
+const ciphers: ReadonlyMap<number, Cipher> = new Map([[aes256Gcm.id, aes256Gcm]])
+
+/** @throws repository-format for an id that this version does not know */
+export function cipherById(id: number): Cipher {
+  const cipher = ciphers.get(id)
+  if (!cipher) {
+    throw new Failure('repository-format', `an object was encrypted with cipher ${id}, which this version does not know`, {
+      hints: ['Use the version of chartkeep that wrote this repository, or a later one.'],
+    })
+  }
+  return cipher
+}
+
+export function sha256(bytes: Uint8Array): Uint8Array {
+  return hash('sha256', bytes, 'buffer')
+}
+
+/** RFC 5869 with SHA-256, one output block. */
+export function deriveKey(key: Uint8Array, salt: Uint8Array, purpose: string): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', key, salt, purpose, KEY_BYTES))
+}

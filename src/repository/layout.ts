@@ -1,0 +1,58 @@
+/**
+ * The name of every object of a repository, in one place. Names hold no row value and no table name (I9): times,
+ * random ids and key numbers only.
+ *
+ *     config                     what the repository is; readable without a key
+ *     keys/<wrapper>             one way to unlock the repository: the master key, wrapped
+ *     data-keys/<number>         a data key, sealed under the master key
+ *     packs/<2 hex>/<32 hex>     chunks
+ *     indexes/<snapshot>         which packs one run wrote
+ *     manifests/<snapshot>       what one snapshot is; a snapshot exists once this is durable
+ *     proofs/<time>-<hex>        what a scrub proved
+ */
+
+export const CONFIG_KEY = 'config'
+export const WRAPPER_PREFIX = 'keys/'
+export const DATA_KEY_PREFIX = 'data-keys/'
+export const PACK_PREFIX = 'packs/'
+export const INDEX_PREFIX = 'indexes/'
+export const MANIFEST_PREFIX = 'manifests/'
+export const PROOF_PREFIX = 'proofs/'
+
+export function packKey(packId: string): string {
+  return `${PACK_PREFIX}${packId.slice(0, 2)}/${packId}`
+}
+
+export function packIdOf(key: string): string {
+  return key.slice(key.lastIndexOf('/') + 1)
+}
+
+export function indexKey(snapshotId: string): string {
+  return INDEX_PREFIX + snapshotId
+}
+
+export function manifestKey(snapshotId: string): string {
+  return MANIFEST_PREFIX + snapshotId
+}
+
+export function snapshotIdOf(key: string): string {
+  return key.slice(MANIFEST_PREFIX.length)
+}
+
+export function wrapperKey(wrapperId: string): string {
+  return WRAPPER_PREFIX + wrapperId
+}
+
+export function dataKeyKey(keyNumber: number): string {
+  return DATA_KEY_PREFIX + String(keyNumber).padStart(8, '0')
+}
+
+export function proofKey(id: string): string {
+  return PROOF_PREFIX + id
+}
+
+/** Sorts by time: `20261123T035042Z-1f2e3d4c`. */
+export function timedId(timeMs: number, random: Uint8Array): string {
+  const stamp = `${new Date(timeMs).toISOString().slice(0, 19).replace(/[-:]/g, '')}Z`
+  return `${stamp}-${Buffer.from(random).toString('hex')}`
+}

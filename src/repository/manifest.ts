@@ -1,0 +1,114 @@
+/**
+ * What a snapshot is: canonical JSON (RFC 8785), sealed. A snapshot exists once its manifest is durable; everything it
+ * names was durable before (I1).
+ */
+import { z } from 'zod'
+import { Failure } from '../errors.ts'
+import { treeRootSchema } from './tree/tree-root.ts'
+
+export const FORMAT_VERSION = 1
+
+const count = z.int().nonnegative()
+
+const notCapturedSchema = z.strictObject({
+  kind: z.string(),
+  name: z.string(),
+  reason: z.string(),
+  count: count.optional(),
+})
+
+const columnSchema = z.strictObject({ name: z.string(), type: z.string(), notNull: z.boolean() })
+
+export const tableManifestSchema = z.strictObject({
+  name: z.string(),
+  sqlName: z.string(),
+  oid: z.string(),
+  category: z.string(),
+  /** Topmost partitioned table this is a leaf of, or null. */
+  partitionOf: z.string().nullable(),
+  columns: z.array(columnSchema),
+  primaryKey: z.array(z.string()),
+  /** The column that leads to the patient, or null. */
+  anchor: z.string().nullable(),
+  /** From the anchor to the patient: `table.column` each step. Empty without anchor. */
+  anchorPath: z.array(z.string()),
+  rows: treeRootSchema,
+  locator: treeRootSchema.nullable(),
+})
+
+const sequenceSchema = z.strictObject({
+  name: z.string(),
+  sqlName: z.string(),
+  lastValue: z.string(),
+  isCalled: z.boolean(),
+})
+
+const ddlSchema = z.strictObject({
+  origin: z.string(),
+  steps: z.array(
+    z.strictObject({
+      phase: z.enum(['before-rows', 'key-or-index', 'attach', 'foreign-key', 'after']),
+      object: z.string(),
+      sql: z.string(),
+    }),
+  ),
+  notCarried: z.array(notCapturedSchema),
+})
+
+export const manifestSchema = z.strictObject({
+  format: z.literal(FORMAT_VERSION),
+  snapshotId: z.string(),
+  repositoryId: z.string(),
+  sourceName: z.string(),
+  source: z.strictObject({
+    engine: z.enum(['postgresql', 'sqlserver']),
+    systemId: z.string(),
+    timeline: count,
+    databaseOid: z.string(),
+    databaseName: z.string(),
+    serverVersion: z.string(),
+    serverVersionNumber: count,
+    encoding: z.string(),
+  }),
+  position: z.strictObject({ lsn: z.string(), visible: z.string(), sourceTime: z.string() }),
+  /** How it was made, and why so. */
+  mode: z.enum(['base', 'full-read', 'incremental']),
+  modeReason: z.string(),
+  /** The table whose key every anchor leads to. */
+  patientTable: z.string(),
+  patientKey: z.string(),
+  tables: z.array(tableManifestSchema),
+  sequences: z.array(sequenceSchema),
+  ddl: ddlSchema,
+  notCaptured: z.array(notCapturedSchema),
+  /** SHA-256 of the index object, hex. */
+  indexSha256: z.string(),
+  /** The manifest before this one, of any source, or null for the first; and SHA-256 of its canonical JSON. */
+  previous: z.strictObject({ snapshotId: z.string(), sha256: z.string() }).nullable(),
+  tool: z.strictObject({ name: z.string(), version: z.string(), node: z.string() }),
+  run: z.strictObject({
+    startedAt: z.string(),
+    endedAt: z.string(),
+    bytesRead: count,
+    bytesStored: count,
+    leavesStored: count,
+    leavesReused: count,
+  }),
+})
+
+export type Manifest = z.infer<typeof manifestSchema>
+export type TableManifest = z.infer<typeof tableManifestSchema>
+
+/** @throws repository-format, repository-damaged */
+export function parseManifest(value: unknown, name: string): Manifest {
+  const format = typeof value === 'object' && value !== null && 'format' in value ? value.format : undefined
+  if (typeof format === 'number' && format > FORMAT_VERSION) {
+    throw new Failure('repository-format', `${name} has format ${format}, this version reads ${FORMAT_VERSION}`, {
+      hints: ['Use the version of chartkeep that wrote this snapshot, or a later one.'],
+    })
+  }
+  const parsed = manifestSchema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const path = parsed.error.issues[0]?.path.join('.') ?? ''
+  throw new Failure('repository-damaged', `${name} is not a manifest: wrong at ${path}`, { context: { object: name } })
+}

@@ -1,0 +1,142 @@
+/**
+ * Reads a tree from its root: one path, one range, or all of it. Every node and leaf is checked against the digest its
+ * parent holds before anything of it is used (I3).
+ */
+import { Failure } from '../../errors.ts'
+import { CHUNK_TYPES } from '../pack/chunk.ts'
+import type { ChunkReader, ChunkRequest } from '../pack/chunk-reader.ts'
+import { type DigestKeys, TreeDigester } from './digest.ts'
+import { compareBytes } from './key.ts'
+import { decodeLeaf } from './leaf-codec.ts'
+import { decodeNode, type TreeEntry, type TreeNode } from './node-codec.ts'
+import { parseRows, type Rows } from './rows.ts'
+import type { TreeSpec } from './spec.ts'
+import { rootEntry, type TreeRoot } from './tree-root.ts'
+
+/** Keys `[start, end)`, encoded; null is open. */
+export interface KeyRange {
+  readonly start: Uint8Array | null
+  readonly end: Uint8Array | null
+}
+
+export const EVERYTHING: KeyRange = { start: null, end: null }
+
+/** Chunks asked for at once: bounds memory, and is enough to fill a range request. */
+const LEAVES_AT_ONCE = 64
+
+export class TreeReader {
+  readonly spec: TreeSpec
+  readonly #chunks: ChunkReader
+  readonly #digester: TreeDigester
+
+  constructor(spec: TreeSpec, chunks: ChunkReader, keys: DigestKeys) {
+    this.spec = spec
+    this.#chunks = chunks
+    this.#digester = new TreeDigester(keys, spec.name)
+  }
+
+  /** @throws repository-damaged, object-missing */
+  async readNode(entry: TreeEntry, level: number): Promise<TreeNode> {
+    const encoded = await this.#chunks.read({ type: CHUNK_TYPES.node, digest: entry.digest, place: entry.place })
+    const node = decodeNode(encoded, `node ${shortHex(entry.digest)} of ${this.spec.name}`)
+    this.#checkNode(node, entry, level)
+    return node
+  }
+
+  /** Entries of the leaves whose keys may lie in `range`, in key order. */
+  async *leafEntries(root: TreeRoot, range: KeyRange = EVERYTHING): AsyncGenerator<TreeEntry> {
+    yield* this.#entriesBelow(rootEntry(root), root.level, range)
+  }
+
+  /** The rows of one leaf. */
+  async readLeaf(entry: TreeEntry): Promise<Rows> {
+    return this.decodeLeaf(entry, await this.#chunks.read(leafRequest(entry)))
+  }
+
+  /** Rows of every leaf that touches `range`, leaf by leaf, in key order; rows outside the range are among them. */
+  async *leaves(root: TreeRoot, range: KeyRange = EVERYTHING): AsyncGenerator<Rows> {
+    let batch: TreeEntry[] = []
+    for await (const entry of this.leafEntries(root, range)) {
+      batch.push(entry)
+      if (batch.length < LEAVES_AT_ONCE) continue
+      yield* this.#readLeaves(batch)
+      batch = []
+    }
+    yield* this.#readLeaves(batch)
+  }
+
+  /** Decodes and checks a leaf that was read. @throws repository-damaged */
+  decodeLeaf(entry: TreeEntry, encoded: Uint8Array): Rows {
+    const what = `leaf ${shortHex(entry.digest)} of ${this.spec.name}`
+    const expected = { rows: entry.rows, columns: this.spec.fieldCount, textBytes: entry.textBytes, what }
+    const rows = parseRows(this.spec, decodeLeaf(encoded, expected))
+    const digest = this.#digester.leafDigest(rows, 0, rows.count)
+    if (compareBytes(digest, entry.digest) !== 0) {
+      throw new Failure('repository-damaged', `${what} holds rows of digest ${shortHex(digest)}`, {
+        context: { tree: this.spec.name },
+        hints: ['Run `chartkeep scrub` to see everything that is damaged, and what it affects.'],
+      })
+    }
+    return rows
+  }
+
+  async *#entriesBelow(entry: TreeEntry, level: number, range: KeyRange): AsyncGenerator<TreeEntry> {
+    const node = await this.readNode(entry, level)
+    let previous: Uint8Array | null = null
+    for (const child of node.children) {
+      const before = range.start !== null && compareBytes(child.lastKey, range.start) < 0
+      const after = range.end !== null && previous !== null && compareBytes(previous, range.end) >= 0
+      previous = child.lastKey
+      if (before) continue
+      if (after) return
+      if (level === 1) yield child
+      else yield* this.#entriesBelow(child, level - 1, range)
+    }
+  }
+
+  async *#readLeaves(entries: readonly TreeEntry[]): AsyncGenerator<Rows> {
+    let index = 0
+    for await (const encoded of this.#chunks.readMany(entries.map(leafRequest))) {
+      yield this.decodeLeaf(entries[index]!, encoded)
+      index += 1
+    }
+  }
+
+  #checkNode(node: TreeNode, entry: TreeEntry, level: number): void {
+    const problem = nodeProblem(node, entry, level)
+    const digest = this.#digester.nodeDigest(node.level, node.children)
+    if (problem === null && compareBytes(digest, entry.digest) === 0) return
+    throw new Failure(
+      'repository-damaged',
+      `node ${shortHex(entry.digest)} of ${this.spec.name} ${problem ?? `has digest ${shortHex(digest)}`}`,
+      { context: { tree: this.spec.name } },
+    )
+  }
+}
+
+function nodeProblem(node: TreeNode, entry: TreeEntry, level: number): string | null {
+  if (node.level !== level) return `is of level ${node.level}, its parent says ${level}`
+  let rows = 0
+  let textBytes = 0
+  let previous: Uint8Array | null = null
+  for (const child of node.children) {
+    if (previous !== null && compareBytes(previous, child.lastKey) >= 0) return 'has children out of order'
+    previous = child.lastKey
+    rows += child.rows
+    textBytes += child.textBytes
+  }
+  if (rows !== entry.rows) return `holds ${rows} rows, its parent says ${entry.rows}`
+  if (textBytes !== entry.textBytes) return `holds ${textBytes} bytes of text, its parent says ${entry.textBytes}`
+  if (entry.lastKey.length > 0 && previous !== null && compareBytes(previous, entry.lastKey) !== 0) {
+    return 'ends at another key than its parent says'
+  }
+  return null
+}
+
+export function leafRequest(entry: TreeEntry): ChunkRequest {
+  return { type: CHUNK_TYPES.leaf, digest: entry.digest, place: entry.place }
+}
+
+function shortHex(digest: Uint8Array): string {
+  return Buffer.from(digest).toString('hex').slice(0, 16)
+}

@@ -1,0 +1,130 @@
+/**
+ * Builds a tree from its leaves, which come in key order: stores the leaves that are new, and the inner nodes above.
+ * Nodes that the previous snapshot's tree has are not stored again; that, with reused leaves, is all there is to an
+ * increment.
+ */
+import { assert } from '../../errors.ts'
+import { CHUNK_TYPES, packPayload, unpackPayload } from '../pack/chunk.ts'
+import type { PackWriter } from '../pack/pack-writer.ts'
+import { type CutRule, isCut, type KeyHash, keyHash, NODE_CUT } from './boundary.ts'
+import type { DigestKeys } from './digest.ts'
+import { TreeDigester } from './digest.ts'
+import { compareBytes } from './key.ts'
+import { type ChunkPlace, decodeNode, encodeNode, type TreeEntry } from './node-codec.ts'
+import { type TreeRoot, toTreeRoot } from './tree-root.ts'
+
+/** A leaf as a worker built it. Exactly one of `payload` (new) and `place` (stored by an earlier snapshot) is set. */
+export interface BuiltLeaf {
+  readonly digest: Uint8Array
+  readonly lastKey: Uint8Array
+  readonly rows: number
+  readonly textBytes: number
+  readonly payload: Uint8Array | null
+  readonly place: ChunkPlace | null
+}
+
+export interface TreeWriterOptions {
+  readonly treeName: string
+  readonly keys: DigestKeys & { readonly cutSeed: bigint }
+  readonly leafPacks: PackWriter
+  readonly nodePacks: PackWriter
+  /** Places of inner nodes that are already stored, by hex digest. */
+  readonly storedNodes: ReadonlyMap<string, ChunkPlace>
+  readonly nodeCut?: CutRule
+}
+
+export class TreeWriter {
+  readonly #options: TreeWriterOptions
+  readonly #digester: TreeDigester
+  readonly #levels: OpenLevel[] = []
+  #lastKey: Uint8Array | null = null
+
+  constructor(options: TreeWriterOptions) {
+    this.#options = options
+    this.#digester = new TreeDigester(options.keys, options.treeName)
+  }
+
+  /** Leaves must come in key order. */
+  async addLeaf(leaf: BuiltLeaf): Promise<void> {
+    const inOrder = this.#lastKey === null || compareBytes(this.#lastKey, leaf.lastKey) < 0
+    assert(inOrder, `leaves of ${this.#options.treeName} come in key order`)
+    this.#lastKey = leaf.lastKey
+    const place = leaf.place ?? (await this.#storeLeaf(leaf))
+    await this.#addChild(1, { ...leaf, place })
+  }
+
+  /** The root is a node of level 1 or more; of an empty tree, a node without children. */
+  async finish(): Promise<TreeRoot> {
+    let level = 1
+    for (;;) {
+      const open = this.#level(level)
+      const isTop = this.#levels.length === level
+      if (isTop && open.emitted === 0) {
+        return toTreeRoot(await this.#storeNode(level, open.children), level)
+      }
+      if (open.children.length > 0) await this.#closeNode(level)
+      // A level that came to exactly one node is the root itself, not a child of another.
+      const above = this.#level(level + 1)
+      if (open.emitted === 1) return toTreeRoot(above.children[0]!, level)
+      level += 1
+    }
+  }
+
+  async #storeLeaf(leaf: BuiltLeaf): Promise<ChunkPlace> {
+    assert(leaf.payload !== null, 'a leaf is either stored already or brings its bytes')
+    return await this.#options.leafPacks.add(CHUNK_TYPES.leaf, leaf.digest, leaf.payload)
+  }
+
+  async #addChild(level: number, child: TreeEntry): Promise<void> {
+    const open = this.#level(level)
+    open.children.push(child)
+    const rule = this.#options.nodeCut ?? NODE_CUT
+    if (isCut(rule, open.children.length, 1, open.hash(child.lastKey))) await this.#closeNode(level)
+  }
+
+  async #closeNode(level: number): Promise<void> {
+    const open = this.#level(level)
+    const children = open.children
+    open.children = []
+    open.emitted += 1
+    await this.#addChild(level + 1, await this.#storeNode(level, children))
+  }
+
+  async #storeNode(level: number, children: readonly TreeEntry[]): Promise<TreeEntry> {
+    const digest = this.#digester.nodeDigest(level, children)
+    const stored = this.#options.storedNodes.get(Buffer.from(digest).toString('hex'))
+    const place =
+      stored ?? (await this.#options.nodePacks.add(CHUNK_TYPES.node, digest, this.#encode(level, children, digest)))
+    return {
+      digest,
+      rows: children.reduce((sum, child) => sum + child.rows, 0),
+      textBytes: children.reduce((sum, child) => sum + child.textBytes, 0),
+      lastKey: children.at(-1)?.lastKey ?? new Uint8Array(),
+      place,
+    }
+  }
+
+  /** Encoded, then decoded again: an encoder that went wrong must fail the backup, not the restore (F27). */
+  #encode(level: number, children: readonly TreeEntry[], digest: Uint8Array): Uint8Array {
+    const payload = packPayload(encodeNode({ level, children }))
+    const decoded = decodeNode(unpackPayload(payload, 'a new node'), 'a new node')
+    const same = compareBytes(this.#digester.nodeDigest(decoded.level, decoded.children), digest) === 0
+    assert(same, `a node of ${this.#options.treeName} decodes to what was encoded`)
+    return payload
+  }
+
+  #level(level: number): OpenLevel {
+    while (this.#levels.length < level) {
+      const next = this.#levels.length + 1
+      this.#levels.push({ children: [], emitted: 0, hash: keyHash(this.#options.keys.cutSeed, next) })
+    }
+    return this.#levels[level - 1]!
+  }
+}
+
+interface OpenLevel {
+  children: TreeEntry[]
+  /** Nodes of this level that were closed. */
+  emitted: number
+  readonly hash: KeyHash
+}
