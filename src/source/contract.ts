@@ -213,8 +213,13 @@ export interface Target extends AsyncDisposable {
    * @throws target-not-empty, target-is-source
    */
   assertUsable(source: SourceIdentity): Promise<void>
-  /** Runs steps one after the other, in one transaction where the database can. Errors name the step's object. */
+  /**
+   * Runs steps one after the other, in one transaction where the database can. Errors name the step's object. Owners
+   * and grants that this server cannot give, for want of a role or a right, go to `skipped` and fail nothing.
+   */
   runSteps(steps: readonly DdlStep[]): Promise<void>
+  /** What could not be rebuilt although the rows are whole; grows with each call. To be reported. */
+  readonly skipped: readonly NotCaptured[]
   /** Sequence values as captured, then above every value of the columns they feed (F24). */
   setSequences(sequences: readonly SequenceInfo[]): Promise<void>
   /** Statistics and materialised views: what makes the rebuilt database usable. */

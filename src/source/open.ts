@@ -1,0 +1,53 @@
+/**
+ * Opens whatever kind of database an address names: the only place that knows kinds. What differs between them is
+ * in `SourceCapabilities`.
+ */
+import { Failure } from '../errors.ts'
+import type { ConnectionSettings, LoadTable, ReadTable, Source, Target } from './contract.ts'
+import { loadTable as loadPostgresTable } from './postgres/load-table.ts'
+import { readTable as readPostgresTable } from './postgres/read-table.ts'
+import { openPostgresSource } from './postgres/source.ts'
+import { openPostgresTarget } from './postgres/target.ts'
+
+interface Kind {
+  readonly schemes: readonly string[]
+  openSource(settings: ConnectionSettings): Promise<Source>
+  openTarget(settings: ConnectionSettings): Promise<Target>
+  readonly readTable: ReadTable
+  readonly loadTable: LoadTable
+}
+
+const postgres: Kind = {
+  schemes: ['postgres:', 'postgresql:'],
+  openSource: openPostgresSource,
+  openTarget: openPostgresTarget,
+  readTable: readPostgresTable,
+  loadTable: loadPostgresTable,
+}
+
+const kinds: readonly Kind[] = [postgres]
+
+/** @throws bad-configuration for an address of no known kind; else what the kind's own opening throws */
+export async function openSource(settings: ConnectionSettings): Promise<Source> {
+  return kindOf(settings).openSource(settings)
+}
+
+/** @throws bad-configuration for an address of no known kind; else what the kind's own opening throws */
+export async function openTarget(settings: ConnectionSettings): Promise<Target> {
+  return kindOf(settings).openTarget(settings)
+}
+
+export const readTable: ReadTable = (ticket, table, signal) =>
+  kindOf(ticket.connection).readTable(ticket, table, signal)
+
+export const loadTable: LoadTable = (connection, table, lines, signal) =>
+  kindOf(connection).loadTable(connection, table, lines, signal)
+
+function kindOf(settings: ConnectionSettings): Kind {
+  const scheme = URL.canParse(settings.url) ? new URL(settings.url).protocol : ''
+  const kind = kinds.find((known) => known.schemes.includes(scheme))
+  if (kind) return kind
+  throw new Failure('bad-configuration', `no kind of database has addresses that begin with '${scheme}'`, {
+    hints: ['A PostgreSQL source is given as postgres://user@host:port/database.'],
+  })
+}

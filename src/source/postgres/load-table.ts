@@ -1,0 +1,70 @@
+/**
+ * Rows into one table of the database being rebuilt: one COPY in one transaction.
+ *
+ * Lines arrive in the encoding they were read in, and COPY is told so. Triggers and foreign keys do not exist yet, so
+ * there is nothing to keep from firing; COPY fills identity columns, GENERATED ALWAYS included, as the lines say.
+ */
+import { from as copyFrom } from 'pg-copy-streams'
+import type { LoadTable } from '../contract.ts'
+import { connect } from './connect.ts'
+import { toPostgresFailure } from './failures.ts'
+import { quoteName, quoteText } from './quote.ts'
+
+/** Of lines under way before the reader is made to wait. */
+const BUFFER_BYTES = 1 << 20
+
+/** @throws target-failed, untranslatable-text, missing-rights, source-unreachable */
+export const loadTable: LoadTable = async (connection, table, lines, signal) => {
+  signal.throwIfAborted()
+  const session = await connect(connection, 'write')
+  const stop = () => session.destroy()
+  signal.addEventListener('abort', stop, { once: true })
+  try {
+    await session.query('BEGIN')
+    const columns = table.columns.length > 0 ? ` (${table.columns.map(quoteName).join(', ')})` : ''
+    const stream = session.client.query(
+      copyFrom(`COPY ${table.sqlName}${columns} FROM STDIN (ENCODING ${quoteText(table.encoding)})`, {
+        highWaterMark: BUFFER_BYTES,
+      }),
+    )
+    await sendLines(stream, lines)
+    await session.query('COMMIT')
+    return stream.rowCount
+  } catch (error) {
+    if (signal.aborted) throw signal.reason
+    throw toPostgresFailure(error, { doing: `loading ${table.sqlName}`, side: 'target' })
+  } finally {
+    signal.removeEventListener('abort', stop)
+    session.destroy()
+  }
+}
+
+type CopyStream = ReturnType<typeof copyFrom>
+
+/** The server may refuse a row at any time: its answer ends the sending, whatever the sender is waiting for. */
+async function sendLines(stream: CopyStream, lines: AsyncIterable<Uint8Array>): Promise<void> {
+  const refused = Promise.withResolvers<never>()
+  refused.promise.catch(() => {})
+  stream.on('error', refused.reject)
+  const finished = Promise.withResolvers<void>()
+  stream.on('finish', finished.resolve)
+  const iterator = lines[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      const next = await Promise.race([iterator.next(), refused.promise])
+      if (next.done) break
+      if (!stream.write(next.value)) await Promise.race([drained(stream), refused.promise])
+    }
+    stream.end()
+    await Promise.race([finished.promise, refused.promise])
+  } catch (error) {
+    await iterator.return?.()
+    throw error
+  }
+}
+
+function drained(stream: CopyStream): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  stream.once('drain', resolve)
+  return promise
+}

@@ -1,0 +1,38 @@
+/** A PostgreSQL database as a source: one connection for questions, and what `openRead` opens for itself. */
+import type { ConnectionSettings, ReadOptions, SchemaInfo, Source, SourceIdentity } from '../contract.ts'
+import { connect } from './connect.ts'
+import { toPostgresFailure } from './failures.ts'
+import { readIdentity } from './identity.ts'
+import { introspect } from './introspect.ts'
+import { postgresProfile } from './profile.ts'
+import { openConsistentRead } from './read.ts'
+
+export const postgresCapabilities = { transactionalDdl: true, sharedSnapshot: true } as const
+
+/** @throws source-unreachable, source-login-refused, source-not-found, setting-not-pinned, unsupported-server */
+export async function openPostgresSource(settings: ConnectionSettings): Promise<Source> {
+  const session = await connect(settings, 'read')
+  const failing = async <T>(doing: string, work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work()
+    } catch (error) {
+      throw toPostgresFailure(error, { doing, side: 'source' })
+    }
+  }
+  return {
+    capabilities: postgresCapabilities,
+    profile: postgresProfile(session, failing),
+    identify: (): Promise<SourceIdentity> => failing('identifying the source', () => readIdentity(session)),
+    introspect: (): Promise<SchemaInfo> =>
+      failing('reading the catalogs', async () => {
+        await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+        try {
+          return await introspect(session, { sizes: 'recorded' })
+        } finally {
+          await session.query('ROLLBACK')
+        }
+      }),
+    openRead: (options: ReadOptions) => openConsistentRead(settings, options),
+    [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
+  }
+}

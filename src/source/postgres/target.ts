@@ -1,0 +1,180 @@
+/**
+ * A PostgreSQL database to rebuild into.
+ *
+ * It must be empty, and must not be the source: by system identifier and database oid, not by the name of a host
+ * (I8, F19). Steps run in one transaction, so that a rebuild that fails leaves the database as empty as it was.
+ * Owners and grants of roles that this server does not have cannot be given and must not cost the rows: each such
+ * statement stands in a savepoint, and what could not be given is listed in `skipped`.
+ */
+import { Failure } from '../../errors.ts'
+import type { ConnectionSettings, DdlStep, NotCaptured, SequenceInfo, SourceIdentity, Target } from '../contract.ts'
+import { inExtension, shownName, statementName, USER_SCHEMA } from './catalog.ts'
+import { connect, type Session } from './connect.ts'
+import { isServerError, toPostgresFailure } from './failures.ts'
+import { readIdentity } from './identity.ts'
+import { setSequence } from './sequences.ts'
+import { isRightsStep } from './steps.ts'
+
+/** @throws source-unreachable, source-login-refused, source-not-found, setting-not-pinned, unsupported-server */
+export async function openPostgresTarget(settings: ConnectionSettings): Promise<Target> {
+  const session = await connect(settings, 'write')
+  return new PostgresTarget(session)
+}
+
+class PostgresTarget implements Target {
+  readonly skipped: NotCaptured[] = []
+  readonly #session: Session
+
+  constructor(session: Session) {
+    this.#session = session
+  }
+
+  identify(): Promise<SourceIdentity> {
+    return failing('identifying the target', () => readIdentity(this.#session))
+  }
+
+  async assertUsable(source: SourceIdentity): Promise<void> {
+    const target = await this.identify()
+    if (source.systemId === target.systemId && source.databaseOid === target.databaseOid) throw isSource(source)
+    const found = await failing('looking whether the target is empty', () => findObjects(this.#session))
+    if (found.length > 0) throw notEmpty(target, found)
+    if (source.encoding !== target.encoding) throw otherEncoding(source, target)
+  }
+
+  async runSteps(steps: readonly DdlStep[]): Promise<void> {
+    await failing('rebuilding the schema', async () => {
+      await this.#session.query('BEGIN')
+      try {
+        for (const step of steps) await this.#runStep(step)
+        await this.#session.query('COMMIT')
+      } catch (error) {
+        // When the connection is gone, the server rolls back by itself.
+        await this.#session.query('ROLLBACK').catch(() => {})
+        throw error
+      }
+    })
+  }
+
+  async setSequences(sequences: readonly SequenceInfo[]): Promise<void> {
+    for (const sequence of sequences) {
+      await failing(`setting sequence ${sequence.name}`, () => setSequence(this.#session, sequence))
+    }
+  }
+
+  async finish(): Promise<void> {
+    await failing('refreshing materialized views', () => this.#refreshViews())
+    await failing('gathering statistics', () => this.#session.query('ANALYZE'))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#session[Symbol.asyncDispose]()
+  }
+
+  async #runStep(step: DdlStep): Promise<void> {
+    if (!isRightsStep(step)) {
+      await failing(`making ${step.object}`, () => this.#session.query(step.sql))
+      return
+    }
+    await this.#session.query('SAVEPOINT rights')
+    try {
+      await this.#session.query(step.sql)
+      await this.#session.query('RELEASE SAVEPOINT rights')
+    } catch (error) {
+      const reason = rightsReason(error)
+      if (reason === undefined) throw toPostgresFailure(error, { doing: `making ${step.object}`, side: 'target' })
+      await this.#session.query('ROLLBACK TO SAVEPOINT rights')
+      this.skipped.push({ kind: 'owner or grant', name: step.object, reason })
+    }
+  }
+
+  /** Views before those that read them. A view that cannot be computed leaves every table as it is, and is reported. */
+  async #refreshViews(): Promise<void> {
+    for (const view of await this.#session.query(VIEWS_IN_ORDER)) {
+      try {
+        await this.#session.query(`REFRESH MATERIALIZED VIEW ${view.sql_name}`)
+      } catch (error) {
+        if (!isServerError(error)) throw error
+        this.skipped.push({
+          kind: 'materialized view',
+          name: view.name ?? '',
+          reason: `it could not be refreshed (SQLSTATE ${error.code})`,
+        })
+      }
+    }
+  }
+}
+
+async function failing<T>(doing: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw toPostgresFailure(error, { doing, side: 'target' })
+  }
+}
+
+function rightsReason(error: unknown): string | undefined {
+  if (!isServerError(error)) return undefined
+  if (error.code === '42704') return 'the role does not exist on the target'
+  if (error.code === '42501' || error.code === '0LP01') return 'the role that rebuilds may not give it'
+  return undefined
+}
+
+/** Anything a user made: the rebuild would stumble over it, or mix with it. */
+function findObjects(session: Session) {
+  const relation = 'pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace'
+  return session.query(`
+    SELECT 'table, view or sequence' AS kind, ${shownName('n.nspname', 'c.relname')} AS name FROM ${relation}
+      WHERE ${USER_SCHEMA} AND c.relpersistence <> 't' AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+        AND NOT ${inExtension('pg_class', 'c.oid')}
+    UNION ALL
+    SELECT 'function', ${shownName('n.nspname', 'p.proname')} FROM pg_catalog.pg_proc p
+      JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+      WHERE ${USER_SCHEMA} AND NOT ${inExtension('pg_proc', 'p.oid')}
+    UNION ALL
+    SELECT 'type', ${shownName('n.nspname', 't.typname')} FROM pg_catalog.pg_type t
+      JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+      WHERE ${USER_SCHEMA} AND t.typelem = 0 AND t.typrelid = 0 AND NOT ${inExtension('pg_type', 't.oid')}
+    UNION ALL
+    SELECT 'schema', quote_ident(n.nspname) FROM pg_catalog.pg_namespace n
+      WHERE ${USER_SCHEMA} AND n.nspname <> 'public' AND NOT ${inExtension('pg_namespace', 'n.oid')}
+    ORDER BY name LIMIT 3`)
+}
+
+const VIEWS_IN_ORDER = `
+  WITH RECURSIVE reads(view, read) AS (
+    SELECT r.ev_class, d.refobjid FROM pg_catalog.pg_rewrite r
+      JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = r.oid
+        AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid <> r.ev_class),
+  depth(view, levels) AS (
+    SELECT c.oid, 0 FROM pg_catalog.pg_class c WHERE c.relkind IN ('v', 'm')
+    UNION
+    SELECT reads.view, depth.levels + 1 FROM depth JOIN reads ON reads.read = depth.view WHERE depth.levels < 1000)
+  SELECT ${shownName('n.nspname', 'c.relname')} AS name, ${statementName('n.nspname', 'c.relname')} AS sql_name
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind = 'm' AND ${USER_SCHEMA} AND NOT ${inExtension('pg_class', 'c.oid')}
+  ORDER BY (SELECT max(levels) FROM depth WHERE depth.view = c.oid), 1`
+
+function isSource(source: SourceIdentity): Failure {
+  return new Failure('target-is-source', `the target is the source itself: database ${source.databaseName}`, {
+    hints: [
+      'Rebuild into a new, empty database.',
+      'A physical copy of the source counts as the source: a server made by initdb does not.',
+    ],
+    context: { systemId: source.systemId, databaseOid: source.databaseOid },
+  })
+}
+
+function notEmpty(target: SourceIdentity, found: readonly Readonly<Record<string, string | null>>[]): Failure {
+  const names = found.map((row) => `${row.kind} ${row.name}`).join(', ')
+  return new Failure('target-not-empty', `database ${target.databaseName} is not empty: it has ${names}`, {
+    hints: ['Make a new database (CREATE DATABASE … TEMPLATE template0) and rebuild into that.'],
+  })
+}
+
+function otherEncoding(source: SourceIdentity, target: SourceIdentity): Failure {
+  return new Failure(
+    'target-failed',
+    `the target's encoding is ${target.encoding}, the source's was ${source.encoding}`,
+    { hints: [`Make the database with ENCODING '${source.encoding}' TEMPLATE template0.`] },
+  )
+}
