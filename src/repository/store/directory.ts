@@ -5,20 +5,21 @@
  *     ROOT/<key>       objects
  *
  * Putting an object: write a file in `+tmp`, fsync it, give it its name by link(2), fsync the directories. link refuses
- * a name that is taken, also between racing writers, and the name appears only once the bytes are durable: a reader
- * never sees an object in part. A crash leaves at most a file in `+tmp`, swept when it is a day old.
+ * a name that is taken, also between racing writers (`directory-naming.ts`), and the name appears only once the bytes are
+ * durable: a reader never sees an object in part. A crash leaves at most a file in `+tmp`, swept when it is a day old.
  *
  * `+tmp` is also the mark of a store. When it is not there (a share that is not mounted leaves an empty directory),
  * "no such object" and "no objects" would be lies, so every such answer looks for the mark first (F17).
  */
 import { randomBytes } from 'node:crypto'
 import { constants, type Stats } from 'node:fs'
-import { type FileHandle, link, lstat, mkdir, open, readdir, rm, stat, unlink } from 'node:fs/promises'
+import { type FileHandle, lstat, mkdir, open, readdir, rm, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Failure } from '../../errors.ts'
 import type { Store, StoreCapabilities, StoreObject } from './contract.ts'
 import { failureOfFile, systemCode } from './directory-failure.ts'
+import { canLinkIn, type GiveName, nameByClaim, nameByLink } from './directory-naming.ts'
 import { assertKey, assertPrefix, assertRange, compareKeys, isKey } from './key.ts'
 import { objectExists, objectMissing, objectTooShort } from './store-failure.ts'
 
@@ -32,6 +33,8 @@ const STAT_BATCH = 32
 
 export interface DirectoryStoreOptions {
   readonly nowMs?: () => number
+  /** Found by trying when it is not given. */
+  readonly canLink?: boolean
 }
 
 /**
@@ -53,8 +56,10 @@ export async function createDirectoryStore(url: string, options: DirectoryStoreO
 export async function openDirectoryStore(url: string, options: DirectoryStoreOptions = {}): Promise<Store> {
   const root = directoryOfUrl(url)
   await assertIsStore(root, url)
-  await sweepLeftovers(join(root, TEMPORARY), (options.nowMs ?? Date.now)())
-  return new DirectoryStore(root, url)
+  const temporary = join(root, TEMPORARY)
+  await sweepLeftovers(temporary, (options.nowMs ?? Date.now)())
+  const canLink = options.canLink ?? (await canLinkIn(temporary))
+  return new DirectoryStore({ root, url, canLink })
 }
 
 /** @throws bad-configuration */
@@ -71,17 +76,20 @@ export function directoryOfUrl(url: string): string {
 
 class DirectoryStore implements Store {
   readonly url: string
-  readonly capabilities: StoreCapabilities = {
-    conditionalPut: true,
-    durability: 'fsync of file and directory',
-  }
+  readonly capabilities: StoreCapabilities
   readonly #root: string
+  readonly #nameFile: GiveName
   /** Directories whose own entries are known to be on disk: each needs that once in the life of a handle. */
   readonly #durable = new Set<string>()
 
-  constructor(root: string, url: string) {
+  constructor({ root, url, canLink }: { root: string; url: string; canLink: boolean }) {
     this.#root = root
     this.url = url
+    this.#nameFile = canLink ? nameByLink() : nameByClaim(join(root, TEMPORARY))
+    this.capabilities = {
+      conditionalPut: canLink,
+      durability: `fsync of file and directory, named by ${canLink ? 'link' : 'claim and rename (no hard links)'}`,
+    }
   }
 
   async put(key: string, bytes: Uint8Array): Promise<void> {
@@ -153,7 +161,7 @@ class DirectoryStore implements Store {
    */
   async #giveName(temporary: string, target: string, key: string): Promise<void> {
     try {
-      await link(temporary, target)
+      await this.#nameFile(temporary, target)
     } catch (error) {
       if (systemCode(error) !== 'EEXIST') throw error
       await syncDirectory(dirname(target))
@@ -239,7 +247,8 @@ async function sweepLeftovers(directory: string, nowMs: number): Promise<void> {
   for (const name of await readdir(directory).catch(() => [])) {
     const path = join(directory, name)
     const found = await lstat(path).catch(() => null)
-    if (found && nowMs - found.mtimeMs > LEFTOVER_AGE_MS) await rm(path, { force: true }).catch(() => undefined)
+    if (found && nowMs - found.mtimeMs > LEFTOVER_AGE_MS)
+      await rm(path, { force: true, recursive: true }).catch(() => undefined)
   }
 }
 
