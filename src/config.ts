@@ -1,0 +1,271 @@
+/**
+ * `chartkeep.yaml`: which repository, which sources, and what their tables mean.
+ *
+ *     repository:
+ *       url: file:///srv/chartkeep
+ *     sources:
+ *       icu:
+ *         url: postgres://chartkeep@db.hospital:5432/icu
+ *         patient: { table: public.patient, key: patient_id, label: [mrn] }
+ *         anchors: { public.vital_sign: stay_id }
+ *         categories: { 生命体征: [public.vital_sign] }
+ *         links: [ "public.lab_result.stay_id -> public.icu_stay.stay_id" ]
+ *
+ * Tables are named as `TableInfo.name` prints them; a partitioned table by its topmost parent, for all its leaves. A
+ * key that is not known is an error, with its line: a misspelt `exclude` must not end in a backup that nobody
+ * wanted. No secret stands in this file (src/secrets.ts): a password in a URL is refused.
+ */
+import { dirname, resolve } from 'node:path'
+import { LineCounter, parseDocument } from 'yaml'
+import { z } from 'zod'
+import { nearestName, positionOf, unknownKeyText } from './config-problems.ts'
+import { hasPassword, redactUrl } from './database-url.ts'
+import { Failure } from './errors.ts'
+import type { World } from './world.ts'
+
+export interface Configuration {
+  readonly repository: RepositoryConfiguration
+  /** In the order of the file. */
+  readonly sources: readonly SourceConfiguration[]
+}
+
+export interface RepositoryConfiguration {
+  readonly url: string
+  /** Absolute path of a file with an S3 store's credentials. */
+  readonly credentialsFile: string | null
+  /** Absolute path of the PEM of the authority that signed the store's certificate. */
+  readonly caFile: string | null
+}
+
+export interface SourceConfiguration {
+  readonly name: string
+  /** Without a password. */
+  readonly url: string
+  /** Absolute path. */
+  readonly passwordFile: string | null
+  /** Absolute path. */
+  readonly caFile: string | null
+  /** Null for a database that knows no patients: its rows are then kept by primary key only. */
+  readonly patient: PatientTable | null
+  /** Table to the column whose value leads to the patient. */
+  readonly anchors: ReadonlyMap<string, string>
+  /** Table to category: the file has it the other way round. */
+  readonly categories: ReadonlyMap<string, string>
+  readonly links: readonly Link[]
+  /** Tables that are not backed up; every manifest lists them (I10). */
+  readonly exclude: ReadonlySet<string>
+}
+
+export interface PatientTable {
+  readonly table: string
+  readonly key: string
+  /** Columns by which people know the patient: record number, name. */
+  readonly label: readonly string[]
+}
+
+/** A reference that the database does not declare as a foreign key. */
+export interface Link {
+  readonly table: string
+  readonly column: string
+  readonly referencedTable: string
+  readonly referencedColumn: string
+}
+
+export interface LoadOptions {
+  readonly path: string
+  /** `--repo`: wins over `repository.url`. */
+  readonly repositoryUrl?: string
+  readonly world: World
+}
+
+/** A name as the database prints it: quoted only where it must be. */
+const NAME = '(?:"(?:[^"]|"")+"|[^\\s".:>]+)'
+const TABLE = new RegExp(`^${NAME}\\.${NAME}$`, 'u')
+const LINK = new RegExp(`^(${NAME}\\.${NAME})\\.(${NAME})\\s*->\\s*(${NAME}\\.${NAME})\\.(${NAME})$`, 'u')
+
+const text = z.string().min(1)
+const tableName = z.string().regex(TABLE, 'a table is named schema.table')
+const sourceName = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$/, 'a source is named by up to 40 of A-Z a-z 0-9 _ -')
+
+const patientShape = z.strictObject({ table: tableName, key: text, label: z.array(text).default([]) })
+const sourceShape = z.strictObject({
+  url: text,
+  passwordFile: text.optional(),
+  caFile: text.optional(),
+  patient: patientShape.optional(),
+  anchors: z.record(tableName, text).default({}),
+  categories: z.record(text, z.array(tableName)).default({}),
+  links: z.array(z.string().regex(LINK, 'a link is written schema.table.column -> schema.table.column')).default([]),
+  exclude: z.array(tableName).default([]),
+})
+const repositoryShape = z.strictObject({
+  url: text.optional(),
+  credentialsFile: text.optional(),
+  caFile: text.optional(),
+})
+const fileShape = z.strictObject({
+  repository: repositoryShape.optional(),
+  sources: z.record(sourceName, sourceShape).default({}),
+})
+
+/** Which keys a mapping of the file may have, for the hint at a misspelt one. */
+const knownKeysByDepth = (path: readonly PropertyKey[]): readonly string[] => {
+  if (path.length === 0) return Object.keys(fileShape.shape)
+  if (path[0] === 'repository') return Object.keys(repositoryShape.shape)
+  return Object.keys(path.length === 2 ? sourceShape.shape : patientShape.shape)
+}
+
+/** @throws bad-configuration */
+export async function loadConfiguration(options: LoadOptions): Promise<Configuration> {
+  const { path, world } = options
+  const file = await world.readTextFile(path)
+  if (file === null) {
+    throw new Failure('bad-configuration', `no configuration at ${path}`, {
+      hints: [
+        `Draft one with \`chartkeep discover URL > ${path}\` and review it,`,
+        'or name another file with --config.',
+      ],
+    })
+  }
+  return parseConfiguration(file, options)
+}
+
+/** `options.path` is what problems are reported under, and what relative paths of the file start from. */
+export function parseConfiguration(file: string, options: Omit<LoadOptions, 'world'>): Configuration {
+  const parsed = fileShape.safeParse(parseYaml(file, options.path))
+  if (!parsed.success) throw problems(file, options.path, describeIssues(file, parsed.error))
+
+  const { repository, sources } = parsed.data
+  const url = options.repositoryUrl ?? repository?.url
+  if (url === undefined) {
+    throw new Failure('bad-configuration', `no repository.url in ${options.path}`, {
+      hints: ['Add it, for example `repository: { url: "file:///srv/chartkeep" }`, or give --repo URL.'],
+    })
+  }
+  refusePassword(url, 'repository.url')
+  const absolute = (path: string | undefined) => (path === undefined ? null : resolve(dirname(options.path), path))
+  return {
+    repository: {
+      url,
+      credentialsFile: absolute(repository?.credentialsFile),
+      caFile: absolute(repository?.caFile),
+    },
+    sources: Object.entries(sources).map(([name, source]) => toSource(name, source, absolute)),
+  }
+}
+
+/**
+ * The source of that name; the only one when no name is given.
+ * @throws bad-usage
+ */
+export function chooseSource(configuration: Configuration, name?: string): SourceConfiguration {
+  const names = configuration.sources.map((source) => source.name)
+  if (names.length === 0) {
+    throw new Failure('bad-configuration', 'the configuration has no source', {
+      hints: ['Draft one with `chartkeep discover URL`.'],
+    })
+  }
+  if (name === undefined && names.length > 1) {
+    throw new Failure('bad-usage', `${names.length} sources are configured, and none was named`, {
+      hints: [`Give --source with one of: ${names.join(', ')}.`],
+    })
+  }
+  const source = configuration.sources.find((each) => name === undefined || each.name === name)
+  if (source !== undefined) return source
+  throw new Failure('bad-usage', `no source named ${name}; configured: ${names.join(', ')}`, {
+    hints: [`Did you mean ${nearestName(name ?? '', names)}?`],
+  })
+}
+
+function parseYaml(file: string, path: string): unknown {
+  const lines = new LineCounter()
+  const document = parseDocument(file, { lineCounter: lines, prettyErrors: false })
+  const [error] = document.errors
+  if (error !== undefined) {
+    const { line, col } = lines.linePos(error.pos[0])
+    throw new Failure('bad-configuration', `${path} line ${line} column ${col}: not YAML: ${error.message}`)
+  }
+  return document.toJS() ?? {}
+}
+
+/** One sentence for each problem, with the line it is on. */
+function describeIssues(file: string, error: z.ZodError): string[] {
+  return error.issues.flatMap((issue) => {
+    if (issue.code !== 'unrecognized_keys') {
+      const where = issue.path.length === 0 ? 'the file' : issue.path.join('.')
+      return [`line ${positionOf(file, issue.path)}: ${where}: ${innermostMessage(issue)}`]
+    }
+    const known = knownKeysByDepth(issue.path)
+    return issue.keys.map((key) => `line ${positionOf(file, [...issue.path, key])}: ${unknownKeyText(key, known)}`)
+  })
+}
+
+/** Of a bad key of a mapping, zod tells in an issue within the issue what is bad about it. */
+function innermostMessage(issue: z.core.$ZodIssue): string {
+  return issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message
+}
+
+function problems(file: string, path: string, [first, ...others]: readonly string[]): Failure {
+  const hints = others.length === 0 ? [] : [`Also: ${others.join('; ')}.`]
+  const lineCount = file.split('\n').length
+  return new Failure('bad-configuration', `${path} ${first}`, { hints, context: { lines: lineCount } })
+}
+
+function toSource(
+  name: string,
+  source: z.output<typeof sourceShape>,
+  absolute: (path: string | undefined) => string | null,
+): SourceConfiguration {
+  refusePassword(source.url, `sources.${name}.url`)
+  return {
+    name,
+    url: source.url,
+    passwordFile: absolute(source.passwordFile),
+    caFile: absolute(source.caFile),
+    patient: source.patient ?? null,
+    anchors: new Map(Object.entries(source.anchors)),
+    categories: byTable(name, source.categories),
+    links: source.links.map(parseLink),
+    exclude: new Set(source.exclude),
+  }
+}
+
+function byTable(name: string, categories: Readonly<Record<string, readonly string[]>>): Map<string, string> {
+  const found = new Map<string, string>()
+  for (const [category, tables] of Object.entries(categories)) {
+    for (const table of tables) {
+      const other = found.get(table)
+      if (other !== undefined) {
+        throw new Failure('bad-configuration', `${table} of source ${name} is in two categories: ${other}, ${category}`)
+      }
+      found.set(table, category)
+    }
+  }
+  return found
+}
+
+function parseLink(link: string): Link {
+  const [, table, column, referencedTable, referencedColumn] = LINK.exec(link)!
+  return {
+    table: table!,
+    column: unquote(column!),
+    referencedTable: referencedTable!,
+    referencedColumn: unquote(referencedColumn!),
+  }
+}
+
+function unquote(name: string): string {
+  return name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name
+}
+
+function refusePassword(url: string, where: string): void {
+  if (!hasPassword(url)) return
+  throw new Failure('bad-configuration', `${where} holds a password: ${redactUrl(url)}`, {
+    hints: [
+      'Take it out of the URL: this file is copied and shown.',
+      'Give it by PGPASSWORD, a pgpass file, or passwordFile; for an S3 store by AWS_SECRET_ACCESS_KEY or credentialsFile.',
+    ],
+  })
+}
