@@ -3,13 +3,13 @@
  * later. What is written down outside the reach of the repository's owner cannot be rewritten with it.
  *
  *     chartkeep checkpoint, paper form 1
- *     origin  chartkeep/9f2c6a41d07b            3rk w0v
- *     size    20852163                          …
- *     time    2026-03-01T10:15:00Z              …
- *     root-a  18AH GTN1 H8X3 V4CG                …        root: 52 symbols of base 32, in 4 + 4 + 5 groups of four
- *     root-b  …                                 …
- *     root-c  …                                 …
- *     whole   4QJ2 8WZT                         …        first 40 bits of SHA-256 over the lines above
+ *     origin  chartkeep/9f2c6a41d07b                AXR FFJ
+ *     size    20852163                              EQM 7TR
+ *     time    2026-03-01T10:15:00Z                  ZKJ DA2
+ *     root-a  1B2H GTMH GRZ8 W7CG                   K6Q PVC     the root in base 32: 52 symbols,
+ *     root-b  S040 2JN8 KFTX N3HY                   PZF VYN     cut 16 + 16 + 20
+ *     root-c  W7CZ 0XHG Y0VR YT7H NDH0              F5S MWC
+ *     whole   VSK6 BANR                             Z1X 3AN     40 bits of SHA-256 over the lines above
  *
  * Each line ends with six check symbols over its label and content (check-symbols.ts), so that a mistake is named by
  * its line; `whole` refuses lines that are each right and do not belong together. Reading back forgives case, spaces,
@@ -36,14 +36,16 @@ const CONTENT_COLUMNS = 36
 const TYPED_CHARACTERS_MAX = 4096
 
 /**
- * @throws bad-configuration when the origin cannot be read aloud: lower-case letters, digits and `. _ / : -` only.
+ * @throws bad-configuration when the origin cannot be read aloud: lower-case letters, digits and, between them, `. _ / : -`.
  */
 export function formatPaper(checkpoint: Checkpoint): string {
   const time = checkpointTime(checkpoint)
   assert(time !== null && checkpoint.extensions.length === 1, 'a checkpoint for paper has a time and nothing else')
   if (!isSpeakable(checkpoint.origin)) {
     throw new Failure('bad-configuration', `ledger origin ${checkpoint.origin} cannot be written on paper`, {
-      hints: ['An origin for paper has up to 70 lower-case letters, digits and the characters . _ / : - only.'],
+      hints: [
+        'An origin for paper has up to 70 lower-case letters and digits and, between them, the characters . _ / : - only.',
+      ],
     })
   }
   const contents = contentsOf(checkpoint, time)
@@ -131,7 +133,7 @@ function isSymbolLabel(label: Label): boolean {
 }
 
 function isSpeakable(origin: string): boolean {
-  return /^[a-z0-9._/:-]{0,69}[a-z0-9]$/.test(origin)
+  return /^[a-z0-9]([a-z0-9._/:-]{0,68}[a-z0-9])?$/.test(origin)
 }
 
 function groupsOf(symbols: string, length: number): string {
