@@ -48,9 +48,7 @@ function actionLine(random: Random, stay: StayState, counter: AuditCounter, seco
   const [action, table] = random.pick(actions)
   const staffId = table === 'public.med_order' ? doctorOf(stay, second) : nurseOf(stay, second)
   const key = action === '查看' ? '' : String(random.within(1, 9_999_999))
-  const detail = random.chance(0.3)
-    ? NULL
-    : `{"ms": ${random.within(2, 480)}, "module": "${action}", "rows": ${random.within(1, 60)}}`
+  const detail = random.chance(0.3) ? NULL : `{"ms": ${random.within(2, 480)}, "rows": ${random.within(1, 60)}}`
   return copyLine(
     counter.logId,
     zonedText(second),

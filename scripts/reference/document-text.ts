@@ -1,8 +1,8 @@
 /** Clinical documents as XML: the kinds, their sections, and how a later version differs from the one before. */
 import { localText } from './moment.ts'
-import { findingsText, planText } from './phrases.ts'
+import type { Patient } from './people.ts'
+import { type Bedside, findingsText, planText } from './phrases.ts'
 import type { Random } from './random.ts'
-import type { StayState } from './stay.ts'
 
 export interface DocumentKind {
   readonly kind: string
@@ -62,8 +62,16 @@ export const documentKinds = {
   },
 } as const satisfies Readonly<Record<string, DocumentKind>>
 
+/** Whom a document is about. */
+export interface DocumentSubject extends Bedside {
+  readonly patient: Pick<Patient, 'mrn' | 'name' | 'sex' | 'ageYears'>
+  readonly unit: { readonly name: string }
+  readonly bed: { readonly bedNo: number }
+  readonly diagnosis: { readonly name: string }
+}
+
 /** A document of three to ten kilobytes. */
-export function documentText(stay: StayState, random: Random, kind: DocumentKind, writtenAt: number): string {
+export function documentText(stay: DocumentSubject, random: Random, kind: DocumentKind, writtenAt: number): string {
   const { patient } = stay
   const sections = kind.sections
     .map(

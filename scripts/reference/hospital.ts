@@ -13,7 +13,7 @@ import { writeLayout } from './layout-rows.ts'
 import { HOUR, MINUTE } from './moment.ts'
 import { type NursingCounter, writeNursing } from './nursing-rows.ts'
 import { type OrderCounter, writeOrders } from './order-rows.ts'
-import { makePatient, type Patient, patientLine } from './people.ts'
+import { makePatient, mrnOf, type Patient, patientLine } from './people.ts'
 import { writeQuality } from './quality-rows.ts'
 import { Random } from './random.ts'
 import { writeScores } from './score-rows.ts'
@@ -37,6 +37,9 @@ type Counters = VitalCounter &
 /** Patients who left alive and may come again. */
 const FORMER_PATIENTS_MAX = 200
 const READMISSION_SHARE = 0.1
+/** The fifth person, and each twenty-fifth after. */
+const DUPLICATE_EVERY = 25
+const DUPLICATE_FIRST = 5
 const TRANSFER_CHANCE_PER_HOUR = 0.002
 const AWAY_CHANCE_PER_HOUR = 0.006
 
@@ -135,7 +138,15 @@ export class Hospital {
     const random = new Random(this.seed, 'patient', patientId)
     const patient = makePatient(random, patientId, inAt)
     this.sink.write('public.patient', patientLine(random, patient, inAt - 40 * MINUTE))
+    if (patientId % DUPLICATE_EVERY === DUPLICATE_FIRST) this.writeDuplicate(random, patient, inAt - 35 * MINUTE)
     return patient
+  }
+
+  /** The same person registered twice, at the emergency desk and on the ward, and merged afterwards. */
+  private writeDuplicate(random: Random, patient: Patient, registeredAt: number): void {
+    const patientId = ++this.counters.patientId
+    const twin = { ...patient, patientId, mrn: mrnOf(patientId) }
+    this.sink.write('public.patient', patientLine(random, twin, registeredAt, patient.patientId))
   }
 
   /** All that is written about one stay within one hour (or the part of it that the patient was there). */

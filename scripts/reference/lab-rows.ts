@@ -1,5 +1,5 @@
 /** Laboratory results: one sample a panel, results that follow the patient's last ones and the severity of illness. */
-import { type LabItem, labIndex, labRounds, plausibleRange } from './labs.ts'
+import { type LabItem, labIndex, labResult, labRounds, referenceText } from './labs.ts'
 import { hourOfDay, localText, MINUTE } from './moment.ts'
 import type { StayState } from './stay.ts'
 import { NULL, type RowSink } from './tables.ts'
@@ -33,28 +33,11 @@ export function writeLabs(sink: RowSink, stay: StayState, counter: LabCounter, f
   }
 }
 
-/** value_text, value_number, unit, reference_range, flag. Below what the method can see, the text is `<low` alone. */
+/** value_text, value_number, unit, reference_range, flag. */
 function resultFields(stay: StayState, lab: LabItem): string {
-  const value = nextValue(stay, lab)
-  const unit = lab.unit || NULL
-  const range = `${lab.low}-${lab.high}`
-  const floor = lab.low / 2
-  if (lab.isLogarithmic && value < floor) return `<${floor.toFixed(lab.decimals)}\t${NULL}\t${unit}\t${range}\t`
-  const text = value.toFixed(lab.decimals)
-  const flag = Number(text) > lab.high ? 'H' : Number(text) < lab.low ? 'L' : ''
-  return `${text}\t${text}\t${unit}\t${range}\t${flag}`
-}
-
-function nextValue(stay: StayState, lab: LabItem): number {
   const index = labIndex(lab)
   const drift = (stay.labDrift[index] as number) * MEMORY + INNOVATION * stay.streams.lab.normal()
   stay.labDrift[index] = drift
-  const middle = (lab.low + lab.high) / 2
-  const half = (lab.high - lab.low) / 2
-  const ill = stay.course.severity
-  const { low, high } = plausibleRange(lab)
-  const value = lab.isLogarithmic
-    ? middle * Math.exp(1.6 * lab.shift * ill + 0.45 * drift)
-    : middle + half * (1.3 * lab.shift * ill + 0.6 * drift)
-  return Math.min(high, Math.max(low, value))
+  const { text, number, flag } = labResult(lab, stay.course.severity, drift)
+  return `${text}\t${number ?? NULL}\t${lab.unit || NULL}\t${referenceText(lab)}\t${flag}`
 }

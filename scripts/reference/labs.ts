@@ -68,7 +68,7 @@ const electrolytes = panel([
   ['P', '磷', 'mmol/L', 0.85, 1.51, 2, 0],
   ['MG', '镁', 'mmol/L', 0.75, 1.02, 2, 0],
   ['GLU', '葡萄糖', 'mmol/L', 3.9, 6.1, 2, 1.8],
-  ['UREA', '尿素', 'mmol/L', 3.1, 8, 2, 0.9, 'log'],
+  ['UREA', '尿素', 'mmol/L', 3.1, 8, 2, 0.6, 'log'],
   ['CREA', '肌酐', 'μmol/L', 57, 97, 0, 0.8, 'log'],
   ['CO2', '总二氧化碳', 'mmol/L', 20, 29, 1, -0.9],
 ])
@@ -79,7 +79,7 @@ const biochemistry = panel([
   ['TBIL', '总胆红素', 'μmol/L', 3.4, 23, 1, 0.6, 'log'],
   ['DBIL', '直接胆红素', 'μmol/L', 0.5, 8, 1, 0.7, 'log'],
   ['TP', '总蛋白', 'g/L', 65, 85, 1, -1.2],
-  ['ALB', '白蛋白', 'g/L', 40, 55, 1, -1.8],
+  ['ALB', '白蛋白', 'g/L', 40, 55, 1, -1.3],
   ['GLB', '球蛋白', 'g/L', 20, 40, 1, 0],
   ['ALP', '碱性磷酸酶', 'U/L', 45, 125, 0, 0.3],
   ['GGT', '谷氨酰转移酶', 'U/L', 10, 60, 0, 0.5, 'log'],
@@ -131,6 +131,8 @@ export const labItems: readonly LabItem[] = [
   ...heart,
 ]
 
+export const labPanels = [bloodGas, bloodCount, electrolytes, coagulation, inflammation, heart]
+
 /** What is drawn at which hour of the day. */
 export const labRounds: ReadonlyMap<number, readonly (readonly LabItem[])[]> = new Map([
   [2, [bloodGas]],
@@ -147,15 +149,39 @@ export function labIndex(lab: LabItem): number {
   return indexByCode.get(lab.code) as number
 }
 
+/** How far an item goes for the severity of illness and the patient's own drift (of deviation 1). */
+function labValue(lab: LabItem, severity: number, drift: number): number {
+  const middle = (lab.low + lab.high) / 2
+  const half = (lab.high - lab.low) / 2
+  if (lab.isLogarithmic) return middle * Math.exp(1.6 * lab.shift * severity + 0.45 * drift)
+  return middle + half * (1.3 * lab.shift * severity + 0.6 * drift)
+}
+
 /** Beyond these a result would be sent back to the laboratory. */
 export function plausibleRange(lab: LabItem): { readonly low: number; readonly high: number } {
   const width = lab.high - lab.low
-  if (lab.isLogarithmic) return { low: 0, high: roundTo(lab.high * 2000, lab.decimals) }
-  const low = lab.low >= 0 ? Math.max(0, lab.low - 4 * width) : lab.low - 4 * width
+  if (lab.isLogarithmic) return { low: 0, high: Number(labValue(lab, 1.8, 2.5).toFixed(lab.decimals)) }
+  const low = lab.low >= 0 ? lab.low * 0.3 : lab.low - 4 * width
   const high = lab.unit === '%' ? Math.min(100, lab.high + 4 * width) : lab.high + 4 * width
-  return { low: roundTo(low, lab.decimals), high: roundTo(high, lab.decimals) }
+  return { low: Number(low.toFixed(lab.decimals)), high: Number(high.toFixed(lab.decimals)) }
 }
 
-function roundTo(value: number, decimals: number): number {
-  return Number(value.toFixed(decimals))
+export interface LabResult {
+  readonly text: string
+  /** Null below what the method can see; the text is then `<limit`. */
+  readonly number: string | null
+  readonly flag: 'H' | 'L' | ''
+}
+
+export function labResult(lab: LabItem, severity: number, drift: number): LabResult {
+  const { low, high } = plausibleRange(lab)
+  const value = Math.min(high, Math.max(low, labValue(lab, severity, drift)))
+  const limit = lab.low / 2
+  if (lab.isLogarithmic && value < limit) return { text: `<${limit.toFixed(lab.decimals)}`, number: null, flag: '' }
+  const text = value.toFixed(lab.decimals)
+  return { text, number: text, flag: Number(text) > lab.high ? 'H' : Number(text) < lab.low ? 'L' : '' }
+}
+
+export function referenceText(lab: LabItem): string {
+  return `${lab.low}-${lab.high}`
 }

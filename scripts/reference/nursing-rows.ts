@@ -114,8 +114,8 @@ function writeFluids(
       copyLine(counter.fluidId, stay.stayId, zonedText(second), item.direction, item.code, ml, nurseOf(stay, second)),
     )
   }
-  write(0, 85 + 60 * ill + 25 * random.normal())
-  write(1, 95 - 35 * ill + 30 * random.normal())
+  write(0, 72 + 45 * ill + 22 * random.normal())
+  write(1, 105 - 35 * ill + 30 * random.normal())
   if (hour % 2 === 0) {
     let share = random.unit()
     const index = fluidItems.findIndex((item) => {

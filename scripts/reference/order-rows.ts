@@ -19,9 +19,10 @@ const perHour = [
   0.2,
 ]
 const ORDERS_AT_ADMISSION = 6
-const remarks = ['', '患者外出检查,推迟执行', '泵速已核对', '家属要求暂缓', '双人核对']
+const solvents = drugList.filter((drug) => /^(0\.9%|5%)/.test(drug.name))
+const remarks = ['', '患者外出检查，推迟执行', '泵速已核对', '家属要求暂缓', '双人核对']
 
-interface Order {
+export interface Order {
   readonly drug: Drug | undefined
   readonly kind: string
   readonly content: string
@@ -36,43 +37,41 @@ export function writeOrders(sink: RowSink, stay: StayState, counter: OrderCounte
   const isAdmission = stay.inAt >= from && stay.inAt < until
   const wanted = (perHour[hourOfDay(from)] as number) + (isAdmission ? ORDERS_AT_ADMISSION : 0)
   const count = Math.floor(wanted) + (random.chance(wanted % 1) ? 1 : 0)
-  let groupOrderId = 0
+  let leader: { readonly order: Order; readonly orderId: number } | undefined
   for (let i = 0; i < count; i++) {
-    const startAt = from + random.below(until - from)
-    const order = makeOrder(random, startAt)
+    const order = leader ? makeSolvent(random, leader.order) : makeOrder(random, from + random.below(until - from))
     counter.orderId++
-    writeOrder(sink, stay, order, counter.orderId, groupOrderId)
+    writeOrder(sink, stay, order, counter.orderId, leader?.orderId)
     writeExecutions(sink, stay, order, counter)
-    // A few infusions are mixed: the next order joins this one.
-    groupOrderId = order.drug?.route === '静脉滴注' && random.chance(0.3) ? counter.orderId : 0
+    // A few infusions are mixed: the next order is the fluid that this one is dissolved in.
+    const isLeader = leader === undefined && order.drug?.route === '静脉滴注' && random.chance(0.3)
+    leader = isLeader ? { order, orderId: counter.orderId } : undefined
   }
 }
 
-function makeOrder(random: Random, startAt: number): Order {
-  if (random.chance(0.25)) {
-    const { kind, content, frequency } = random.pick(careOrders)
-    return {
-      drug: undefined,
-      kind,
-      content,
-      frequency,
-      dose: NULL,
-      startAt,
-      stopAt: stopOf(random, frequency, startAt),
-    }
-  }
-  const drug = random.pick(drugList)
-  const frequency = random.chance(0.3) ? 'ST' : random.pick(drug.frequencies)
-  const dose = (drug.doseLow + (drug.doseHigh - drug.doseLow) * (random.below(3) / 2)).toFixed(2)
+export function makeOrder(random: Random, startAt: number): Order {
+  const isDrug = random.chance(0.75)
+  const drug = isDrug ? random.pick(drugList) : undefined
+  const care = random.pick(careOrders)
+  const frequency = drug === undefined ? care.frequency : random.chance(0.25) ? 'ST' : random.pick(drug.frequencies)
   return {
     drug,
-    kind: '药物',
-    content: drug.name,
+    kind: drug === undefined ? care.kind : '药物',
+    content: drug?.name ?? care.content,
     frequency,
-    dose,
+    dose: drug === undefined ? NULL : doseText(random, drug),
     startAt,
     stopAt: stopOf(random, frequency, startAt),
   }
+}
+
+function makeSolvent(random: Random, leader: Order): Order {
+  const drug = random.pick(solvents)
+  return { ...leader, drug, content: drug.name, dose: doseText(random, drug) }
+}
+
+function doseText(random: Random, drug: Drug): string {
+  return (drug.doseLow + (drug.doseHigh - drug.doseLow) * (random.below(3) / 2)).toFixed(2)
 }
 
 function stopOf(random: Random, frequency: string, startAt: number): number {
@@ -81,7 +80,7 @@ function stopOf(random: Random, frequency: string, startAt: number): number {
   return startAt + Math.round((0.6 + 2 * random.unit()) * DAY)
 }
 
-function writeOrder(sink: RowSink, stay: StayState, order: Order, orderId: number, groupOrderId: number): void {
+function writeOrder(sink: RowSink, stay: StayState, order: Order, orderId: number, groupOrderId?: number): void {
   const random = stay.streams.order
   const isRunning = order.stopAt > stay.shape.end && stay.isCurrent
   const stopAt = Math.min(order.stopAt, stay.outAt)
@@ -103,7 +102,7 @@ function writeOrder(sink: RowSink, stay: StayState, order: Order, orderId: numbe
       zonedText(order.startAt),
       isRunning ? NULL : zonedText(stopAt),
       status,
-      groupOrderId === 0 ? NULL : groupOrderId,
+      groupOrderId ?? NULL,
     ),
   )
 }

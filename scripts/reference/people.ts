@@ -33,6 +33,10 @@ const places = [
 const bloodGroups = ['A型Rh阳性', 'B型Rh阳性', 'O型Rh阳性', 'AB型Rh阳性', 'O型Rh阴性']
 const allergens = ['青霉素', '头孢菌素', '磺胺类', '碘对比剂', '阿司匹林', '海鲜', '花粉']
 
+export function mrnOf(patientId: number): string {
+  return `ZY${10_000_000 + patientId}`
+}
+
 export function personName(random: Random, sex: Sex): string {
   const given = sex === '男' ? givenMale : givenFemale
   const second = random.chance(0.7) ? given[random.below(given.length)] : ''
@@ -44,7 +48,7 @@ export function makePatient(random: Random, patientId: number, second: number): 
   const ageYears = Math.round(Math.min(98, Math.max(16, 64 + 14 * random.normal())))
   return {
     patientId,
-    mrn: `ZY${10_000_000 + patientId}`,
+    mrn: mrnOf(patientId),
     name: personName(random, sex),
     sex,
     ageYears,
@@ -55,7 +59,7 @@ export function makePatient(random: Random, patientId: number, second: number): 
 }
 
 /** The line of `public.patient`. Some people have no known allergy (an empty array), of others nobody asked (NULL). */
-export function patientLine(random: Random, patient: Patient, registeredAt: number): string {
+export function patientLine(random: Random, patient: Patient, registeredAt: number, mergedInto?: number): string {
   const card = createHash('sha256')
     .update(`${patient.mrn}/${patient.birthDate}/${random.hex(8)}`)
     .digest('hex')
@@ -70,7 +74,7 @@ export function patientLine(random: Random, patient: Patient, registeredAt: numb
     allergyArray(random),
     random.chance(0.85) ? `199${String(random.below(100_000_000)).padStart(8, '0')}` : '',
     `山东省济南市${random.pick(places)}${random.within(1, 320)}号`,
-    NULL,
+    mergedInto ?? NULL,
     zonedText(registeredAt),
   )
 }

@@ -1,5 +1,5 @@
 /** Quality indicators of each department and month, by the definitions of 2024 (ICU-01 …). */
-import { monthsBetween } from './moment.ts'
+import { localText, monthsBetween } from './moment.ts'
 import { Random } from './random.ts'
 import { copyLine, NULL, type RowSink } from './tables.ts'
 
@@ -41,8 +41,8 @@ export function writeQuality(
     for (const [index, month] of months.entries()) {
       const random = new Random(seed, 'quality', department, month)
       const patients = random.within(18, 30)
-      const submittedAt =
-        index + 1 < months.length ? `${(months[index + 1] as string).slice(0, 8)}05 10:00:00+08` : NULL
+      const submitted = `${months[index + 1]?.slice(0, 8)}05 10:00:00`
+      const submittedAt = index + 1 < months.length && submitted < localText(end) ? `${submitted}+08` : NULL
       for (const [code, , rate, isPerBedDay] of indicators) {
         const denominator = isPerBedDay ? patients * 30 : patients
         const wanted = (rate / 100) * denominator * (1 + 0.08 * random.normal())
