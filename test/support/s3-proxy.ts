@@ -12,6 +12,7 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 
 export interface HttpRequest {
   readonly method: string
@@ -42,8 +43,9 @@ export interface HttpFault {
   readonly changeAnswer?: (answer: HttpAnswer, request: HttpRequest) => HttpAnswer
 }
 
-export async function startS3Proxy(targetPort: number): Promise<S3Proxy> {
-  const proxy = new S3Proxy(targetPort)
+/** `tls`: speaks https to the client, and plain http to the store. */
+export async function startS3Proxy(targetPort: number, tls?: { key: string; cert: string }): Promise<S3Proxy> {
+  const proxy = new S3Proxy(targetPort, tls)
   await proxy.listen()
   return proxy
 }
@@ -58,21 +60,24 @@ export class S3Proxy {
   /** Every request that has arrived, as `PUT /bucket/key`. */
   readonly requests: string[] = []
   readonly #targetPort: number
+  readonly #scheme: string
   readonly #server: Server
   readonly #fired = new Set<HttpFault>()
   #faults: HttpFault[] = []
 
-  constructor(targetPort: number) {
+  constructor(targetPort: number, tls?: { key: string; cert: string }) {
     this.#targetPort = targetPort
-    this.#server = createServer((incoming, outgoing) => {
+    this.#scheme = tls ? 'https://localhost' : 'http://127.0.0.1'
+    const listener = (incoming: IncomingMessage, outgoing: ServerResponse) => {
       this.#pass(incoming, outgoing).catch(() => outgoing.destroy())
-    })
+    }
+    this.#server = tls ? createTlsServer(tls, listener) : createServer(listener)
   }
 
   get endpoint(): string {
     const address = this.#server.address()
     if (typeof address !== 'object' || address === null) throw new Error('the proxy does not listen')
-    return `http://127.0.0.1:${address.port}`
+    return `${this.#scheme}:${address.port}`
   }
 
   async listen(): Promise<void> {

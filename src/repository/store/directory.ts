@@ -13,19 +13,18 @@
  */
 import { randomBytes } from 'node:crypto'
 import { constants, type Stats } from 'node:fs'
-import { type FileHandle, lstat, mkdir, open, readdir, rm, stat, unlink } from 'node:fs/promises'
+import { type FileHandle, lstat, open, readdir, rm, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Failure } from '../../errors.ts'
 import type { Store, StoreCapabilities, StoreObject } from './contract.ts'
 import { failureOfFile, systemCode } from './directory-failure.ts'
+import { isNotThere, makeDurableDirectories, readExactly, syncDirectory, writeDurableFile } from './directory-file.ts'
 import { canLinkIn, type GiveName, nameByClaim, nameByLink } from './directory-naming.ts'
 import { assertKey, assertPrefix, assertRange, compareKeys, isKey } from './key.ts'
 import { objectExists, objectMissing, objectTooShort } from './store-failure.ts'
 
-const TEMPORARY = '+tmp'
-const DIRECTORY_MODE = 0o700
-const FILE_MODE = 0o600
+export const TEMPORARY = '+tmp'
 /** Nobody writes one object for a day: an older file belongs to a writer that died. */
 const LEFTOVER_AGE_MS = 24 * 60 * 60 * 1000
 /** Files whose sizes are asked for at once; more only queue up in libuv's four threads. */
@@ -101,7 +100,10 @@ class DirectoryStore implements Store {
       await makeDurableDirectories(dirname(target), this.#durable)
       await this.#giveName(temporary, target, key)
     } catch (error) {
-      throw error instanceof Failure ? error : failureOfFile(error, { action: 'write', object: key })
+      this.#durable.clear()
+      if (error instanceof Failure) throw error
+      if (isNotThere(error)) await assertIsStore(this.#root, this.url)
+      throw failureOfFile(error, { action: 'write', object: key })
     } finally {
       await rm(temporary, { force: true }).catch(() => undefined)
     }
@@ -229,7 +231,8 @@ class DirectoryStore implements Store {
   }
 }
 
-async function assertIsStore(root: string, url: string): Promise<void> {
+/** @throws repository-not-found */
+export async function assertIsStore(root: string, url: string): Promise<void> {
   let mark: Stats | null = null
   try {
     mark = await lstat(join(root, TEMPORARY))
@@ -250,62 +253,4 @@ async function sweepLeftovers(directory: string, nowMs: number): Promise<void> {
     if (found && nowMs - found.mtimeMs > LEFTOVER_AGE_MS)
       await rm(path, { force: true, recursive: true }).catch(() => undefined)
   }
-}
-
-async function writeDurableFile(path: string, bytes: Uint8Array): Promise<void> {
-  const file = await open(path, 'wx', FILE_MODE)
-  try {
-    await file.writeFile(bytes)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-}
-
-/**
- * Makes `path` with its parents, and each entry durable in the directory above. `known` spares a handle from doing so
- * twice; a directory that somebody else has just made is synced as well, because his sync may be still to come.
- */
-async function makeDurableDirectories(path: string, known: Set<string> | null): Promise<void> {
-  if (known?.has(path)) return
-  const parent = dirname(path)
-  try {
-    await mkdir(path, { mode: DIRECTORY_MODE })
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT' && parent !== path) {
-      await makeDurableDirectories(parent, known)
-      return await makeDurableDirectories(path, known)
-    }
-    if (systemCode(error) !== 'EEXIST') throw error
-  }
-  await syncDirectory(parent)
-  known?.add(path)
-}
-
-/** Windows has no fsync of a directory; there the file system orders its own journal. */
-async function syncDirectory(path: string): Promise<void> {
-  if (process.platform === 'win32') return
-  const directory = await open(path, constants.O_RDONLY)
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
-  }
-}
-
-/** Into memory of its own: never a view of the pool that Buffer shares (F41). */
-async function readExactly(file: FileHandle, key: string, range: { start: number; end: number }): Promise<Uint8Array> {
-  const bytes = new Uint8Array(range.end - range.start)
-  let done = 0
-  while (done < bytes.length) {
-    const { bytesRead } = await file.read(bytes, done, bytes.length - done, range.start + done)
-    if (bytesRead === 0) throw objectTooShort(key, { end: range.end, bytes: range.start + done })
-    done += bytesRead
-  }
-  return bytes
-}
-
-/** A path through a file is no path: `a/b` is not there when `a` is an object. */
-function isNotThere(error: unknown): boolean {
-  return ['ENOENT', 'ENOTDIR', 'EISDIR'].includes(systemCode(error))
 }

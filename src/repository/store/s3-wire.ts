@@ -6,6 +6,7 @@
  * always whole in memory, with its length and SHA-256 under the signature, and an answer counts only when its own
  * framing says that it is complete. Statuses are not judged here: `s3-failure.ts` does that.
  */
+import { createHash } from 'node:crypto'
 import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import { Client } from 'minio'
@@ -22,6 +23,8 @@ export interface S3Request {
   readonly query?: Readonly<Record<string, string>>
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: Uint8Array
+  /** In hex; only a probe says anything but the truth here, to see whether the store looks. */
+  readonly claimedSha256?: string
   /** A longer answer is refused before it is read, so that no store can fill our memory. */
   readonly answerBytesMax?: number
 }
@@ -87,16 +90,17 @@ export class S3Wire {
   }
 
   async #send(request: S3Request): Promise<IncomingMessage> {
+    const body = request.body ?? new Uint8Array(0)
+    const sha256 = request.claimedSha256 ?? createHash('sha256').update(body).digest('hex')
     const options = {
       method: request.method,
       bucketName: this.address.bucket,
-      headers: { ...request.headers },
+      headers: { ...request.headers, 'content-length': String(body.byteLength) },
       ...(request.objectName === undefined ? {} : { objectName: request.objectName }),
       ...(request.query === undefined ? {} : { query: encodeQuery(request.query) }),
     }
-    const body = request.body ?? new Uint8Array(0)
     const payload = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
-    return await this.#client.makeRequestAsync(options, payload, everyStatus, this.address.region)
+    return await this.#client.makeRequestStreamAsync(options, payload, sha256, everyStatus, this.address.region)
   }
 }
 

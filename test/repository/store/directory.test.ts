@@ -92,7 +92,7 @@ describe('a directory as a store', () => {
     expect(await codeOf(store.stat('here'))).toBe('repository-not-found')
     expect(await codeOf(store.delete('here'))).toBe('repository-not-found')
     expect(await codeOf(keysOf(store, ''))).toBe('repository-not-found')
-    expect(await codeOf(store.put('more', new Uint8Array(1)))).not.toBe('none')
+    expect(await codeOf(store.put('more', new Uint8Array(1)))).toBe('repository-not-found')
   })
 
   test('that goes away in the middle of a listing makes the listing fail', async () => {
@@ -127,6 +127,18 @@ describe('a directory as a store', () => {
     await store.put('folder/object', new Uint8Array(1))
 
     expect(await codeOf(store.put('folder', new Uint8Array(1)))).toBe('store-refused')
+  })
+
+  test('makes a folder again that somebody has cleared away under an open handle', async () => {
+    const { store, root } = await freshStore()
+    await store.put('folder/first', new Uint8Array(1))
+    await rm(join(root, 'folder'), { recursive: true })
+
+    const codes = [await codeOf(store.put('folder/second', new Uint8Array(1)))]
+    codes.push(await codeOf(store.put('folder/third', new Uint8Array(1))))
+
+    expect(codes[1]).toBe('none')
+    expect(await keysOf(store, 'folder/third')).toEqual(['folder/third'])
   })
 
   test('is made again over an existing one without harm', async () => {
