@@ -162,7 +162,7 @@ function stepsOf(entries: readonly ArchiveEntry[]): Pick<SchemaDdl, 'steps' | 'n
  */
 function rank(step: DdlStep): number {
   if (step.object.includes('EVENT TRIGGER')) return 3
-  if (isRightsStep(step)) return step.object.startsWith('OWNER') ? 1 : 2
+  if (isRightsStep(step)) return step.object.startsWith('OWNER') ? 1 : step.object.startsWith('POLICY') ? 0 : 2
   return 0
 }
 

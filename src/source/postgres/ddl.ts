@@ -7,7 +7,7 @@
  */
 import type { ConnectionSettings, SchemaDdl } from '../contract.ts'
 import type { Session } from './connect.ts'
-import { writeSchemaDdl } from './ddl-from-catalogs.ts'
+import { writeSchemaDdl } from './ddl/from-catalogs.ts'
 import { dumpSchema, findPgDump } from './ddl-from-pg-dump.ts'
 
 export interface DdlRequest {

@@ -83,7 +83,7 @@ class PostgresTarget implements Target {
       const reason = rightsReason(error)
       if (reason === undefined) throw toPostgresFailure(error, { doing: `making ${step.object}`, side: 'target' })
       await this.#session.query('ROLLBACK TO SAVEPOINT rights')
-      this.skipped.push({ kind: 'owner or grant', name: step.object, reason })
+      this.skipped.push({ kind: 'owner, grant or policy', name: step.object, reason })
     }
   }
 
@@ -114,7 +114,7 @@ async function failing<T>(doing: string, work: () => Promise<T>): Promise<T> {
 
 function rightsReason(error: unknown): string | undefined {
   if (!isServerError(error)) return undefined
-  if (error.code === '42704') return 'the role does not exist on the target'
+  if (error.code === '42704') return 'a role it names does not exist on the target'
   if (error.code === '42501' || error.code === '0LP01') return 'the role that rebuilds may not give it'
   return undefined
 }
