@@ -41,15 +41,17 @@ const TYPE_FAMILIES: readonly (readonly [string, RegExp])[] = [
   ['text', /^(text|character.*|varchar.*|char.*|name)$/],
 ]
 
-/** `extraKeys`: keys that are not declared, such as a patient table's that only looks unique. */
+/** `undeclaredKeys`: those of tables without any declared one, that are called like one and look unique. */
 export async function findLinks(
   tables: readonly LogicalTable[],
-  extraKeys: readonly KnownKey[],
+  undeclaredKeys: readonly KnownKey[],
   profile: SourceProfile,
   sampleRows: number,
 ): Promise<LinkGuess[]> {
-  const declared = tables.flatMap((table) => declaredSingleKey(table) ?? []).length
-  const keys = declared === 0 ? [...extraKeys] : [...declaredKeys(tables), ...extraKeys]
+  // Of two keys with the same values, the one that is called like its table is the parent.
+  const keys = [...declaredKeys(tables), ...undeclaredKeys].sort(
+    (left, right) => Number(isCalledLike(right)) - Number(isCalledLike(left)),
+  )
   const found: LinkGuess[] = []
   for (const table of tables) {
     for (const column of table.columns) {
@@ -77,7 +79,14 @@ function fits(table: LogicalTable, column: string, key: KnownKey): boolean {
   // A key that refers to another table's key: an extension of its rows. Of two such, the one called like the key is
   // the parent.
   if (declaredSingleKey(table) === column && (!isCalledLike(key) || isCalledLike({ table, column }))) return false
-  return keyNames(key).some((keyName) => name === keyName)
+  return keyNames(key).includes(name) || hasRole(column, key)
+}
+
+/** `admit_provider_id` for `provider.provider_id`: a role before the whole name of the key. */
+function hasRole(column: string, key: KnownKey): boolean {
+  const own = words(key.column)
+  const name = words(column)
+  return own.length > 1 && name.length > own.length && own.every((word, index) => word === name.at(index - own.length))
 }
 
 /** What a column that refers to this key may be called: `patient_id` for `patient.id` and for `patient.patient_id`. */
@@ -111,13 +120,19 @@ async function bestOf(
       sampleRows,
     )
     if (share !== null && share < SHARE_MIN) continue
+    // Two keys of one name may have nothing to do with each other, nor a name that only ends like a key: then only
+    // rows can tell.
+    const onlyRowsTell = declaredSingleKey(table) === column || !keyNames(key).includes(normalName(column))
+    if (onlyRowsTell && share !== 1) continue
     if (best === null || (share ?? 0) > (best.share ?? 0)) best = { key, share }
   }
   if (best === null) return null
   const { key, share } = best
   const kind = normalName(column) === normalName(key.column) ? 'same name and type' : 'named after it, same type'
   const seen =
-    share === null ? 'no values yet to look at' : `${percent(share)} of up to ${sampleRows} sampled values found there`
+    share === null
+      ? 'values could not be compared'
+      : `${percent(share)} of up to ${sampleRows} sampled values found there`
   return {
     table: table.name,
     column,

@@ -39,7 +39,8 @@ const PERSON_COLUMNS: readonly (readonly [string, RegExp])[] = [
 /** A record number: what the ward calls a patient by. */
 const RECORD_NUMBER =
   /^(mrn|mr_?no|.*medical_?record.*|.*hospital_?no|.*inpatient_?no|.*inp_?no|case_?no|chart_?no|住院号|病案号|病历号|就诊号|zyh|bah|blh|patient_?no|pat_?no)$/i
-const KEY_NAME = /^(patient|pat|person|subject|br|hz|患者|病人)?_?(id|no|key|code|编号|主键)$/i
+const KEY_NAME =
+  /^(patient|pat|person|subject|stay|icu_?stay|visit|encounter|admission|hadm|adm|br|hz|zy|患者|病人|住院|就诊)?_?(id|no|key|code|号|编号|主键)$/i
 
 export async function findPatientTable(
   tables: readonly LogicalTable[],
