@@ -35,10 +35,10 @@ export function postgresProfile(session: Session, failing: Failing): SourceProfi
 
 function containedQuery(column: ColumnRef, referenced: ColumnRef, sampleRows: number): string {
   const value = quoteName(column.column)
-  return `WITH some AS MATERIALIZED (SELECT DISTINCT v FROM (
+  return `WITH sampled AS MATERIALIZED (SELECT DISTINCT v FROM (
       SELECT ${value} AS v FROM ${column.sqlName} WHERE ${value} IS NOT NULL LIMIT ${Math.ceil(sampleRows)}) taken)
-    SELECT avg(CASE WHEN EXISTS (SELECT FROM ${referenced.sqlName} r WHERE r.${quoteName(referenced.column)} = some.v)
-      THEN 1 ELSE 0 END)::float8 AS share FROM some`
+    SELECT avg(CASE WHEN EXISTS (SELECT FROM ${referenced.sqlName} r WHERE r.${quoteName(referenced.column)} = sampled.v)
+      THEN 1 ELSE 0 END)::float8 AS share FROM sampled`
 }
 
 function uniqueQuery(column: ColumnRef, sampleRows: number): string {
