@@ -47,6 +47,10 @@ export interface StoreCall {
   readonly key: string
 }
 
+interface BegunCall extends StoreCall {
+  readonly outcome: Outcome | null
+}
+
 const methodsOfOutcome: Readonly<Record<Outcome, readonly StoreMethod[] | 'all'>> = {
   lost: 'all',
   applied: 'all',
@@ -97,62 +101,61 @@ export class FaultyStore implements Store {
   }
 
   async put(key: string, bytes: Uint8Array): Promise<void> {
-    const outcome = this.#begin('put', key)
-    if (outcome === 'vanishes') return
-    await this.#around(outcome, async () => await this.#inner.put(key, bytes))
+    const call = this.#begin('put', key)
+    if (call.outcome === 'vanishes') return
+    await this.#around(call, async () => await this.#inner.put(key, bytes))
     this.#newestKey = key
   }
 
   async get(key: string): Promise<Uint8Array> {
-    const outcome = this.#begin('get', key)
-    const bytes = await this.#around(outcome, async () => await this.#inner.get(key))
-    return outcome === 'truncated' ? half(bytes) : bytes
+    const call = this.#begin('get', key)
+    const bytes = await this.#around(call, async () => await this.#inner.get(key))
+    return call.outcome === 'truncated' ? half(bytes) : bytes
   }
 
   async getRange(key: string, start: number, end: number): Promise<Uint8Array> {
-    const outcome = this.#begin('getRange', key)
-    const bytes = await this.#around(outcome, async () => await this.#inner.getRange(key, start, end))
-    if (outcome === 'wrong-range') return await this.#shifted(key, start, end)
-    return outcome === 'truncated' ? half(bytes) : bytes
+    const call = this.#begin('getRange', key)
+    const bytes = await this.#around(call, async () => await this.#inner.getRange(key, start, end))
+    if (call.outcome === 'wrong-range') return await this.#shifted(key, start, end)
+    return call.outcome === 'truncated' ? half(bytes) : bytes
   }
 
   async stat(key: string): Promise<StoreObject | null> {
-    const outcome = this.#begin('stat', key)
-    return await this.#around(outcome, async () => await this.#inner.stat(key))
+    const call = this.#begin('stat', key)
+    return await this.#around(call, async () => await this.#inner.stat(key))
   }
 
   async *list(prefix: string): AsyncIterable<StoreObject> {
-    const outcome = this.#begin('list', prefix)
-    const all = await this.#around(outcome, async () => await Array.fromAsync(this.#inner.list(prefix)))
-    const shown = outcome === 'stale-listing' ? all.filter((object) => object.key !== this.#newestKey) : all
-    const isCut = outcome === 'partial-listing' || outcome === 'broken-listing'
+    const call = this.#begin('list', prefix)
+    const all = await this.#around(call, async () => await Array.fromAsync(this.#inner.list(prefix)))
+    const shown = call.outcome === 'stale-listing' ? all.filter((object) => object.key !== this.#newestKey) : all
+    const isCut = call.outcome === 'partial-listing' || call.outcome === 'broken-listing'
     yield* isCut ? shown.slice(0, Math.floor(shown.length / 2)) : shown
-    if (outcome === 'broken-listing') throw unreachable('list', prefix)
+    if (call.outcome === 'broken-listing') throw unreachable('list', prefix)
   }
 
   async delete(key: string): Promise<void> {
-    const outcome = this.#begin('delete', key)
-    await this.#around(outcome, async () => await this.#inner.delete(key))
+    const call = this.#begin('delete', key)
+    await this.#around(call, async () => await this.#inner.delete(key))
   }
 
   async close(): Promise<void> {
     await this.#inner.close()
   }
 
-  #begin(method: StoreMethod, key: string): Outcome | null {
+  #begin(method: StoreMethod, key: string): BegunCall {
     this.calls.push({ method, key })
-    const call = this.calls.length
+    const number = this.calls.length
     const fault = this.#faults.find((planned) => {
       const methods = methodsOfOutcome[planned.outcome]
-      const isNow = planned.onward ? call >= planned.call : call === planned.call
+      const isNow = planned.onward ? number >= planned.call : number === planned.call
       return isNow && (methods === 'all' || methods.includes(method))
     })
     if (fault) this.#fired.add(fault)
-    return fault?.outcome ?? null
+    return { method, key, outcome: fault?.outcome ?? null }
   }
 
-  async #around<T>(outcome: Outcome | null, work: () => Promise<T>): Promise<T> {
-    const { method, key } = this.calls.at(-1) ?? { method: 'stat', key: '' }
+  async #around<T>({ method, key, outcome }: BegunCall, work: () => Promise<T>): Promise<T> {
     if (outcome === 'lost') throw unreachable(method, key)
     if (outcome === 'full') throw new Failure('store-full', `planned: no space for ${key}`)
     if (outcome === 'refused') throw new Failure('store-refused', `planned: ${method} of ${key} refused`)
