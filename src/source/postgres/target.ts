@@ -4,7 +4,8 @@
  * It must be empty, and must not be the source: by system identifier and database oid, not by the name of a host
  * (I8, F19). Steps run in one transaction, so that a rebuild that fails leaves the database as empty as it was.
  * Owners and grants of roles that this server does not have cannot be given and must not cost the rows: each such
- * statement stands in a savepoint, and what could not be given is listed in `skipped`.
+ * statement stands in a savepoint, and what could not be given is listed in `skipped`. So is a foreign key that the
+ * source's own rows break.
  */
 import { Failure } from '../../errors.ts'
 import type { ConnectionSettings, DdlStep, NotCaptured, SequenceInfo, SourceIdentity, Target } from '../contract.ts'
@@ -14,6 +15,8 @@ import { isServerError, toPostgresFailure } from './failures.ts'
 import { readIdentity } from './identity.ts'
 import { setSequence } from './sequences.ts'
 import { isRightsStep } from './steps.ts'
+
+const FOREIGN_KEY_VIOLATION = '23503'
 
 /** @throws source-unreachable, source-login-refused, source-not-found, setting-not-pinned, unsupported-server */
 export async function openPostgresTarget(settings: ConnectionSettings): Promise<Target> {
@@ -71,19 +74,44 @@ class PostgresTarget implements Target {
   }
 
   async #runStep(step: DdlStep): Promise<void> {
-    if (!isRightsStep(step)) {
-      await failing(`making ${step.object}`, () => this.#session.query(step.sql))
-      return
+    if (isRightsStep(step)) await this.#runRightsStep(step)
+    else if (step.phase === 'foreign-key') await this.#runForeignKeyStep(step)
+    else await failing(`making ${step.object}`, () => this.#session.query(step.sql))
+  }
+
+  async #runRightsStep(step: DdlStep): Promise<void> {
+    const error = await this.#tryStep(step)
+    if (error === undefined) return
+    const reason = rightsReason(error)
+    if (reason === undefined) throw toPostgresFailure(error, { doing: `making ${step.object}`, side: 'target' })
+    this.skipped.push({ kind: 'owner, grant or policy', name: step.object, reason })
+  }
+
+  /**
+   * Rows may break a key that the source calls valid: written while its triggers were off (F20). They are the hospital's
+   * rows all the same; the key is then made for the rows to come, as NOT VALID, and this is reported.
+   */
+  async #runForeignKeyStep(step: DdlStep): Promise<void> {
+    const error = await this.#tryStep(step)
+    if (error === undefined) return
+    const unproved = `${step.sql.trimEnd().replace(/;$/, '')} NOT VALID`
+    const isBroken = isServerError(error) && error.code === FOREIGN_KEY_VIOLATION
+    if (!isBroken || (await this.#tryStep({ ...step, sql: unproved })) !== undefined) {
+      throw toPostgresFailure(error, { doing: `making ${step.object}`, side: 'target' })
     }
-    await this.#session.query('SAVEPOINT rights')
+    this.skipped.push({ kind: 'foreign key', name: step.object, reason: 'rows of the source break it; made NOT VALID' })
+  }
+
+  /** @returns the error that undid the step, if any */
+  async #tryStep(step: DdlStep): Promise<unknown> {
+    await this.#session.query('SAVEPOINT step')
     try {
       await this.#session.query(step.sql)
-      await this.#session.query('RELEASE SAVEPOINT rights')
+      await this.#session.query('RELEASE SAVEPOINT step')
+      return undefined
     } catch (error) {
-      const reason = rightsReason(error)
-      if (reason === undefined) throw toPostgresFailure(error, { doing: `making ${step.object}`, side: 'target' })
-      await this.#session.query('ROLLBACK TO SAVEPOINT rights')
-      this.skipped.push({ kind: 'owner, grant or policy', name: step.object, reason })
+      await this.#session.query('ROLLBACK TO SAVEPOINT step').catch(() => {})
+      return error
     }
   }
 

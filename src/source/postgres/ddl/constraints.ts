@@ -6,9 +6,10 @@
  */
 import type { DdlStep } from '../../contract.ts'
 import type { Row, Session } from '../connect.ts'
+import { nameList } from '../introspect.ts'
 import { quoteName, quoteQualified } from '../quote.ts'
 import { isTrue, step, text, userObjects } from './statement.ts'
-import { tableName } from './tables.ts'
+import { optionList, tableName } from './tables.ts'
 
 export async function readConstraintSteps(session: Session): Promise<DdlStep[]> {
   return [
@@ -25,7 +26,8 @@ const DEFINITIONS = 'c.conname AS constraint_name, pg_get_constraintdef(c.oid) A
 function constraintsOf(session: Session, condition: string): Promise<Row[]> {
   return session.query(
     `SELECT n.nspname AS schema, t.relname AS name, t.relkind AS kind, ${DEFINITIONS}, c.convalidated AS validated,
-       x.indisclustered AS clustered, x.indisreplident AS identity, ic.relname AS index_name
+       x.indisclustered AS clustered, x.indisreplident AS identity, ic.relname AS index_name,
+       array_to_json(ic.reloptions) AS options
      FROM ${userObjects('pg_class', 't', 'relnamespace')}
        JOIN pg_catalog.pg_constraint c ON c.conrelid = t.oid
        LEFT JOIN pg_catalog.pg_index x ON x.indexrelid = c.conindid AND x.indrelid = t.oid
@@ -54,9 +56,16 @@ async function readKeys(session: Session): Promise<DdlStep[]> {
     step(
       'key-or-index',
       `CONSTRAINT ${objectName(row)}`,
-      [addConstraint(row, 'ONLY '), ...indexRoles(row)].join(';\n'),
+      [addConstraint(row, 'ONLY '), ...keyOptions(row), ...indexRoles(row)].join(';\n'),
     ),
   )
+}
+
+/** Storage options of a key's index, which the server leaves out of a constraint's definition. */
+function keyOptions(row: Row): string[] {
+  if (row.options === null) return []
+  const index = quoteQualified(text(row, 'schema'), text(row, 'index_name'))
+  return [`ALTER INDEX ${index} SET (${optionList(nameList(row.options))})`]
 }
 
 async function readForeignKeys(session: Session): Promise<DdlStep[]> {

@@ -61,6 +61,12 @@ const DATABASE_WIDE: readonly (readonly [string, string, string])[] = [
   ['transform', 'pg_transform', 'format_type(o.trftype, NULL)'],
 ]
 
+/** A range type makes the cast to its multirange type. */
+function madeByAnother(catalog: string): string {
+  return `EXISTS (SELECT FROM pg_catalog.pg_depend i WHERE i.classid = 'pg_catalog.${catalog}'::regclass
+    AND i.objid = o.oid AND i.deptype = 'i')`
+}
+
 export async function findNotCarried(session: Session): Promise<NotCaptured[]> {
   const parts = [
     ...IN_SCHEMAS.map(
@@ -71,7 +77,7 @@ export async function findNotCarried(session: Session): Promise<NotCaptured[]> {
     ...DATABASE_WIDE.map(
       ([kind, catalog, name]) =>
         `SELECT '${kind}', ${name} FROM pg_catalog.${catalog} o
-           WHERE o.oid >= 16384 AND NOT ${inExtension(catalog, 'o.oid')}`,
+           WHERE o.oid >= 16384 AND NOT ${inExtension(catalog, 'o.oid')} AND NOT ${madeByAnother(catalog)}`,
     ),
     `SELECT 'default privileges', 'of role ' || quote_ident(pg_get_userbyid(o.defaclrole)) FROM pg_catalog.pg_default_acl o`,
     `SELECT 'security label', i.identity FROM pg_catalog.pg_seclabel o,

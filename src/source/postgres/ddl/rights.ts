@@ -106,7 +106,7 @@ const GRANTABLE = `
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S') AND c.relpersistence <> 't' AND c.relacl IS NOT NULL
   UNION ALL
   SELECT 'TABLE', quote_ident(n.nspname) || '.' || quote_ident(c.relname), quote_ident(a.attname), a.attacl,
-      '{}'::aclitem[], c.relowner, false
+      acldefault('c', c.relowner), c.relowner, false
     FROM ${userObjects('pg_class', 'c', 'relnamespace')} JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
     WHERE a.attacl IS NOT NULL AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm')
   UNION ALL
