@@ -6,17 +6,19 @@ import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts'
 
 let echo: Server
 let received: Buffer[]
-let serverSideClosed: PromiseWithResolvers<void>
+let serverSideClosed: Promise<void>
 let proxy: TcpProxy
 
 beforeEach(async () => {
-  received = []
-  serverSideClosed = Promise.withResolvers()
+  const closed = Promise.withResolvers<void>()
+  const chunks: Buffer[] = []
+  serverSideClosed = closed.promise
+  received = chunks
   echo = createServer((socket) => {
     socket.on('error', () => undefined)
-    socket.on('close', () => serverSideClosed.resolve())
+    socket.on('close', () => closed.resolve())
     socket.on('data', (chunk) => {
-      received.push(chunk)
+      chunks.push(chunk)
       socket.write(chunk)
     })
   })
@@ -66,7 +68,7 @@ test.each([
 
   socket.write('hello')
   const { ended } = await readToEnd(socket)
-  await serverSideClosed.promise
+  await serverSideClosed
 
   // A reset may overtake the bytes before it.
   expect(action === 'close' ? ['hel'] : ['hel', '']).toContain(Buffer.concat(received).toString())
