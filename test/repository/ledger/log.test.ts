@@ -15,6 +15,7 @@ import {
   verifyGrowth,
 } from '../../../src/repository/ledger/log.ts'
 import { consistencyProof } from '../../../src/repository/ledger/proof.ts'
+import { MTH } from './reference.ts'
 
 const origin = 'chartkeep/9f2c6a41d07b'
 const time = '2026-03-01T10:15:00Z'
@@ -67,6 +68,12 @@ describe('entries', () => {
     )
     expect(truth.entries[1]!.entry.previous).toBe(sha256(first!))
     expect(Buffer.from(second!).toString()).toContain(sha256(first!))
+  })
+
+  it('are the leaves of the Merkle tree whose root the checkpoint holds, byte for byte', () => {
+    for (const [size, head] of heads.entries()) {
+      expect(Buffer.from(head.root).toString('hex')).toBe(MTH(bytesOf(truth).slice(0, size)).toString('hex'))
+    }
   })
 
   it('stored and opened again are the same ledger', () => {

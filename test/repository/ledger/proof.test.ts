@@ -252,6 +252,17 @@ describe('consistency proof', () => {
     expect(tried).toBeGreaterThan(1000)
   })
 
+  it('is refused for a second size that asks for a longer way', () => {
+    for (let second = 2; second <= 40; second++) {
+      for (let first = 1; first < second; first++) {
+        const claim = consistencyClaim(first, second)
+        expect(verifyConsistency({ ...claim, second: second * 2 + 1 })).toMatchObject({
+          reason: expect.stringContaining('too short'),
+        })
+      }
+    }
+  })
+
   it('does not exist for a history in which any one earlier entry was changed, removed or put in', () => {
     const second = 33
     for (let first = 1; first < second; first++) {
@@ -324,6 +335,29 @@ describe('whatever is given as a proof', () => {
       ),
       { numRuns: 3000 },
     )
+  })
+
+  it('is refused for what it is when one of its hashes has any other length', () => {
+    const inclusion = inclusionClaim(3, 7)
+    const consistency = consistencyClaim(3, 7)
+    const reason = expect.stringContaining('of 32 bytes')
+    for (const length of [0, 1, 31, 33, 64, 65, 100]) {
+      const wrong = new Uint8Array(length)
+      for (let at = 0; at < inclusion.proof.length; at++) {
+        expect(verifyInclusion({ ...inclusion, proof: inclusion.proof.with(at, wrong) })).toMatchObject({ reason })
+      }
+      for (let at = 0; at < consistency.proof.length; at++) {
+        expect(verifyConsistency({ ...consistency, proof: consistency.proof.with(at, wrong) })).toMatchObject({
+          reason,
+        })
+      }
+      for (const name of ['leafHash', 'root']) {
+        expect(verifyInclusion({ ...inclusion, [name]: wrong })).toMatchObject({ reason })
+      }
+      for (const name of ['firstRoot', 'secondRoot']) {
+        expect(verifyConsistency({ ...consistency, [name]: wrong })).toMatchObject({ reason })
+      }
+    }
   })
 
   it('costs no more than the sizes allow, though it be a million hashes long', () => {
