@@ -139,7 +139,7 @@ export function findCategories(
 }
 
 function dictionaryReason(table: LogicalTable): string | null {
-  const name = bareName(table.name)
+  const name = words(bareName(table.name)).join('_')
   const schema = schemaName(table.name)
   if (DICTIONARY_NAME.test(schema)) return `schema ${schema}`
   if (DICTIONARY_NAME.test(name)) return `name ${name}`

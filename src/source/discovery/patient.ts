@@ -111,7 +111,8 @@ function nameScore(table: LogicalTable): { score: number; reason: string } {
   const name = bareName(table.name)
   const comment = table.comment?.trim() ?? ''
   if (NOT_PATIENT.test(name)) return { score: -6, reason: '' }
-  if (PATIENT_NAME.test(name) || PATIENT_CHINESE.test(name)) return { score: 5, reason: `it is called ${name}` }
+  if (PATIENT_NAME.test(words(name).join('_')) || PATIENT_CHINESE.test(name))
+    return { score: 5, reason: `it is called ${name}` }
   if (PATIENT_CHINESE.test(comment))
     return { score: 4, reason: `its comment says ${PATIENT_CHINESE.exec(comment)![0]}` }
   if (words(name).map(singular).includes('patient')) return { score: 2, reason: `its name holds patient` }

@@ -82,24 +82,22 @@ function linkText({ table, column, referencedTable, referencedColumn }: LinkGues
 
 /** As in `TableInfo.name`: quoted only where it must be. */
 function quote(column: string): string {
-  return /^[\p{Lowercase_Letter}\p{Other_Letter}_][\p{Lowercase_Letter}\p{Other_Letter}\p{Number}_$]*$/u.test(column)
-    ? column
-    : `"${column.replaceAll('"', '""')}"`
+  return /^[a-z_][a-z0-9_]*$/.test(column) ? column : `"${column.replaceAll('"', '""')}"`
 }
 
+/** On one line, whatever it holds: what would take several is written as JSON, which is YAML too. */
 function scalar(value: string): string {
-  return stringify(value, { lineWidth: 0 }).trimEnd()
+  const text = stringify(value, { lineWidth: 0 }).trimEnd()
+  return text.includes('\n') ? JSON.stringify(value) : text
 }
 
 /** Inside brackets more characters mean something. */
 function flowScalar(value: string): string {
-  return stringify([value], { lineWidth: 0, collectionStyle: 'flow', flowCollectionPadding: false })
-    .trimEnd()
-    .slice(1, -1)
+  return /^[\p{Letter}\p{Number}_]+$/u.test(value) ? scalar(value) : JSON.stringify(value)
 }
 
 function pair(key: string, value: string): string {
-  return stringify({ [key]: value }, { lineWidth: 0 }).trimEnd()
+  return `${scalar(key)}: ${scalar(value)}`
 }
 
 function comment(text: string): string {
