@@ -27,6 +27,10 @@ export const CANONICAL_BYTES_MAX = 64 * 1024 * 1024
 /** Arrays and objects count; a scalar has depth 0. Far above what our own formats nest. */
 export const CANONICAL_DEPTH_MAX = 64
 
+/** Making these costs more than using them on a small object. */
+const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
 export interface CanonicalLimits {
   readonly bytesMax?: number
   readonly depthMax?: number
@@ -66,13 +70,13 @@ export function parseCanonical(bytes: Uint8Array, what: string, limits: Canonica
 function encode(value: unknown): Uint8Array {
   const text = canonicalize(value)
   if (text === undefined) throw new Failure('defect', 'assertion failed: a checked value has a canonical spelling')
-  return new TextEncoder().encode(text)
+  return encoder.encode(text)
 }
 
 /** The parser's own message quotes the text (I9): it is dropped, with its error. */
 function parseJson(bytes: Uint8Array, what: string): JsonValue {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes))
+    return JSON.parse(decoder.decode(bytes))
   } catch {
     throw notCanonical(what, 'not JSON in UTF-8')
   }

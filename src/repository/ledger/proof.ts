@@ -9,7 +9,7 @@
  * (sizes are safe integers), whatever the proof's length. Verdicts name sizes and counts only.
  *
  * Making proofs walks the same splits from the root down, and hashes the subtrees beside the way from their leaves:
- * O(n) hashes, 90 ms for the hourly snapshots of ten years.
+ * O(n) hashes, 0.2 s for the hourly snapshots of ten years (87,600 entries).
  */
 import { assert } from '../../errors.ts'
 import { emptyRoot, HASH_BYTES, nodeHash, subtreeRoot } from './merkle.ts'
