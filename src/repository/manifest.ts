@@ -74,9 +74,8 @@ export const manifestSchema = z.strictObject({
   /** How it was made, and why so. */
   mode: z.enum(['base', 'full-read', 'incremental']),
   modeReason: z.string(),
-  /** The table whose key every anchor leads to. */
-  patientTable: z.string(),
-  patientKey: z.string(),
+  /** The table whose key every anchor leads to; null when the database knows no patients. */
+  patient: z.strictObject({ table: z.string(), key: z.string(), label: z.array(z.string()) }).nullable(),
   tables: z.array(tableManifestSchema),
   sequences: z.array(sequenceSchema),
   ddl: ddlSchema,

@@ -35,7 +35,7 @@ import { Repository } from './repository.ts'
 import { OBJECT_TYPES, openObject, type SealKey, sealObject } from './sealed-object.ts'
 import type { Store, StoreSettings } from './store/contract.ts'
 
-export interface World {
+export interface InitWorld {
   readonly nowMs: () => number
   readonly random: (bytes: number) => Uint8Array
 }
@@ -62,7 +62,7 @@ export async function initRepository(
   store: Store,
   storeSettings: StoreSettings,
   secrets: readonly UnlockSecret[],
-  world: World,
+  world: InitWorld,
 ): Promise<InitResult> {
   if (await store.stat(CONFIG_KEY)) {
     throw new Failure('repository-exists', `there is a repository at ${store.url} already`, {

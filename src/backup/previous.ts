@@ -1,0 +1,43 @@
+/** Which snapshot a new one can share leaves with, and therefore which way it is made. */
+import type { Manifest } from '../repository/manifest.ts'
+import type { ReadManifest, Repository } from '../repository/repository.ts'
+import type { SourceIdentity } from '../source/contract.ts'
+
+export type SnapshotMode = Manifest['mode']
+
+export interface PreviousSnapshot {
+  /** The newest snapshot of this source's history, to share leaves with. */
+  readonly previous: ReadManifest | null
+  /** The newest snapshot of all, to chain to. */
+  readonly latest: ReadManifest | null
+  readonly mode: SnapshotMode
+  readonly modeReason: string
+}
+
+export async function choosePrevious(
+  repository: Repository,
+  sourceName: string,
+  identity: SourceIdentity,
+): Promise<PreviousSnapshot> {
+  const ids = await repository.snapshotIds()
+  const newest = ids.at(-1)
+  const latest = newest === undefined ? null : await repository.readManifest(newest)
+  let sameName = false
+  for (const id of ids.toReversed()) {
+    const read = id === newest && latest ? latest : await repository.readManifest(id)
+    if (read.manifest.sourceName !== sourceName) continue
+    if (isSameHistory(read.manifest.source, identity)) {
+      return { previous: read, latest, mode: 'full-read', modeReason: 'changes are not captured: every row was read' }
+    }
+    sameName = true
+  }
+  const modeReason = sameName
+    ? 'the source is another database than in every earlier snapshot of this name'
+    : 'the first snapshot of this source'
+  return { previous: null, latest, mode: 'base', modeReason }
+}
+
+/** I6. A timeline may grow by a failover; the database itself must be the same. */
+export function isSameHistory(a: SourceIdentity, b: SourceIdentity): boolean {
+  return a.engine === b.engine && a.systemId === b.systemId && a.databaseOid === b.databaseOid
+}
