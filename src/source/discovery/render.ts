@@ -85,10 +85,9 @@ function quote(column: string): string {
   return /^[a-z_][a-z0-9_]*$/.test(column) ? column : `"${column.replaceAll('"', '""')}"`
 }
 
-/** On one line, whatever it holds: what would take several is written as JSON, which is YAML too. */
+/** On one line: what holds control characters is written as JSON, which is YAML too. */
 function scalar(value: string): string {
-  const text = stringify(value, { lineWidth: 0 }).trimEnd()
-  return text.includes('\n') ? JSON.stringify(value) : text
+  return /\p{Control}/u.test(value) ? JSON.stringify(value) : stringify(value, { lineWidth: 0 }).trimEnd()
 }
 
 /** Inside brackets more characters mean something. */
