@@ -16,7 +16,7 @@ const correctLab: StayAction = async (turn, { stayId, doctorId }) => {
   const updated = await turn.client.query(
     `update public.lab_result set value_text = round(value_number * 0.98, 2)::text, value_number = round(value_number * 0.98, 2)
      where result_id = (select result_id from public.lab_result
-       where stay_id = $1 and item_code = 'BG_GLU' order by sampled_at desc limit 1 offset $2)
+       where stay_id = $1 and item_code = 'BG_GLU' order by sampled_at desc, result_id desc limit 1 offset $2)
      and value_number > 2`,
     [stayId, turn.random.below(4)],
   )
@@ -27,7 +27,7 @@ const correctNursing: StayAction = async (turn, { stayId, nurseId }) => {
   const updated = await turn.client.query(
     `update public.nursing_record set content = content || '(补充记录:已通知医生。)', reviewed_by = $3, signed = true
      where record_id = (select record_id from public.nursing_record where stay_id = $1
-       order by recorded_at desc limit 1 offset $2)`,
+       order by recorded_at desc, record_id desc limit 1 offset $2)`,
     [stayId, turn.random.below(6), nurseId],
   )
   return await audited(turn, updated.rowCount, 'public.nursing_record', nurseId, stayId)
@@ -76,7 +76,7 @@ const deleteVitals: StayAction = async (turn, { stayId, nurseId }) => {
 const deleteNursing: StayAction = async (turn, { stayId, nurseId }) => {
   const deleted = await turn.client.query(
     `delete from public.nursing_record where record_id = (select record_id from public.nursing_record
-       where stay_id = $1 order by recorded_at desc limit 1 offset $2)`,
+       where stay_id = $1 order by recorded_at desc, record_id desc limit 1 offset $2)`,
     [stayId, turn.random.below(6)],
   )
   return await audited(turn, deleted.rowCount, 'public.nursing_record', nurseId, stayId, '删除')
@@ -86,7 +86,7 @@ const deleteNursing: StayAction = async (turn, { stayId, nurseId }) => {
 const deleteDocument: StayAction = async (turn, { stayId, doctorId }) => {
   const found = await turn.client.query<{ document_id: string }>(
     `select document_id from public.clinical_document where stay_id = $1 and status <> '已归档'
-     order by created_at desc limit 1 offset $2 for update skip locked`,
+     order by created_at desc, document_id limit 1 offset $2 for update skip locked`,
     [stayId, turn.random.below(3)],
   )
   const documentId = found.rows[0]?.document_id
@@ -113,7 +113,7 @@ const deleteOrder: StayAction = async (turn, { stayId, doctorId }) => {
 const deleteLabs: StayAction = async (turn, { stayId, doctorId }) => {
   const deleted = await turn.client.query(
     `delete from public.lab_result where stay_id = $1 and sample_no = (select sample_no from public.lab_result
-       where stay_id = $1 and item_code = 'BG_GLU' order by sampled_at desc limit 1 offset $2)`,
+       where stay_id = $1 and item_code = 'BG_GLU' order by sampled_at desc, result_id desc limit 1 offset $2)`,
     [stayId, turn.random.below(4)],
   )
   return await audited(turn, deleted.rowCount, 'public.lab_result', doctorId, stayId, '删除')
@@ -122,7 +122,7 @@ const deleteLabs: StayAction = async (turn, { stayId, doctorId }) => {
 const deleteFluid: StayAction = async (turn, { stayId, nurseId }) => {
   const deleted = await turn.client.query(
     `delete from public.fluid_balance where fluid_id = (select fluid_id from public.fluid_balance
-       where stay_id = $1 order by recorded_at desc limit 1 offset $2)`,
+       where stay_id = $1 order by recorded_at desc, fluid_id desc limit 1 offset $2)`,
     [stayId, turn.random.below(10)],
   )
   return await audited(turn, deleted.rowCount, 'public.fluid_balance', nurseId, stayId, '删除')

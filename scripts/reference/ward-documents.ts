@@ -62,7 +62,7 @@ const reviseDocument: StayAction = async (turn, stay) => {
   const { stayId, doctorId } = stay
   const found = await turn.client.query<DocumentRow>(
     `select document_id, current_version, content from public.clinical_document
-     where stay_id = $1 and status <> '已归档' order by created_at desc limit 1 offset $2
+     where stay_id = $1 and status <> '已归档' order by created_at desc, document_id limit 1 offset $2
      for no key update skip locked`,
     [stayId, turn.random.below(3)],
   )
@@ -88,7 +88,7 @@ const reviseDocument: StayAction = async (turn, stay) => {
 const signDocument: StayAction = async (turn, { stayId, doctorId }) => {
   const found = await turn.client.query<{ document_id: string; current_version: number }>(
     `select document_id, current_version from public.clinical_document
-     where stay_id = $1 and status in ('草稿', '待审签') order by created_at limit 1
+     where stay_id = $1 and status in ('草稿', '待审签') order by created_at, document_id limit 1
      for no key update skip locked`,
     [stayId],
   )

@@ -67,7 +67,7 @@ const finishExecution: StayAction = async (turn, { stayId, nurseId }) => {
     `update public.order_execution set finished_at = greatest(started_at, $2)
      where execution_id = (
        select execution_id from public.order_execution where stay_id = $1 and finished_at is null
-       order by planned_at limit 1 for no key update skip locked)`,
+       order by planned_at, execution_id limit 1 for no key update skip locked)`,
     [stayId, nowZoned(turn)],
   )
   if (updated.rowCount === 0) return false

@@ -1,13 +1,22 @@
 /**
  * Who comes, moves and leaves. One bed holds one present patient (a partial unique index says so), therefore whoever
- * takes a bed locks its row first and looks again: the bed seen free may have been taken while waiting. Beds are locked
- * before stays, always.
+ * takes a bed locks its row and looks again: the bed seen free may have been taken before it was locked. Nobody waits
+ * for a bed's lock, so that beds and stays cannot wait for each other.
  */
 import { diagnoses } from './drugs.ts'
 import { DAY, dateText } from './moment.ts'
 import { personName } from './people.ts'
 import type { Random } from './random.ts'
-import { audit, forSomeStay, insert, nowZoned, type StayAction, type WardAction, type WardTurn } from './ward-turn.ts'
+import {
+  audit,
+  type CurrentStay,
+  forSomeStay,
+  insert,
+  nowZoned,
+  type StayAction,
+  type WardAction,
+  type WardTurn,
+} from './ward-turn.ts'
 
 interface BedRow {
   readonly department_id: string
@@ -84,25 +93,23 @@ async function insertPatient(turn: WardTurn): Promise<string> {
   return inserted.rows[0]?.patient_id as string
 }
 
-const moveBed: StayAction = async (turn, { stayId, nurseId }) => {
+const moveBed: StayAction = async (turn, stay) => {
+  const { stayId, nurseId } = stay
   const bed = await takeFreeBed(turn)
   if (bed === undefined) return false
-  const from = await lockStay(turn, stayId)
-  if (from === undefined) return false
   await turn.client.query('update public.icu_stay set department_id = $2, bed_no = $3 where stay_id = $1', [
     stayId,
     bed.department_id,
     bed.bed_no,
   ])
-  await insertTransfer(turn, stayId, nurseId, { kind: '换床', from, to: bed })
+  await insertTransfer(turn, stayId, nurseId, { kind: '换床', from: stay, to: bed })
   await audit(turn, { action: '转科', table: 'public.icu_stay', staffId: nurseId, stayId })
   return true
 }
 
 /** Whoever leaves: running orders stop, the stay ends, the admission too when the patient goes home or dies. */
-const discharge: StayAction = async (turn, { stayId, nurseId }) => {
-  const from = await lockStay(turn, stayId)
-  if (from === undefined) return false
+const discharge: StayAction = async (turn, stay) => {
+  const { stayId, nurseId } = stay
   const when = nowZoned(turn)
   const outcome = turn.random.pick(['转出', '转出', '转出', '好转出院', '死亡'])
   await turn.client.query(
@@ -121,24 +128,15 @@ const discharge: StayAction = async (turn, { stayId, nurseId }) => {
       [stayId, when, outcome],
     )
   }
-  await insertTransfer(turn, stayId, nurseId, { kind: '转出', from, to: undefined })
+  await insertTransfer(turn, stayId, nurseId, { kind: '转出', from: stay, to: undefined })
   await audit(turn, { action: '转科', table: 'public.icu_stay', staffId: nurseId, stayId })
   turn.floor.courses.delete(stayId)
   return true
 }
 
-/** @returns where the patient lies, or undefined when they have left meanwhile */
-async function lockStay(turn: WardTurn, stayId: string): Promise<BedRow | undefined> {
-  const locked = await turn.client.query<BedRow>(
-    'select department_id, bed_no from public.icu_stay where stay_id = $1 and out_at is null for no key update',
-    [stayId],
-  )
-  return locked.rows[0]
-}
-
 interface Move {
   readonly kind: '换床' | '转出'
-  readonly from: BedRow
+  readonly from: CurrentStay
   readonly to: BedRow | undefined
 }
 
@@ -152,8 +150,8 @@ async function insertTransfer(turn: WardTurn, stayId: string, nurseId: number, m
     [
       stayId,
       move.kind,
-      move.from.department_id,
-      move.from.bed_no,
+      move.from.departmentId,
+      move.from.bedNo,
       move.to?.department_id ?? 'GW',
       move.to?.bed_no ?? null,
       nowZoned(turn),
@@ -174,7 +172,7 @@ function phone(random: Random): string {
 
 export const stayActions = {
   'admit-patient': admit,
-  'move-bed': forSomeStay(moveBed),
-  'discharge-patient': forSomeStay(discharge),
+  'move-bed': forSomeStay(moveBed, 'no key update'),
+  'discharge-patient': forSomeStay(discharge, 'no key update'),
   'update-patient': forSomeStay(updatePatient),
 } as const

@@ -48,13 +48,17 @@ interface StayRow {
   readonly bed_no: number
 }
 
-/** Runs `action` for one of the present patients; there is nothing to do when nobody is there. */
-export function forSomeStay(action: StayAction): WardAction {
+/**
+ * Runs `action` for one of the present patients; there is nothing to do when nobody is there. The stay is locked: the
+ * patient cannot leave while something is written about them. Who changes the stay itself locks it alone.
+ */
+export function forSomeStay(action: StayAction, lock: 'share' | 'no key update' = 'share'): WardAction {
   return async (turn) => {
     const found = await turn.client.query<StayRow>(
       `select stay_id, patient_id, department_id, bed_no from public.icu_stay where out_at is null
        order by stay_id limit 1
-       offset (select floor($1::float8 * count(*))::integer from public.icu_stay where out_at is null)`,
+       offset (select floor($1::float8 * count(*))::integer from public.icu_stay where out_at is null)
+       for ${lock}`,
       [turn.random.unit()],
     )
     const row = found.rows[0]

@@ -98,8 +98,10 @@ export async function startWard(options: WardOptions): Promise<Ward> {
   const seed = options.seed ?? 1
   const connections = options.connections ?? 4
   const pool = new pg.Pool({ connectionString: options.url, max: connections, application_name: 'ward' })
-  // The pool drops a connection that broke while idle; the next turn opens another.
+  // A connection that breaks is dropped and the next turn opens another. Unheard, its error would end the process:
+  // the pool tells of idle connections, each client of its own.
   pool.on('error', () => undefined)
+  pool.on('connect', (client) => client.on('error', () => undefined))
   const run = new WardRun(pool, options, { ...(await readFloor(pool)), seed, courses: new Map() })
   const finished = run.play(connections).finally(() => pool.end())
   return {
