@@ -10,7 +10,8 @@ import { no, type ProbeAnswer, type ProbeCorner, unknown, yes } from './probe-an
 import { realRetryPolicy, withRetries } from './retry.ts'
 import { capabilitiesOf, S3Store } from './s3.ts'
 import { parseS3Address, probeAddress } from './s3-address.ts'
-import { failureOfAnswer, s3Code } from './s3-failure.ts'
+import { s3Code } from './s3-failure.ts'
+import { clearVersions, removeVersion } from './s3-versions.ts'
 import { type S3Answer, S3Wire } from './s3-wire.ts'
 
 export async function openS3Corner(settings: StoreSettings, name: string): Promise<ProbeCorner> {
@@ -28,7 +29,7 @@ export async function openS3Corner(settings: StoreSettings, name: string): Promi
       objectLock: await tryLock(wire),
     }),
     clear: async () => {
-      await clearVersions(wire)
+      await clearVersions(wire, address.prefix)
       for await (const { key } of store.list('')) await store.delete(key)
       wire.close()
     },
@@ -96,21 +97,4 @@ async function hold(wire: S3Wire, versionId: string, status: 'ON' | 'OFF'): Prom
 function versionOf(answer: S3Answer): string | null {
   const versionId = answer.headers['x-amz-version-id']
   return typeof versionId === 'string' && versionId !== '' && versionId !== 'null' ? versionId : null
-}
-
-async function removeVersion(wire: S3Wire, objectName: string, versionId: string): Promise<S3Answer> {
-  return await wire.request({ method: 'DELETE', objectName, query: { versionId } })
-}
-
-/** In a bucket that keeps versions, a probe would otherwise leave its objects there for good. One page holds them all. */
-async function clearVersions(wire: S3Wire): Promise<void> {
-  const answer = await wire.request({ method: 'GET', query: { versions: '', prefix: wire.address.prefix } })
-  if (answer.status !== 200) throw failureOfAnswer(answer, 'list versions', wire.address.url)
-  const xml = Buffer.from(answer.body).toString('utf8')
-  for (const [entry] of xml.matchAll(/<(Version|DeleteMarker)>[\s\S]*?<\/\1>/g)) {
-    const objectName = /<Key>([^<]*)<\/Key>/.exec(entry)?.[1] ?? ''
-    const versionId = /<VersionId>([^<]*)<\/VersionId>/.exec(entry)?.[1] ?? ''
-    // Only what lies in the corner, whatever the store has listed.
-    if (objectName.startsWith(wire.address.prefix)) await removeVersion(wire, objectName, versionId)
-  }
 }

@@ -17,6 +17,7 @@ import { parseS3Address, probeAddress, type S3Address } from './s3-address.ts'
 import { failureOfAnswer, s3Code } from './s3-failure.ts'
 import { parseListingPage } from './s3-listing.ts'
 import type { TimeOuts } from './s3-transport.ts'
+import { clearVersions } from './s3-versions.ts'
 import { type S3Answer, S3Wire } from './s3-wire.ts'
 import { objectExists, objectMissing, objectTooShort } from './store-failure.ts'
 
@@ -63,13 +64,16 @@ export function capabilitiesOf(conditionalPut: boolean): StoreCapabilities {
  * weaker answer, and can open the repository all the same.
  */
 async function findCapabilities(wire: S3Wire, policy: RetryPolicy): Promise<StoreCapabilities> {
-  const corner = new S3Store(wire, capabilitiesOf(true), probeAddress(wire.address, randomBytes(8).toString('hex')))
+  const address = probeAddress(wire.address, randomBytes(8).toString('hex'))
+  const corner = new S3Store(wire, capabilitiesOf(true), address)
   const store = withRetries(corner, policy)
   await corner.assertBucket()
   try {
     await store.put('first', randomBytes(16))
     const second = await corner.put('first', randomBytes(16)).catch((error: unknown) => error)
     await store.delete('first')
+    // Best effort: an access key may write, and not list versions; then a few bytes stay behind.
+    await clearVersions(wire, address.prefix).catch(() => undefined)
     return capabilitiesOf(second instanceof Failure && second.code === 'object-exists')
   } catch (error) {
     const mayNotWrite = error instanceof Failure && ['store-refused', 'store-unsuitable'].includes(error.code)

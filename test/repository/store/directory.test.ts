@@ -2,7 +2,8 @@
  * The contract in a directory, and what only a file system can do: fill up, be read-only, not be mounted, hold what a
  * dead writer left. Full and read-only file systems are real ones (tmpfs), where this machine lets us mount them.
  */
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, rm, stat, symlink, unlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -150,10 +151,49 @@ describe('a directory as a store', () => {
     expect(await keysOf(again, '')).toEqual(['kept'])
   })
 
+  test('whose writer is killed holds whole objects only, and the next writer goes on', {
+    timeout: 60_000,
+  }, async () => {
+    const { store, root, url } = await freshStore()
+
+    for (let round = 0; round < 4; round += 1) {
+      const writer = spawnWriter(url, round)
+      for (let put = 0; put <= round; put += 1) await once(writer.stdout, 'data')
+      const ended = once(writer, 'exit')
+      writer.kill('SIGKILL')
+      await ended
+    }
+
+    const objects = await Array.fromAsync(store.list(''))
+    expect(objects.length).toBeGreaterThanOrEqual(10)
+    for (const { key, bytes } of objects) {
+      expect(bytes).toBe(WRITTEN_BYTES)
+      expect((await store.get(key)).every((byte) => byte === 0x77)).toBe(true)
+    }
+    await store.put('after', new Uint8Array(1))
+    expect((await readdir(join(root, '+tmp'))).length).toBeLessThanOrEqual(4)
+  })
+
   test.each(['file://host/path', 'ftp://host/path', 'nonsense', 's3://'])('the address %s is refused', async (url) => {
     expect(await codeOf(openStore({ url }))).toBe('bad-configuration')
   })
 })
+
+const WRITTEN_BYTES = 3_000_000
+
+/** A process of its own that puts one object after another, and says so after each. */
+function spawnWriter(url: string, round: number) {
+  const opener = new URL('../../../src/repository/store/open.ts', import.meta.url).href
+  const program = `
+    const { openStore } = await import(${JSON.stringify(opener)})
+    const store = await openStore({ url: ${JSON.stringify(url)} })
+    for (let index = 0; ; index += 1) {
+      await store.put('${round}/' + index, new Uint8Array(${WRITTEN_BYTES}).fill(0x77))
+      console.log(index)
+    }`
+  const args = ['--disable-warning=ExperimentalWarning', '--input-type=module', '--eval', program]
+  return spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+}
 
 function mount(root: string, options: string): boolean {
   return spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', root], { stdio: 'ignore' }).status === 0
