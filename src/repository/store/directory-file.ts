@@ -20,24 +20,36 @@ export async function writeDurableFile(path: string, bytes: Uint8Array): Promise
   }
 }
 
-/**
- * Makes `path` with its parents, and each entry durable in the directory above. `known` spares a handle from doing so
- * twice; a directory that somebody else has just made is synced as well, because his sync may be still to come.
- */
-export async function makeDurableDirectories(path: string, known: Set<string> | null): Promise<void> {
-  if (known?.has(path)) return
+/** Makes a directory with those above it that are not there yet, each durable in the one above. */
+export async function makeDurableRoot(path: string): Promise<void> {
   const parent = dirname(path)
+  try {
+    await makeDurableDirectory(path)
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT' || parent === path) throw error
+    await makeDurableRoot(parent)
+    await makeDurableDirectory(path)
+  }
+}
+
+/**
+ * Makes `path` and what is between it and `root`. A directory that is there already is synced as well: whoever has just
+ * made it may not have done so yet. `known` spares a handle from doing that twice.
+ */
+export async function makeDurableDirectories(path: string, { root, known }: { root: string; known: Set<string> }) {
+  if (path === root || known.has(path)) return
+  await makeDurableDirectories(dirname(path), { root, known })
+  await makeDurableDirectory(path)
+  known.add(path)
+}
+
+async function makeDurableDirectory(path: string): Promise<void> {
   try {
     await mkdir(path, { mode: DIRECTORY_MODE })
   } catch (error) {
-    if (systemCode(error) === 'ENOENT' && parent !== path) {
-      await makeDurableDirectories(parent, known)
-      return await makeDurableDirectories(path, known)
-    }
     if (systemCode(error) !== 'EEXIST') throw error
   }
-  await syncDirectory(parent)
-  known?.add(path)
+  await syncDirectory(dirname(path))
 }
 
 /** Windows has no fsync of a directory; there the file system orders its own journal. */

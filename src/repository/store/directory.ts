@@ -14,12 +14,19 @@
 import { randomBytes } from 'node:crypto'
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, lstat, open, readdir, rm, stat, unlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Failure } from '../../errors.ts'
 import type { Store, StoreCapabilities, StoreObject } from './contract.ts'
 import { failureOfFile, systemCode } from './directory-failure.ts'
-import { isNotThere, makeDurableDirectories, readExactly, syncDirectory, writeDurableFile } from './directory-file.ts'
+import {
+  isNotThere,
+  makeDurableDirectories,
+  makeDurableRoot,
+  readExactly,
+  syncDirectory,
+  writeDurableFile,
+} from './directory-file.ts'
 import { canLinkIn, type GiveName, nameByClaim, nameByLink } from './directory-naming.ts'
 import { assertKey, assertPrefix, assertRange, compareKeys, isKey } from './key.ts'
 import { objectExists, objectMissing, objectTooShort } from './store-failure.ts'
@@ -44,7 +51,7 @@ export interface DirectoryStoreOptions {
 export async function createDirectoryStore(url: string, options: DirectoryStoreOptions = {}): Promise<Store> {
   const root = directoryOfUrl(url)
   try {
-    await makeDurableDirectories(join(root, TEMPORARY), null)
+    await makeDurableRoot(join(root, TEMPORARY))
   } catch (error) {
     throw failureOfFile(error, { action: 'make the directory of', object: url })
   }
@@ -64,7 +71,7 @@ export async function openDirectoryStore(url: string, options: DirectoryStoreOpt
 /** @throws bad-configuration */
 export function directoryOfUrl(url: string): string {
   try {
-    return fileURLToPath(url)
+    return resolve(fileURLToPath(url))
   } catch (cause) {
     throw new Failure('bad-configuration', `${url} does not name a directory of this machine`, {
       hints: ['Write three slashes and an absolute path: file:///srv/chartkeep'],
@@ -97,7 +104,7 @@ class DirectoryStore implements Store {
     const temporary = join(this.#root, TEMPORARY, `${process.pid}-${randomBytes(12).toString('hex')}`)
     try {
       await writeDurableFile(temporary, bytes)
-      await makeDurableDirectories(dirname(target), this.#durable)
+      await makeDurableDirectories(dirname(target), { root: this.#root, known: this.#durable })
       await this.#giveName(temporary, target, key)
     } catch (error) {
       this.#durable.clear()
