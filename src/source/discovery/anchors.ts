@@ -3,7 +3,6 @@
  * it, else the stay's, else the nearest reference to a table that has one. Dictionaries have none: what they say is
  * nobody's, though a bed may name who lies in it.
  */
-import type { Link } from '../../config.ts'
 import type { LinkGuess } from './links.ts'
 import { bareName, type LogicalTable, normalName } from './logical-tables.ts'
 import type { PatientGuess } from './patient.ts'
@@ -70,16 +69,16 @@ function referencesOf(table: LogicalTable, links: readonly LinkGuess[]): Referen
     referencedColumns: key.referencedColumns,
     reason: `foreign key ${key.name}`,
   }))
-  const guessed = links.filter((link) => link.table === table.name).map((link) => toReference(link, link.reason))
+  const guessed = links.filter((link) => link.table === table.name).map(toReference)
   return [...declared, ...guessed]
 }
 
-function toReference(link: Link, reason: string): Reference {
+function toReference(link: LinkGuess): Reference {
   return {
     columns: [link.column],
     referencedTable: link.referencedTable,
     referencedColumns: [link.referencedColumn],
-    reason,
+    reason: link.reason,
   }
 }
 
