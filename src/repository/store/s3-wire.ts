@@ -9,6 +9,7 @@
 import { createHash } from 'node:crypto'
 import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import https from 'node:https'
+import type { LookupFunction } from 'node:net'
 import { Client } from 'minio'
 import { Failure } from '../../errors.ts'
 import type { StoreSettings } from './contract.ts'
@@ -35,6 +36,13 @@ export interface S3Answer {
   readonly body: Uint8Array
 }
 
+/** What a wire takes from the machine it runs on. */
+export interface S3World {
+  readonly timeOuts?: TimeOuts
+  /** The machine's own resolver when it is not given. */
+  readonly lookup?: LookupFunction
+}
+
 const XML_BYTES_MAX = 16 * 1024 * 1024
 const SOCKETS_MAX = 16
 /** The client would otherwise make errors of its own out of answers: every status is ours to judge. */
@@ -45,26 +53,15 @@ export class S3Wire {
   readonly #client: Client
   readonly #agent: http.Agent
 
-  /** @throws missing-secret */
-  constructor(address: S3Address, settings: StoreSettings, timeOuts: TimeOuts = defaultTimeOuts) {
+  /** @throws missing-secret, bad-configuration */
+  constructor(address: S3Address, settings: StoreSettings, world: S3World = {}) {
     if (!settings.accessKey || !settings.secretKey) throw noCredentials(address)
     this.address = address
-    const pool = { keepAlive: true, maxSockets: SOCKETS_MAX }
+    const pool = { keepAlive: true, maxSockets: SOCKETS_MAX, ...(world.lookup ? { lookup: world.lookup } : {}) }
     this.#agent = address.isSecure
       ? new https.Agent({ ...pool, ...(settings.caPem ? { ca: settings.caPem } : {}) })
       : new http.Agent(pool)
-    this.#client = new Client({
-      endPoint: address.host,
-      ...(address.port ? { port: address.port } : {}),
-      useSSL: address.isSecure,
-      accessKey: settings.accessKey,
-      secretKey: settings.secretKey,
-      region: address.region,
-      pathStyle: address.isPathStyle,
-      transport: makeTransport(address.isSecure, timeOuts),
-      transportAgent: this.#agent,
-      retryOptions: { disableRetry: true },
-    })
+    this.#client = makeClient(address, settings, { agent: this.#agent, timeOuts: world.timeOuts ?? defaultTimeOuts })
     // Left to itself the client signs no payload over https, and the store could not refuse a changed one.
     this.#client.enableSHA256 = true
   }
@@ -101,6 +98,29 @@ export class S3Wire {
     }
     const payload = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
     return await this.#client.makeRequestStreamAsync(options, payload, sha256, everyStatus, this.address.region)
+  }
+}
+
+function makeClient(
+  address: S3Address,
+  settings: StoreSettings,
+  { agent, timeOuts }: { agent: http.Agent; timeOuts: TimeOuts },
+): Client {
+  try {
+    return new Client({
+      endPoint: address.host,
+      ...(address.port ? { port: address.port } : {}),
+      useSSL: address.isSecure,
+      accessKey: settings.accessKey ?? '',
+      secretKey: settings.secretKey ?? '',
+      region: address.region,
+      pathStyle: address.isPathStyle,
+      transport: makeTransport(address.isSecure, timeOuts),
+      transportAgent: agent,
+      retryOptions: { disableRetry: true },
+    })
+  } catch (cause) {
+    throw new Failure('bad-configuration', `the endpoint ${address.host} is no name of a host`, { cause })
   }
 }
 

@@ -16,30 +16,24 @@ import { type RetryPolicy, realRetryPolicy, withRetries } from './retry.ts'
 import { parseS3Address, probeAddress, type S3Address } from './s3-address.ts'
 import { failureOfAnswer, s3Code } from './s3-failure.ts'
 import { parseListingPage } from './s3-listing.ts'
-import type { TimeOuts } from './s3-transport.ts'
 import { clearVersions } from './s3-versions.ts'
-import { type S3Answer, S3Wire } from './s3-wire.ts'
+import { type S3Answer, S3Wire, type S3World } from './s3-wire.ts'
 import { objectExists, objectMissing, objectTooShort } from './store-failure.ts'
 
 /** Far above any pack, far below the 5 GiB of a single PUT: an object must fit in our memory. */
 export const OBJECT_BYTES_MAX = 512 * 1024 * 1024
 const KEYS_PER_PAGE = '1000'
 
-export interface S3Options {
+export interface S3Options extends S3World {
   /** What an earlier probe found. Spares a worker that opens its own handle from probing again. */
   readonly known?: StoreCapabilities
   readonly retry?: RetryPolicy
-  readonly timeOuts?: TimeOuts
 }
 
 /** @throws repository-not-found (no such bucket), store-refused, store-unreachable, missing-secret, bad-configuration */
 export async function openS3Store(settings: StoreSettings, options: S3Options = {}): Promise<Store> {
   const address = parseS3Address(settings.url, settings.region)
-  return await openS3At(address, settings, options)
-}
-
-export async function openS3At(address: S3Address, settings: StoreSettings, options: S3Options): Promise<Store> {
-  const wire = new S3Wire(address, settings, options.timeOuts)
+  const wire = new S3Wire(address, settings, options)
   const policy = options.retry ?? realRetryPolicy
   try {
     const capabilities = options.known ?? (await findCapabilities(wire, policy))

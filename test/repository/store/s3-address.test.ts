@@ -47,6 +47,7 @@ describe('an S3 address', () => {
     's3://bucket?endpoint=127.0.0.1:9000',
     's3://bucket?endpoint=ftp://127.0.0.1',
     's3://bucket?endpoint=http://127.0.0.1/path',
+    's3://bucket?endpoint=http://_under.score',
     's3://bucket?style=virtual',
     's3://bucket?endpont=http://127.0.0.1',
   ])('%s is refused', async (url) => {
