@@ -10,7 +10,7 @@ import { type CutRule, isCut, type KeyHash, keyHash, NODE_CUT } from './boundary
 import type { DigestKeys } from './digest.ts'
 import { TreeDigester } from './digest.ts'
 import { compareBytes } from './key.ts'
-import { type ChunkPlace, decodeNode, encodeNode, type TreeEntry } from './node-codec.ts'
+import { type ChunkPlace, decodeNode, encodeNode, PACK_ID_BYTES, type TreeEntry } from './node-codec.ts'
 import { type TreeRoot, toTreeRoot } from './tree-root.ts'
 
 /** A leaf as a worker built it. Exactly one of `payload` (new) and `place` (stored by an earlier snapshot) is set. */
@@ -26,12 +26,15 @@ export interface BuiltLeaf {
 export interface TreeWriterOptions {
   readonly treeName: string
   readonly keys: DigestKeys & { readonly cutSeed: bigint }
-  readonly leafPacks: PackWriter
-  readonly nodePacks: PackWriter
+  /** Null, both of them, for a tree that is wanted for its digests alone: nothing is stored, and no place means anything. */
+  readonly leafPacks: PackWriter | null
+  readonly nodePacks: PackWriter | null
   /** Places of inner nodes that are already stored, by hex digest. */
   readonly storedNodes: ReadonlyMap<string, ChunkPlace>
   readonly nodeCut?: CutRule
 }
+
+const NOWHERE: ChunkPlace = { packId: '0'.repeat(2 * PACK_ID_BYTES), offset: 0, storedBytes: 0 }
 
 export class TreeWriter {
   readonly #options: TreeWriterOptions
@@ -71,8 +74,10 @@ export class TreeWriter {
   }
 
   async #storeLeaf(leaf: BuiltLeaf): Promise<ChunkPlace> {
+    const packs = this.#options.leafPacks
+    if (!packs) return NOWHERE
     assert(leaf.payload !== null, 'a leaf is either stored already or brings its bytes')
-    return await this.#options.leafPacks.add(CHUNK_TYPES.leaf, leaf.digest, leaf.payload)
+    return await packs.add(CHUNK_TYPES.leaf, leaf.digest, leaf.payload)
   }
 
   async #addChild(level: number, child: TreeEntry): Promise<void> {
@@ -93,15 +98,18 @@ export class TreeWriter {
   async #storeNode(level: number, children: readonly TreeEntry[]): Promise<TreeEntry> {
     const digest = this.#digester.nodeDigest(level, children)
     const stored = this.#options.storedNodes.get(Buffer.from(digest).toString('hex'))
-    const place =
-      stored ?? (await this.#options.nodePacks.add(CHUNK_TYPES.node, digest, this.#encode(level, children, digest)))
     return {
       digest,
       rows: children.reduce((sum, child) => sum + child.rows, 0),
       textBytes: children.reduce((sum, child) => sum + child.textBytes, 0),
       lastKey: children.at(-1)?.lastKey ?? new Uint8Array(),
-      place,
+      place: stored ?? (await this.#place(level, children, digest)),
     }
+  }
+
+  async #place(level: number, children: readonly TreeEntry[], digest: Uint8Array): Promise<ChunkPlace> {
+    const packs = this.#options.nodePacks
+    return packs ? await packs.add(CHUNK_TYPES.node, digest, this.#encode(level, children, digest)) : NOWHERE
   }
 
   /** Encoded, then decoded again: an encoder that went wrong must fail the backup, not the restore (F27). */
