@@ -86,9 +86,25 @@ export async function createReferenceDatabase(options: ReferenceDatabaseOptions)
 async function connect(url: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url, application_name: 'chartkeep-reference' })
   client.on('error', () => undefined)
-  await client.connect()
+  try {
+    await client.connect()
+  } catch (error) {
+    throw unreachable(error)
+  }
   await client.query(`set maintenance_work_mem = '192MB'; set client_min_messages = warning`)
   return client
+}
+
+function unreachable(error: unknown): Failure {
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'unknown'
+  if (code === '3D000') {
+    return new Failure('source-not-found', 'the server has no database of that name', {
+      hints: ['Create an empty one with createdb first.'],
+    })
+  }
+  return new Failure('source-unreachable', `cannot open the database: ${code}`, {
+    hints: ['Check the address, and that the server answers there (pg_isready).'],
+  })
 }
 
 async function assertEmpty(client: pg.Client): Promise<void> {

@@ -92,12 +92,18 @@ export interface Ward {
 /** Seconds of the ward's clock between two turns. */
 const TURN_SECONDS = 15
 const RECONNECT_MS = 500
+const CONNECT_TIMEOUT_MS = 10_000
 const ZONE_SECONDS = 8 * 3600
 
 export async function startWard(options: WardOptions): Promise<Ward> {
   const seed = options.seed ?? 1
   const connections = options.connections ?? 4
-  const pool = new pg.Pool({ connectionString: options.url, max: connections, application_name: 'ward' })
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: connections,
+    application_name: 'ward',
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+  })
   // A connection that breaks is dropped and the next turn opens another. Unheard, its error would end the process:
   // the pool tells of idle connections, each client of its own.
   pool.on('error', () => undefined)
