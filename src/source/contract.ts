@@ -218,6 +218,11 @@ export interface Target extends AsyncDisposable {
    * and grants that this server cannot give, for want of a role or a right, go to `skipped` and fail nothing.
    */
   runSteps(steps: readonly DdlStep[]): Promise<void>
+  /** A mark on the database as a whole, or null. Whoever looks at the database sees that a restore is under way. */
+  readMark(): Promise<string | null>
+  setMark(mark: string | null): Promise<void>
+  /** Removes every object that a user could have made. Only for a database that carries our own mark. */
+  clear(): Promise<void>
   /** What could not be rebuilt although the rows are whole; grows with each call. To be reported. */
   readonly skipped: readonly NotCaptured[]
   /** Sequence values as captured, then above every value of the columns they feed (F24). */

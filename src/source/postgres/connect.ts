@@ -63,7 +63,10 @@ const TIMEOUT_PINS: Readonly<Record<string, string>> = {
 }
 
 /** Known to 14 and 17 only: startup options would end the connection on a server that does not know them. */
-const LATER_TIMEOUTS = ['idle_session_timeout', 'transaction_timeout'] as const
+const LATER_TIMEOUTS = [
+  { name: 'idle_session_timeout', since: 140_000 },
+  { name: 'transaction_timeout', since: 170_000 },
+] as const
 
 const PURPOSE_PINS: Readonly<Record<SessionPurpose, Readonly<Record<string, string>>>> = {
   read: { default_transaction_read_only: 'on', max_parallel_workers_per_gather: '0' },
@@ -169,30 +172,31 @@ async function pinSession({ client, socket, pins, setting, shown }: Unpinned): P
   // A SQL_ASCII database has no encoding to translate from: names and comments come as the bytes they are.
   const encoding = server?.encoding ?? ''
   const clientEncoding = encoding === 'SQL_ASCII' ? 'SQL_ASCII' : 'UTF8'
-  await textRows(
-    client,
-    `SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings
-       WHERE name IN (${LATER_TIMEOUTS.map((name) => `'${name}'`).join(', ')});
-     SET client_encoding = '${clientEncoding}'`,
+  const laterPins = Object.fromEntries(
+    LATER_TIMEOUTS.filter((later) => number >= later.since).map((later) => [later.name, '0']),
   )
-  await verifyPins(client, { ...pins, client_encoding: clientEncoding }, shown)
+  await verifyPins(client, { pins: { ...pins, client_encoding: clientEncoding }, laterPins, shown })
   const version = (server?.version ?? '').split(' ')[0] ?? ''
   return openSession({ client, socket, setting, version, number, encoding })
 }
 
-/** One row for each pin: a setting that a later version drops would be missing, and is refused as well. */
-async function verifyPins(client: pg.Client, pins: Readonly<Record<string, string>>, shown: string): Promise<void> {
-  const rows = await textRows(
+interface PinsToVerify {
+  readonly pins: Readonly<Record<string, string>>
+  /** Set here, because the server was not known at the start. */
+  readonly laterPins: Readonly<Record<string, string>>
+  readonly shown: string
+}
+
+async function verifyPins(client: pg.Client, { pins, laterPins, shown }: PinsToVerify): Promise<void> {
+  const changes = [...Object.entries(laterPins), ['client_encoding', pins.client_encoding ?? '']]
+  const wanted = { ...pins, ...laterPins }
+  const questions = Object.keys(wanted).map((name) => `current_setting('${name}', true) AS ${name}`)
+  const [actual] = await textRows(
     client,
-    `SELECT lower(name) AS name, current_setting(name) AS shown FROM pg_catalog.pg_settings
-       WHERE lower(name) = ANY ($1) OR name = ANY ($2)`,
-    [Object.keys(pins), LATER_TIMEOUTS],
+    `${changes.map(([name, value]) => `SET ${name} = '${value}'; `).join('')}SELECT ${questions.join(', ')}`,
   )
-  const actual = new Map(rows.map((row) => [row.name, row.shown]))
-  const wanted = { ...pins }
-  for (const name of LATER_TIMEOUTS) if (actual.has(name)) wanted[name] = '0'
   for (const [name, value] of Object.entries(wanted)) {
-    const found = actual.get(name)
+    const found = actual?.[name]
     // An empty search_path is shown as "" when it was given as an empty list.
     const same = found === value || (name === 'search_path' && found === '""')
     if (same) continue

@@ -6,10 +6,10 @@
  * and only where both agree does COPY read what the snapshot promises. Columns are always named; COPY of a table reads
  * that table only, not what inherits from it. The encoding is the database's own, so no byte is ever translated (P15).
  */
-import { to as copyTo } from 'pg-copy-streams'
 import { Failure } from '../../errors.ts'
 import type { ReadTable, ReadTicket, TableTicket } from '../contract.ts'
 import { connect, type Session } from './connect.ts'
+import { CopyOut } from './copy-out.ts'
 import { isConnectionLoss, isServerError, ROWS_HIDDEN_HINT, toPostgresFailure } from './failures.ts'
 import { nameList } from './introspect.ts'
 import { quoteName, quoteText } from './quote.ts'
@@ -17,8 +17,6 @@ import { hasYielded, yieldFailure } from './watcher.ts'
 
 /** A lock that is not there at once has an ALTER before it, for which the watcher gives up the read anyway. */
 const LOCK_TIMEOUT_MS = 10_000
-/** Of buffered lines before the server is made to wait. */
-const BUFFER_BYTES = 1 << 20
 
 export const readTable: ReadTable = async function* (ticket, table, signal) {
   signal.throwIfAborted()
@@ -29,7 +27,6 @@ export const readTable: ReadTable = async function* (ticket, table, signal) {
     session = await connect(ticket.connection, 'read')
     await joinSnapshot(session, ticket, table)
     yield* copyLines(session, ticket, table)
-    // The stream ends before the server has said that the statement succeeded; this waits for that.
     await session.query('COMMIT')
   } catch (error) {
     throw signal.aborted ? signal.reason : await explain(error, ticket, table)
@@ -82,14 +79,10 @@ async function verifyTable(session: Session, table: TableTicket): Promise<void> 
   })
 }
 
-async function* copyLines(session: Session, ticket: ReadTicket, table: TableTicket): AsyncIterable<Uint8Array> {
+function copyLines(session: Session, ticket: ReadTicket, table: TableTicket): AsyncIterable<Uint8Array> {
   const columns = table.columns.length > 0 ? ` (${table.columns.map(quoteName).join(', ')})` : ''
-  const stream = session.client.query(
-    copyTo(`COPY ${table.sqlName}${columns} TO STDOUT (ENCODING ${quoteText(ticket.encoding)})`, {
-      highWaterMark: BUFFER_BYTES,
-    }),
-  )
-  for await (const chunk of stream) yield chunk as Buffer
+  const statement = `COPY ${table.sqlName}${columns} TO STDOUT (ENCODING ${quoteText(ticket.encoding)})`
+  return session.client.query(new CopyOut(statement)).lines()
 }
 
 /** A lost connection may be our own doing, and a failed import its consequence. */

@@ -15,6 +15,7 @@ import { isServerError, toPostgresFailure } from './failures.ts'
 import { readIdentity } from './identity.ts'
 import { setSequence } from './sequences.ts'
 import { isRightsStep } from './steps.ts'
+import { clearDatabase, readMark, setMark } from './target-mark.ts'
 
 const FOREIGN_KEY_VIOLATION = '23503'
 
@@ -42,6 +43,18 @@ class PostgresTarget implements Target {
     const found = await failing('looking whether the target is empty', () => findObjects(this.#session))
     if (found.length > 0) throw notEmpty(target, found)
     if (source.encoding !== target.encoding) throw otherEncoding(source, target)
+  }
+
+  readMark(): Promise<string | null> {
+    return failing('reading the mark of a restore', () => readMark(this.#session))
+  }
+
+  setMark(mark: string | null): Promise<void> {
+    return failing('marking the target', () => setMark(this.#session, mark))
+  }
+
+  clear(): Promise<void> {
+    return failing('clearing the target', () => clearDatabase(this.#session))
   }
 
   async runSteps(steps: readonly DdlStep[]): Promise<void> {
