@@ -3,8 +3,8 @@
  * people than the first.
  */
 import { Client } from 'minio'
-import { GenericContainer, getContainerRuntimeClient, type StartedTestContainer, Wait } from 'testcontainers'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { StartedTestContainer } from 'testcontainers'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import type { StoreCapabilities, StoreSettings } from '../../../src/repository/store/contract.ts'
 import { openStore } from '../../../src/repository/store/open.ts'
 import { assertSuitable, probeStore } from '../../../src/repository/store/probe.ts'
@@ -15,13 +15,7 @@ const PORT = 9000
 const accessKey = 'test-access-key'
 const secretKey = 'test-secret-key'
 
-const hasEngine = await getContainerRuntimeClient().then(
-  () => true,
-  () => false,
-)
-if (!hasEngine) process.stderr.write('skipped: stores on MinIO, because no container engine answers\n')
-
-describe.skipIf(!hasEngine)('on MinIO', () => {
+describe.runIf(inject('containerEngine') !== null)('on MinIO', () => {
   let container: StartedTestContainer
   const settings = (path: string): StoreSettings => ({
     url: `s3://${path}?endpoint=http://${container.getHost()}:${container.getMappedPort(PORT)}`,
@@ -29,6 +23,8 @@ describe.skipIf(!hasEngine)('on MinIO', () => {
     secretKey,
   })
   beforeAll(async () => {
+    // Loading it takes two seconds: only where there is an engine.
+    const { GenericContainer, Wait } = await import('testcontainers')
     container = await new GenericContainer(IMAGE)
       .withEnvironment({ MINIO_ROOT_USER: accessKey, MINIO_ROOT_PASSWORD: secretKey })
       .withCommand(['server', '/data'])
