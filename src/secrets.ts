@@ -3,7 +3,7 @@
  * from `chartkeep.yaml`, and never into a message.
  *
  * A database's password: `passwordFile` of the source, then PGPASSWORD, then the pgpass file. A repository's key: one
- * of CHARTKEEP_PASSPHRASE, CHARTKEEP_PASSPHRASE_FILE, CHARTKEEP_KEY_FILE.
+ * of CHARTKEEP_PASSPHRASE, CHARTKEEP_PASSPHRASE_FILE, CHARTKEEP_KEY_FILE, CHARTKEEP_RECOVERY_SHEET.
  */
 import type { RepositoryConfiguration, SourceConfiguration } from './config.ts'
 import { splitPassword } from './database-url.ts'
@@ -16,8 +16,14 @@ import type { World } from './world.ts'
 export type RepositorySecret =
   | { readonly kind: 'passphrase'; readonly passphrase: string }
   | { readonly kind: 'key-file'; readonly path: string }
+  | { readonly kind: 'recovery-sheet'; readonly path: string }
 
-const KEY_VARIABLES = ['CHARTKEEP_PASSPHRASE', 'CHARTKEEP_PASSPHRASE_FILE', 'CHARTKEEP_KEY_FILE'] as const
+const KEY_VARIABLES = [
+  'CHARTKEEP_PASSPHRASE',
+  'CHARTKEEP_PASSPHRASE_FILE',
+  'CHARTKEEP_KEY_FILE',
+  'CHARTKEEP_RECOVERY_SHEET',
+] as const
 
 /** @throws bad-configuration, missing-secret */
 export async function sourceConnection(source: SourceConfiguration, world: World): Promise<ConnectionSettings> {
@@ -51,6 +57,7 @@ export async function repositorySecret(world: World): Promise<RepositorySecret> 
   }
   const value = world.variables[name]!
   if (name === 'CHARTKEEP_KEY_FILE') return { kind: 'key-file', path: value }
+  if (name === 'CHARTKEEP_RECOVERY_SHEET') return { kind: 'recovery-sheet', path: value }
   const passphrase = name === 'CHARTKEEP_PASSPHRASE' ? value : await readSecretFile(value, name, world)
   return { kind: 'passphrase', passphrase }
 }

@@ -104,8 +104,12 @@ class Links {
     this.#layout = layout
     for (const table of schema.tables) {
       for (const key of table.foreignKeys) {
-        if (key.columns.length !== 1) continue
-        this.#targets.set(`${configuredName(table)}.${key.columns[0]}`, `${key.references}.${key.referencedColumns[0]}`)
+        for (const [position, column] of key.columns.entries()) {
+          const from = `${configuredName(table)}.${column}`
+          // A key of this column alone says more than one that it shares.
+          if (key.columns.length > 1 && this.#targets.has(from)) continue
+          this.#targets.set(from, `${key.references}.${key.referencedColumns[position]}`)
+        }
       }
     }
     for (const link of layout.links) {

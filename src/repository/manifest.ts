@@ -14,7 +14,7 @@ const notCapturedSchema = z.strictObject({
   kind: z.string(),
   name: z.string(),
   reason: z.string(),
-  count: count.optional(),
+  count: count.exactOptional(),
 })
 
 const columnSchema = z.strictObject({ name: z.string(), type: z.string(), notNull: z.boolean() })

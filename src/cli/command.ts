@@ -1,0 +1,76 @@
+/**
+ * What every command shares: its options, its help, and how it ends. A command is a file that exports `register`; it
+ * asks and shows, and decides nothing.
+ */
+import { Command } from 'commander'
+import { type FailureCode, Failure, failures, fromFailureRecord, toFailureRecord } from '../errors.ts'
+import type { World } from '../world.ts'
+import { printFailure, type Terminal } from './terminal.ts'
+
+/** The world of a command. */
+export interface Cli {
+  readonly terminal: Terminal
+  readonly world: World
+  readonly nowMs: () => number
+  readonly sleep: (ms: number) => Promise<void>
+  /** Fires at Ctrl-C and SIGTERM. */
+  readonly signal: AbortSignal
+  setExitStatus(status: number): void
+}
+
+export interface CommonOptions {
+  readonly config: string
+  readonly repo?: string
+  readonly source?: string
+  readonly json: boolean
+}
+
+export interface CommandText {
+  readonly name: string
+  readonly summary: string
+  /** What it does, what it needs, what it leaves. */
+  readonly description: string
+  readonly examples: readonly string[]
+  /** Failures that are typical of this command; the general ones are added. */
+  readonly failures: readonly FailureCode[]
+}
+
+const GENERAL_FAILURES: readonly FailureCode[] = ['bad-usage', 'bad-configuration', 'cancelled']
+
+export function describe(text: CommandText): Command {
+  const command = new Command(text.name).summary(text.summary).description(text.description).exitOverride()
+  command.showHelpAfterError(`Run \`chartkeep ${text.name} --help\` for its options and examples.`)
+  command.addHelpText('after', () => {
+    const codes = [...new Set([...GENERAL_FAILURES, ...text.failures])].sort((a, b) => failures[a].exit - failures[b].exit)
+    const lines = ['', 'Examples:', ...text.examples.map((example) => `  $ ${example}`), '', 'Exit status:', '   0  done']
+    for (const code of codes) lines.push(`  ${String(failures[code].exit).padStart(2)}  ${code}`)
+    lines.push('  docs/errors.md says what each means and what to do.')
+    return lines.join('\n')
+  })
+  return command
+}
+
+export function withConfiguration(command: Command): Command {
+  return command
+    .option('--config <file>', 'configuration', 'chartkeep.yaml')
+    .option('--repo <url>', "the repository's address, instead of the configuration's")
+    .option('--source <name>', 'which source, when the configuration has several')
+    .option('--json', 'for programs: one JSON object a line', false)
+}
+
+/** Runs an action to its end: failures become one message, hints and an exit status. */
+export function action<Arguments extends unknown[]>(
+  cli: Cli,
+  isJson: (...args: Arguments) => boolean,
+  work: (...args: Arguments) => Promise<void>,
+): (...args: Arguments) => Promise<void> {
+  return async (...args) => {
+    try {
+      await work(...args)
+    } catch (error) {
+      const failure = error instanceof Failure ? error : fromFailureRecord(toFailureRecord(error))
+      printFailure(cli.terminal, failure, isJson(...args))
+      cli.setExitStatus(failure.exitStatus)
+    }
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * The command line: the entry point that names the real world (clock, environment, terminal, signals) and hands it to
+ * the commands.
+ */
+import { setTimeout } from 'node:timers/promises'
+import { Command, CommanderError } from 'commander'
+import { Failure, failures } from '../errors.ts'
+import { tool } from '../tool.ts'
+import { processWorld } from '../world.ts'
+import { register as registerBackup } from './backup.ts'
+import type { Cli } from './command.ts'
+import { register as registerDiscover } from './discover.ts'
+import { register as registerInit } from './init.ts'
+import { register as registerRestoreDatabase } from './restore-database.ts'
+import { register as registerShow } from './show.ts'
+import { register as registerSnapshots } from './snapshots.ts'
+import { processTerminal } from './terminal.ts'
+
+const stop = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => stop.abort(new Failure('cancelled', `stopped by ${signal}`)))
+}
+
+const cli: Cli = {
+  terminal: processTerminal(),
+  world: processWorld(),
+  nowMs: () => Date.now(),
+  sleep: async (ms) => {
+    await setTimeout(ms)
+  },
+  signal: stop.signal,
+  setExitStatus: (status) => {
+    process.exitCode = status
+  },
+}
+
+const program = new Command('chartkeep')
+  .description('Backup, recovery and integrity of an intensive-care database.\n重症临床信息系统数据库的备份、恢复与完整性核验。')
+  .version(tool.version)
+  .showHelpAfterError('Run `chartkeep --help` for the commands, `chartkeep COMMAND --help` for one of them.')
+  .exitOverride()
+
+registerDiscover(program, cli)
+registerInit(program, cli)
+registerBackup(program, cli)
+registerSnapshots(program, cli)
+registerShow(program, cli)
+const restore = new Command('restore').summary('give back a database').description('Gives back what a snapshot holds.').exitOverride()
+registerRestoreDatabase(restore, cli)
+program.addCommand(restore)
+
+try {
+  await program.parseAsync(process.argv)
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error
+  process.exitCode = error.exitCode === 0 ? 0 : failures['bad-usage'].exit
+}
