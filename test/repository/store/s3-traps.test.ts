@@ -7,6 +7,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { inspect } from 'node:util'
+import fc from 'fast-check'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Radosgw, startRadosgw, whyNoRadosgw } from '../../../scripts/support/radosgw.ts'
 import { Failure } from '../../../src/errors.ts'
@@ -133,6 +134,36 @@ function describeBrokenConnections(): void {
 
     expect(equal(await store.get('key'), bytes)).toBe(true)
     tcp.assertAllFired()
+  })
+
+  test('a network that breaks at random bytes costs time only: what a store says in its life stays true', {
+    timeout: 120_000,
+  }, async () => {
+    const fault = fc.record({
+      connection: fc.integer({ min: 1, max: 6 }),
+      direction: fc.constantFrom('up' as const, 'down' as const),
+      afterBytes: fc.oneof(fc.integer({ min: 0, max: 2000 }), fc.integer({ min: 0, max: 400_000 })),
+      action: fc.constantFrom('close' as const, 'reset' as const),
+    })
+
+    const property = fc.asyncProperty(fc.array(fault, { maxLength: 6 }), async (faults) => {
+      place = randomPlace()
+      const patient = { ...retry, attempts: 10 }
+      const store = await openThrough(`http://127.0.0.1:${tcp.port}`, { retry: patient })
+      tcp.plan(faults)
+      const bodies = { a: randomBytes(100_000), b: new Uint8Array(0), c: randomBytes(10) }
+
+      for (const [key, body] of Object.entries(bodies)) await store.put(key, body)
+      expect(await codeOf(store.put('a', randomBytes(3)))).toBe('object-exists')
+      expect(await keysOf(store, '')).toEqual(['a', 'b', 'c'])
+      for (const [key, body] of Object.entries(bodies)) expect(equal(await store.get(key), body)).toBe(true)
+      expect(equal(await store.getRange('a', 5, 70_000), bodies.a.subarray(5, 70_000))).toBe(true)
+      await store.delete('c')
+      expect(await keysOf(store, '')).toEqual(['a', 'b'])
+      tcp.resetAll()
+    })
+
+    await fc.assert(property, { numRuns: 30 })
   })
 
   test.each([
