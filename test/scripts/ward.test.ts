@@ -8,14 +8,17 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { referenceConfiguration } from '../../scripts/reference/configuration.ts'
 import { createReferenceDatabase } from '../../scripts/reference/create.ts'
+import { END_OF_DATA } from '../../scripts/reference/moment.ts'
 import { Random } from '../../scripts/reference/random.ts'
 import { chooseAction, startWard } from '../../scripts/reference/ward.ts'
+import { stayActions } from '../../scripts/reference/ward-stays.ts'
 import { type PostgresServer, startPostgres } from '../../scripts/support/postgres-server.ts'
 import { brokenRules, connect, digests, one } from './reference-queries.ts'
 
 const CHECKOUT = fileURLToPath(new URL('../../', import.meta.url))
 const AS_FAST_AS_CAN = Number.POSITIVE_INFINITY
 const TEMPLATE = 'template_ward'
+const oneOfEach: ReadonlyMap<string, readonly number[]> = new Map([['ICU1', [1001]]])
 
 let server: PostgresServer
 let made = 0
@@ -94,6 +97,37 @@ describe('the ward', () => {
     const { 'public.clinical_document': _one, ...firstRows } = await digests(first)
     const { 'public.clinical_document': _two, ...secondRows } = await digests(second)
     expect(secondRows).toEqual(firstRows)
+  })
+
+  it('never puts two patients into one bed, with eight desks that want the same few beds', async () => {
+    const url = await freshDatabase()
+    const floor = { seed: 1, nurses: oneOfEach, doctors: oneOfEach, courses: new Map() }
+    const kinds = ['admit-patient', 'discharge-patient', 'move-bed'] as const
+    const errors: unknown[] = []
+    let turns = 0
+    const playDesk = async (): Promise<void> => {
+      const client = await connect(url)
+      while (turns < 1800) {
+        const turn = turns++
+        const action = stayActions[kinds[turn % kinds.length] as (typeof kinds)[number]]
+        const now = END_OF_DATA + turn * 15
+        await client.query('begin')
+        await action({ client, random: new Random(71, turn), now, floor }).then(
+          () => client.query('commit'),
+          (error: unknown) => {
+            errors.push(error)
+            return client.query('rollback')
+          },
+        )
+      }
+      await client.end()
+    }
+
+    await Promise.all(Array.from({ length: 8 }, playDesk))
+
+    // A race: without the second look at the bed, two runs of three end here with 23505.
+    expect(errors).toEqual([])
+    expect(await brokenRules(url)).toEqual({})
   })
 
   it('goes on in an empty ward, and admits as soon as there is a bed', async () => {
