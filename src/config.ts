@@ -16,9 +16,8 @@
  * wanted. No secret stands in this file (src/secrets.ts): a password in a URL is refused.
  */
 import { dirname, resolve } from 'node:path'
-import { LineCounter, parseDocument } from 'yaml'
-import { z } from 'zod'
-import { nearestName, positionOf, unknownKeyText } from './config-problems.ts'
+import { LINK, type ParsedSource, parseFile } from './config-file.ts'
+import { nearestName } from './config-problems.ts'
 import { hasPassword, redactUrl } from './database-url.ts'
 import { Failure } from './errors.ts'
 import type { World } from './world.ts'
@@ -78,45 +77,6 @@ export interface LoadOptions {
   readonly world: World
 }
 
-/** A name as the database prints it: quoted only where it must be. */
-const NAME = '(?:"(?:[^"]|"")+"|[^\\s".:>]+)'
-const TABLE = new RegExp(`^${NAME}\\.${NAME}$`, 'u')
-const LINK = new RegExp(`^(${NAME}\\.${NAME})\\.(${NAME})\\s*->\\s*(${NAME}\\.${NAME})\\.(${NAME})$`, 'u')
-
-const text = z.string().min(1)
-const tableName = z.string().regex(TABLE, 'a table is named schema.table')
-const sourceName = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$/, 'a source is named by up to 40 of A-Z a-z 0-9 _ -')
-
-const patientShape = z.strictObject({ table: tableName, key: text, label: z.array(text).default([]) })
-const sourceShape = z.strictObject({
-  url: text,
-  passwordFile: text.optional(),
-  caFile: text.optional(),
-  patient: patientShape.optional(),
-  anchors: z.record(tableName, text).default({}),
-  categories: z.record(text, z.array(tableName)).default({}),
-  links: z.array(z.string().regex(LINK, 'a link is written schema.table.column -> schema.table.column')).default([]),
-  exclude: z.array(tableName).default([]),
-})
-const repositoryShape = z.strictObject({
-  url: text.optional(),
-  credentialsFile: text.optional(),
-  caFile: text.optional(),
-})
-const fileShape = z.strictObject({
-  repository: repositoryShape.optional(),
-  sources: z.record(sourceName, sourceShape).default({}),
-})
-
-/** Which keys a mapping of the file may have, for the hint at a misspelt one. */
-const knownKeysByDepth = (path: readonly PropertyKey[]): readonly string[] => {
-  if (path.length === 0) return Object.keys(fileShape.shape)
-  if (path[0] === 'repository') return Object.keys(repositoryShape.shape)
-  return Object.keys(path.length === 2 ? sourceShape.shape : patientShape.shape)
-}
-
 /** @throws bad-configuration */
 export async function loadConfiguration(options: LoadOptions): Promise<Configuration> {
   const { path, world } = options
@@ -134,10 +94,7 @@ export async function loadConfiguration(options: LoadOptions): Promise<Configura
 
 /** `options.path` is what problems are reported under, and what relative paths of the file start from. */
 export function parseConfiguration(file: string, options: Omit<LoadOptions, 'world'>): Configuration {
-  const parsed = fileShape.safeParse(parseYaml(file, options.path))
-  if (!parsed.success) throw problems(file, options.path, describeIssues(file, parsed.error))
-
-  const { repository, sources } = parsed.data
+  const { repository, sources } = parseFile(file, options.path)
   const url = options.repositoryUrl ?? repository?.url
   if (url === undefined) {
     throw new Failure('bad-configuration', `no repository.url in ${options.path}`, {
@@ -179,43 +136,9 @@ export function chooseSource(configuration: Configuration, name?: string): Sourc
   })
 }
 
-function parseYaml(file: string, path: string): unknown {
-  const lines = new LineCounter()
-  const document = parseDocument(file, { lineCounter: lines, prettyErrors: false })
-  const [error] = document.errors
-  if (error !== undefined) {
-    const { line, col } = lines.linePos(error.pos[0])
-    throw new Failure('bad-configuration', `${path} line ${line} column ${col}: not YAML: ${error.message}`)
-  }
-  return document.toJS() ?? {}
-}
-
-/** One sentence for each problem, with the line it is on. */
-function describeIssues(file: string, error: z.ZodError): string[] {
-  return error.issues.flatMap((issue) => {
-    if (issue.code !== 'unrecognized_keys') {
-      const where = issue.path.length === 0 ? 'the file' : issue.path.join('.')
-      return [`line ${positionOf(file, issue.path)}: ${where}: ${innermostMessage(issue)}`]
-    }
-    const known = knownKeysByDepth(issue.path)
-    return issue.keys.map((key) => `line ${positionOf(file, [...issue.path, key])}: ${unknownKeyText(key, known)}`)
-  })
-}
-
-/** Of a bad key of a mapping, zod tells in an issue within the issue what is bad about it. */
-function innermostMessage(issue: z.core.$ZodIssue): string {
-  return issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message
-}
-
-function problems(file: string, path: string, [first, ...others]: readonly string[]): Failure {
-  const hints = others.length === 0 ? [] : [`Also: ${others.join('; ')}.`]
-  const lineCount = file.split('\n').length
-  return new Failure('bad-configuration', `${path} ${first}`, { hints, context: { lines: lineCount } })
-}
-
 function toSource(
   name: string,
-  source: z.output<typeof sourceShape>,
+  source: ParsedSource,
   absolute: (path: string | undefined) => string | null,
 ): SourceConfiguration {
   refusePassword(source.url, `sources.${name}.url`)

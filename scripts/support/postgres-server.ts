@@ -5,22 +5,21 @@
  *     await using server = await startPostgres({ version: 15 })
  *     const url = await server.createDatabase('icu')
  *
- * Nothing is left behind. Each server has a guard, a shell that waits for our end of a pipe to close; when this
- * process dies, however it dies, the guard stops the server and removes its directory. What a power cut leaves is
- * removed by the first start a day later. Connections of the superuser are trusted; with `requirePasswords`, all
- * other roles need theirs.
+ * Nothing is left behind, however this process ends (server-guard.ts). Connections of the superuser are trusted; with
+ * `requirePasswords`, all other roles need theirs.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, writeFile } from 'node:fs/promises'
 import { createServer, Socket } from 'node:net'
 import { join } from 'node:path'
 import pg from 'pg'
 import { Failure } from '../../src/errors.ts'
 import { preparePostgresBinaries, runtimeDirectory, serverAccount } from './postgres-binaries.ts'
 import { createCluster } from './postgres-cluster.ts'
-import { isProcessRunning, killTree } from './process-tree.ts'
+import { killTree } from './process-tree.ts'
 import type { ServerAccount } from './run-tool.ts'
+import { removeLeftovers, removeServer, startGuard } from './server-guard.ts'
 
 export { availablePostgresVersions } from './postgres-binaries.ts'
 
@@ -56,7 +55,6 @@ export interface PostgresServer extends AsyncDisposable {
 }
 
 const SUPERUSER = 'postgres'
-const LEFTOVER_AGE_MS = 24 * 60 * 60 * 1000
 const START_TIMEOUT_MS = 60_000
 const PORT_TRIES = 5
 const LOG_LINES_KEPT = 400
@@ -78,20 +76,6 @@ const TEST_SETTINGS = {
   logging_collector: 'off',
   log_destination: 'stderr',
 } as const
-
-/** Stops the server and removes its directory ($1) when standard input ends without the word `done`. */
-const GUARD_SCRIPT = `
-read -r word
-[ "$word" = done ] && exit 0
-pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
-if [ -d /proc/self ] && [ "$(readlink "/proc/$pid/cwd")" != "$1/data" ]; then pid=; fi
-if [ -n "$pid" ] && kill -QUIT "$pid" 2>/dev/null; then
-  tries=0
-  while [ -e "$1/data/postmaster.pid" ] && [ "$tries" -lt 100 ]; do sleep 0.1; tries=$((tries + 1)); done
-  kill -KILL "$pid" 2>/dev/null
-fi
-rm -rf "$1"
-`
 
 /**
  * @throws unsupported-server when this machine cannot run the version; source-failed when it does not start
@@ -255,46 +239,6 @@ class RunningServer implements PostgresServer {
   #startFailure(what: string): Failure {
     const lastLines = this.#logLines.slice(-5)
     return new Failure('source-failed', `PostgreSQL ${this.version} ${what}: ${lastLines.join('; ')}`)
-  }
-}
-
-function startGuard(home: string): ChildProcess {
-  const guard = spawn('/bin/sh', ['-c', GUARD_SCRIPT, 'chartkeep-postgres-guard', home], {
-    cwd: '/',
-    stdio: ['pipe', 'ignore', 'ignore'],
-    detached: true,
-  })
-  guard.unref()
-  // A pipe that nobody reads any more is no reason to fail: the guard is gone, so is its work.
-  guard.stdin!.on('error', () => undefined)
-  return guard
-}
-
-async function removeServer(home: string, guard: ChildProcess): Promise<void> {
-  await rm(home, { recursive: true, force: true, maxRetries: 3 })
-  guard.stdin!.end('done\n')
-}
-
-/** Directories whose guard did not live to remove them. */
-async function removeLeftovers(): Promise<void> {
-  const servers = join(runtimeDirectory(), 'servers')
-  for (const name of await readdir(servers)) {
-    const home = join(servers, name)
-    const ageMs = await stat(home).then(
-      (found) => Date.now() - found.mtimeMs,
-      () => 0,
-    )
-    if (ageMs < LEFTOVER_AGE_MS || (await isRunning(join(home, 'data')))) continue
-    await rm(home, { recursive: true, force: true })
-  }
-}
-
-async function isRunning(dataDirectory: string): Promise<boolean> {
-  try {
-    const [pid] = (await readFile(join(dataDirectory, 'postmaster.pid'), 'utf8')).split('\n')
-    return isProcessRunning(Number(pid))
-  } catch {
-    return false
   }
 }
 

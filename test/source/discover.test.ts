@@ -394,7 +394,7 @@ describe('a draft', () => {
           expect(source.links).toEqual([{ table: table1, column: one, referencedTable: table2, referencedColumn: two }])
         },
       ),
-      { seed, numRuns: 500 },
+      { seed, numRuns: 150 },
     )
   })
 
