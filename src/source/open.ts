@@ -6,6 +6,7 @@ import { Failure } from '../errors.ts'
 import type { ConnectionSettings, LoadTable, ReadTable, Source, Target } from './contract.ts'
 import { loadTable as loadPostgresTable } from './postgres/load-table.ts'
 import { readTable as readPostgresTable } from './postgres/read-table.ts'
+import { setupSqlFor as setupPostgresSql } from './postgres/setup.ts'
 import { openPostgresSource } from './postgres/source.ts'
 import { openPostgresTarget } from './postgres/target.ts'
 
@@ -15,6 +16,7 @@ interface Kind {
   openTarget(settings: ConnectionSettings): Promise<Target>
   readonly readTable: ReadTable
   readonly loadTable: LoadTable
+  setupSql(url: string): string
 }
 
 const postgres: Kind = {
@@ -23,6 +25,7 @@ const postgres: Kind = {
   openTarget: openPostgresTarget,
   readTable: readPostgresTable,
   loadTable: loadPostgresTable,
+  setupSql: setupPostgresSql,
 }
 
 const kinds: readonly Kind[] = [postgres]
@@ -43,7 +46,12 @@ export const readTable: ReadTable = (ticket, table, signal) =>
 export const loadTable: LoadTable = (connection, table, lines, signal) =>
   kindOf(connection).loadTable(connection, table, lines, signal)
 
-function kindOf(settings: ConnectionSettings): Kind {
+/** What the administrator of the database at `url` has to run once, so that we may read it. */
+export function setupSql(url: string): string {
+  return kindOf({ url }).setupSql(url)
+}
+
+function kindOf(settings: Pick<ConnectionSettings, 'url'>): Kind {
   const scheme = URL.canParse(settings.url) ? new URL(settings.url).protocol : ''
   const kind = kinds.find((known) => known.schemes.includes(scheme))
   if (kind) return kind

@@ -1,10 +1,11 @@
 /**
  * Rows into one table of the database being rebuilt: one COPY in one transaction.
  *
- * Lines arrive in the encoding they were read in, and COPY is told so. Triggers and foreign keys do not exist yet, so
+ * Lines arrive in the encoding they were read in, which must be the target's own. Triggers and foreign keys do not exist yet, so
  * there is nothing to keep from firing; COPY fills identity columns, GENERATED ALWAYS included, as the lines say.
  */
 import { from as copyFrom } from 'pg-copy-streams'
+import { Failure } from '../../errors.ts'
 import type { LoadTable } from '../contract.ts'
 import { connect } from './connect.ts'
 import { toPostgresFailure } from './failures.ts'
@@ -20,6 +21,7 @@ export const loadTable: LoadTable = async (connection, table, lines, signal) => 
   const stop = () => session.destroy()
   signal.addEventListener('abort', stop, { once: true })
   try {
+    if (session.encoding !== table.encoding) throw otherEncoding({ target: session.encoding, source: table.encoding })
     await session.query('BEGIN')
     const columns = table.columns.length > 0 ? ` (${table.columns.map(quoteName).join(', ')})` : ''
     const stream = session.client.query(
@@ -37,6 +39,17 @@ export const loadTable: LoadTable = async (connection, table, lines, signal) => 
     signal.removeEventListener('abort', stop)
     session.destroy()
   }
+}
+
+/**
+ * The same rows read from the rebuilt database must be the same bytes, which a translation would not leave. Nor does
+ * PostgreSQL check what is said to be SQL_ASCII: since 14, COPY puts such bytes into a UTF8 database as they are.
+ */
+export function otherEncoding(encodings: { readonly target: string; readonly source: string }): Failure {
+  const { target, source } = encodings
+  return new Failure('target-failed', `the target's encoding is ${target}, the source's was ${source}`, {
+    hints: [`Make the database with ENCODING '${source}' TEMPLATE template0.`],
+  })
 }
 
 type CopyStream = ReturnType<typeof copyFrom>

@@ -6,10 +6,18 @@
  * applies to would read fewer rows than there are; chartkeep refuses to read then (P8).
  */
 import { quoteName, quoteText } from './quote.ts'
+import { parseUrl } from './url.ts'
 
 export interface SetupOptions {
   readonly role: string
   readonly database: string
+}
+
+/** For the role and the database that an address names. */
+export function setupSqlFor(url: string): string {
+  const { user, database } = parseUrl(url)
+  const role = user ?? 'chartkeep'
+  return setupSql({ role, database: database ?? role })
 }
 
 export function setupSql({ role, database }: SetupOptions): string {

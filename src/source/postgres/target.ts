@@ -13,6 +13,7 @@ import { inExtension, shownName, statementName, USER_SCHEMA } from './catalog.ts
 import { connect, type Session } from './connect.ts'
 import { isServerError, toPostgresFailure } from './failures.ts'
 import { readIdentity } from './identity.ts'
+import { otherEncoding } from './load-table.ts'
 import { setSequence } from './sequences.ts'
 import { isRightsStep } from './steps.ts'
 import { clearDatabase, readMark, setMark } from './target-mark.ts'
@@ -42,7 +43,9 @@ class PostgresTarget implements Target {
     if (source.systemId === target.systemId && source.databaseOid === target.databaseOid) throw isSource(source)
     const found = await failing('looking whether the target is empty', () => findObjects(this.#session))
     if (found.length > 0) throw notEmpty(target, found)
-    if (source.encoding !== target.encoding) throw otherEncoding(source, target)
+    if (source.encoding !== target.encoding) {
+      throw otherEncoding({ target: target.encoding, source: source.encoding })
+    }
   }
 
   readMark(): Promise<string | null> {
@@ -210,12 +213,4 @@ function notEmpty(target: SourceIdentity, found: readonly Readonly<Record<string
   return new Failure('target-not-empty', `database ${target.databaseName} is not empty: it has ${names}`, {
     hints: ['Make a new database (CREATE DATABASE … TEMPLATE template0) and rebuild into that.'],
   })
-}
-
-function otherEncoding(source: SourceIdentity, target: SourceIdentity): Failure {
-  return new Failure(
-    'target-failed',
-    `the target's encoding is ${target.encoding}, the source's was ${source.encoding}`,
-    { hints: [`Make the database with ENCODING '${source.encoding}' TEMPLATE template0.`] },
-  )
 }

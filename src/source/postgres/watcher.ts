@@ -78,8 +78,9 @@ async function watch({ session, group, controller, stop }: Watch): Promise<void>
       if (!controller.signal.aborted) {
         const waiting = await session.query(whoWaits(group))
         if (waiting.length > 0) {
-          await session.query(`SET application_name = ${quoteText(yieldedName(group))}; ${endSessions(group)}`)
+          // First here, then there: whoever loses a session by it finds out why.
           controller.abort(yieldFailure())
+          await session.query(`SET application_name = ${quoteText(yieldedName(group))}; ${endSessions(group)}`)
         }
       } else {
         // A worker may have been connecting when the others were ended.
