@@ -18,7 +18,8 @@ import { writeQuality } from './quality-rows.ts'
 import { Random } from './random.ts'
 import { writeScores } from './score-rows.ts'
 import { type HospitalShape, OCCUPANCY } from './shape.ts'
-import { makeStay, moveToBed, type StayState, writeArrival, writeStay } from './stay.ts'
+import { makeStay, type StayState } from './stay.ts'
+import { moveToBed, writeArrival, writeStay } from './stay-rows.ts'
 import type { RowSink } from './tables.ts'
 
 /** Somewhere a patient can lie: the unit is fixed, the bed is not. */

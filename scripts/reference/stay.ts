@@ -1,6 +1,5 @@
 /**
- * One stay in intensive care, while it is generated: who lies there, until when, how ill, on which machine; and the
- * lines that are written about the stay itself.
+ * One stay in intensive care, while it is generated: who lies there, until when, how ill, on which machine.
  *
  * The whole stay is decided at admission (its planned end, the days on the ventilator), so that orders and documents
  * can be written in their final state at once. Only the bed changes on the way.
@@ -8,11 +7,10 @@
 import { VitalCourse } from './course.ts'
 import { diagnoses } from './drugs.ts'
 import type { Bed, Unit } from './layout.ts'
-import { DAY, dateText, HOUR, zonedText } from './moment.ts'
+import { DAY, HOUR } from './moment.ts'
 import type { Patient } from './people.ts'
 import { Random } from './random.ts'
 import type { HospitalShape } from './shape.ts'
-import { copyLine, NULL, type RowSink } from './tables.ts'
 
 export interface Ventilator {
   mode: string
@@ -129,104 +127,4 @@ export function doctorOf(stay: StayState, second: number): number {
   const day = Math.floor(second / DAY)
   const { doctors } = stay.unit
   return (doctors[(day * 3 + stay.bed.bedNo) % doctors.length] as Unit['doctors'][number]).staffId
-}
-
-export function writeArrival(sink: RowSink, stay: StayState): void {
-  stay.transfers++
-  sink.write(
-    'public.icu_transfer',
-    copyLine(
-      stay.stayId,
-      stay.transfers,
-      '转入',
-      stay.random.pick(['ED', 'OR', 'GW']),
-      NULL,
-      stay.bed.departmentId,
-      stay.bed.bedNo,
-      zonedText(stay.inAt),
-      nurseOf(stay, stay.inAt),
-    ),
-  )
-}
-
-export function moveToBed(sink: RowSink, stay: StayState, bed: Bed, second: number): void {
-  const from = stay.bed
-  stay.transfers++
-  sink.write(
-    'public.icu_transfer',
-    copyLine(
-      stay.stayId,
-      stay.transfers,
-      '换床',
-      from.departmentId,
-      from.bedNo,
-      bed.departmentId,
-      bed.bedNo,
-      zonedText(second),
-      nurseOf(stay, second),
-    ),
-  )
-  stay.bed = bed
-}
-
-/** Written when the stay's charting ends: the admission, the stay and, if the patient left, the transfer out. */
-export function writeStay(sink: RowSink, stay: StayState): void {
-  const { stayId, admissionId, patient, diagnosis, random, bed, isCurrent } = stay
-  const admittedAt = stay.inAt - random.within(0, 3) * DAY - random.within(10, 300) * 60
-  const outcome = isCurrent ? NULL : stay.outcome
-  // Whoever leaves the hospital from here leaves at once; the others stay some days in a ward.
-  const leftAt = stay.outcome === '转出' ? stay.outAt + random.within(1, 9) * DAY : stay.outAt
-  const dischargedAt = isCurrent || leftAt > stay.shape.end ? NULL : zonedText(leftAt)
-  const insurance = random.chance(0.85) ? `[${dateText(admittedAt).slice(0, 4)}-01-01,)` : NULL
-  sink.write(
-    'public.admission',
-    copyLine(
-      admissionId,
-      patient.patientId,
-      zonedText(admittedAt),
-      dischargedAt,
-      random.pick(['急诊', '急诊', '门诊', '外院转入']),
-      diagnosis.code,
-      `${diagnosis.name}${random.pick(['', ';高血压病3级(极高危)', ';2型糖尿病', ';冠心病 心功能Ⅲ级', ';慢性肾功能不全'])}`,
-      insurance,
-      dischargedAt === NULL ? NULL : stay.outcome === '转出' ? '好转出院' : stay.outcome,
-    ),
-  )
-  const isolation = random.chance(0.12) ? random.pick(['{接触隔离}', '{飞沫隔离}', '{接触隔离,"CRE 定植"}']) : NULL
-  sink.write(
-    'public.icu_stay',
-    copyLine(
-      stayId,
-      patient.patientId,
-      admissionId,
-      bed.departmentId,
-      bed.bedNo,
-      zonedText(stay.inAt),
-      isCurrent ? NULL : zonedText(stay.outAt),
-      patient.heightCm.toFixed(1),
-      patient.weightKg.toFixed(1),
-      stay.attendingId,
-      '特级护理',
-      isolation,
-      outcome,
-    ),
-  )
-  if (!isCurrent) {
-    stay.transfers++
-    const to = stay.outcome === '转出' ? 'GW' : NULL
-    sink.write(
-      'public.icu_transfer',
-      copyLine(
-        stayId,
-        stay.transfers,
-        '转出',
-        bed.departmentId,
-        bed.bedNo,
-        to,
-        NULL,
-        zonedText(stay.outAt),
-        nurseOf(stay, stay.outAt),
-      ),
-    )
-  }
 }

@@ -33,6 +33,20 @@ const correctNursing: StayAction = async (turn, { stayId, nurseId }) => {
   return await audited(turn, updated.rowCount, 'public.nursing_record', nurseId, stayId)
 }
 
+/**
+ * The newest alarms are seen. `device_alarm` has no key: a backup tool that publishes its updates all the same would
+ * make exactly this statement fail (F34).
+ */
+const acknowledgeAlarms: StayAction = async (turn, { stayId }) => {
+  const updated = await turn.client.query(
+    `update public.device_alarm set acknowledged = true
+     where stay_id = $1 and not acknowledged and raised_at = (
+       select max(raised_at) from public.device_alarm where stay_id = $1 and not acknowledged)`,
+    [stayId],
+  )
+  return updated.rowCount !== 0
+}
+
 /** The monthly figures are computed again, while nothing but shares may rise to their denominators. */
 const recomputeQuality: WardAction = async (turn) => {
   const updated = await turn.client.query(
@@ -58,6 +72,7 @@ export const correctionActions = {
   'correct-vital': forSomeStay(correctVital),
   'correct-lab': forSomeStay(correctLab),
   'correct-nursing-record': forSomeStay(correctNursing),
+  'acknowledge-alarms': forSomeStay(acknowledgeAlarms),
   'recompute-quality': recomputeQuality,
   'update-dictionary': updateDictionary,
 } as const
