@@ -23,6 +23,7 @@ import type { TreeRoot } from '../repository/tree/tree-root.ts'
 import { type BuiltLeaf, TreeWriter } from '../repository/tree/tree-writer.ts'
 import type { ConsistentRead, Source } from '../source/contract.ts'
 import { tool } from '../tool.ts'
+import { logSnapshot } from './log-snapshot.ts'
 import { choosePrevious, type SnapshotMode } from './previous.ts'
 import { type ProgressListener, SnapshotProgress } from './progress.ts'
 
@@ -119,7 +120,8 @@ async function attemptSnapshot(request: SnapshotRequest): Promise<SnapshotReport
       leavesReused: run.leavesReused,
     },
   }
-  await repository.writeManifest(manifest)
+  const sha256 = await repository.writeManifest(manifest)
+  await logSnapshot(repository, latest, { manifest, sha256 }, request.nowMs)
   return report(manifest, (request.nowMs() - startedMs) / 1000)
 }
 

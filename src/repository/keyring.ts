@@ -3,15 +3,17 @@
  *
  *     passphrase, key file, recovery sheet ─→ wrappers ─→ master key ─┬─→ data keys (sealed objects; encrypt rows)
  *                                                                     ├─→ salt, separator, pseudonym keys
+ *                                                                     ├─→ ledger's signing key
  *                                                                     └─→ cut seed
  *
  * Data keys can be rotated: objects name theirs. What hangs on the master key by derivation never changes in the life
  * of a repository, because roots depend on it: salts (so that a published digest cannot be searched for a patient's
  * values), the seed of the leaf boundaries (so that nobody can choose keys that degrade a tree), and pseudonyms.
  */
-import { createHmac } from 'node:crypto'
+import { createHmac, type KeyObject } from 'node:crypto'
 import type { SealKey } from './sealed-object.ts'
 import { deriveKey } from './crypto/provider.ts'
+import { signingKeyFromSeed } from './crypto/signing.ts'
 
 /** Serialisable: workers get it by structured clone. Never log it. */
 export interface RepositorySecrets {
@@ -43,6 +45,11 @@ export class Keyring {
 
   get masterSealKey(): SealKey {
     return { number: 0, key: this.#master }
+  }
+
+  /** Ed25519. Derived, so that whoever can open the repository can continue its ledger. */
+  get ledgerKey(): KeyObject {
+    return signingKeyFromSeed(this.#derive('ledger'))
   }
 
   readonly dataKey = (number: number): Uint8Array | null =>

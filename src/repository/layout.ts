@@ -9,6 +9,12 @@
  *     indexes/<snapshot>         which packs one run wrote
  *     manifests/<snapshot>       what one snapshot is; a snapshot exists once this is durable
  *     proofs/<time>-<hex>        what a scrub proved
+ *     signers/<id>               who may sign
+ *     revocations/<signer>       and who no longer may
+ *     ledger/entries/<n>         the list of everything that was ever a snapshot
+ *     ledger/heads/<size>        its state after so many entries
+ *     ledger/checkpoints/<size>  the same, signed; readable without a key
+ *     audit/<n>                  what was done by whom
  */
 
 export const CONFIG_KEY = 'config'
@@ -18,6 +24,12 @@ export const PACK_PREFIX = 'packs/'
 export const INDEX_PREFIX = 'indexes/'
 export const MANIFEST_PREFIX = 'manifests/'
 export const PROOF_PREFIX = 'proofs/'
+export const SIGNER_PREFIX = 'signers/'
+export const REVOCATION_PREFIX = 'revocations/'
+export const LEDGER_ENTRY_PREFIX = 'ledger/entries/'
+export const LEDGER_HEAD_PREFIX = 'ledger/heads/'
+export const LEDGER_CHECKPOINT_PREFIX = 'ledger/checkpoints/'
+export const AUDIT_PREFIX = 'audit/'
 
 export function packKey(packId: string): string {
   return `${PACK_PREFIX}${packId.slice(0, 2)}/${packId}`
@@ -49,6 +61,19 @@ export function dataKeyKey(keyNumber: number): string {
 
 export function proofKey(id: string): string {
   return PROOF_PREFIX + id
+}
+
+export function signerKey(signerId: string): string {
+  return SIGNER_PREFIX + signerId
+}
+
+export function revocationKey(signerId: string): string {
+  return REVOCATION_PREFIX + signerId
+}
+
+/** Names that sort as their numbers do. */
+export function numbered(prefix: string, number: number): string {
+  return prefix + String(number).padStart(10, '0')
 }
 
 /** Sorts by time: `20261123T035042Z-1f2e3d4c`. */

@@ -26,6 +26,7 @@ import {
   INDEX_PREFIX,
   MANIFEST_PREFIX,
   PACK_PREFIX,
+  SIGNER_PREFIX,
   timedId,
   WRAPPER_PREFIX,
   wrapperKey,
@@ -33,6 +34,7 @@ import {
 import { FORMAT_VERSION } from './manifest.ts'
 import { Repository } from './repository.ts'
 import { OBJECT_TYPES, openObject, type SealKey, sealObject } from './sealed-object.ts'
+import { createSigner } from './signers.ts'
 import type { Store, StoreSettings } from './store/contract.ts'
 
 export interface InitWorld {
@@ -90,9 +92,12 @@ export async function initRepository(
     cipher: 'AES-256-GCM',
     hash: 'SHA-256',
   }
-  await store.put(CONFIG_KEY, canonicalBytes({ config, mac: configMac(config, master) }))
   const keyring = new Keyring(repositoryId, master, [dataKey])
-  return { repository: new Repository({ id: repositoryId, store, storeSettings, keyring }), recoverySecret, createdAt }
+  const repository = new Repository({ id: repositoryId, store, storeSettings, keyring })
+  const signerId = timedId(world.nowMs(), world.random(4))
+  await createSigner(repository.sealed, { signerId, name: 'agent', role: 'agent', createdAt })
+  await store.put(CONFIG_KEY, canonicalBytes({ config, mac: configMac(config, master) }))
+  return { repository, recoverySecret, createdAt }
 }
 
 /** @throws repository-not-found, repository-format, repository-damaged, wrong-key */
@@ -103,13 +108,37 @@ export async function openRepository(
 ): Promise<Repository> {
   const { config, mac } = await readConfig(store)
   const master = await unlock(store, config.repositoryId, secret)
-  if (!timingSafeEqual(Buffer.from(mac), Buffer.from(configMac(config, master)))) {
-    throw new Failure('repository-damaged', `object ${CONFIG_KEY} was changed since the repository was made`, {
-      context: { object: CONFIG_KEY },
-    })
-  }
+  assertUnchanged(config, mac, master)
   const keyring = new Keyring(config.repositoryId, master, await readDataKeys(store, master))
   return new Repository({ id: config.repositoryId, store, storeSettings, keyring })
+}
+
+/** Whether the config of an open repository still is its own. @throws object-missing, repository-damaged, store-… */
+export async function verifyConfig({ id, store, keyring }: Repository): Promise<void> {
+  await store.get(CONFIG_KEY)
+  const { config, mac } = await readConfig(store)
+  assertUnchanged(config, mac, keyring.masterSealKey.key)
+  if (config.repositoryId === id) return
+  throw new Failure('repository-damaged', `object ${CONFIG_KEY} is of repository ${config.repositoryId}, not ${id}`)
+}
+
+/** Whether a data key of an open repository can still be had from its store. @throws as `verifyConfig` */
+export async function verifyDataKey({ store, keyring }: Repository, number: number): Promise<void> {
+  const name = dataKeyKey(number)
+  const expected = { type: OBJECT_TYPES.dataKey, name }
+  const { key } = keyring.masterSealKey
+  const stored = openObject(await store.get(name), expected, (master) => (master === 0 ? key : null))
+  if (Buffer.compare(stored, keyring.dataKey(number) ?? new Uint8Array()) === 0) return
+  throw new Failure('repository-damaged', `object ${name} holds another key`, { context: { object: name } })
+}
+
+function assertUnchanged(config: RepositoryConfig, mac: string, master: Uint8Array): void {
+  const found = Buffer.from(mac)
+  const expected = Buffer.from(configMac(config, master))
+  if (found.length === expected.length && timingSafeEqual(found, expected)) return
+  throw new Failure('repository-damaged', `object ${CONFIG_KEY} was changed since the repository was made`, {
+    context: { object: CONFIG_KEY },
+  })
 }
 
 async function readConfig(store: Store): Promise<{ config: RepositoryConfig; mac: string }> {
@@ -195,7 +224,7 @@ async function removeLeftovers(store: Store): Promise<void> {
       })
     }
   }
-  for (const prefix of [WRAPPER_PREFIX, DATA_KEY_PREFIX]) {
+  for (const prefix of [WRAPPER_PREFIX, DATA_KEY_PREFIX, SIGNER_PREFIX]) {
     const keys: string[] = []
     for await (const object of store.list(prefix)) keys.push(object.key)
     for (const key of keys) await store.delete(key)

@@ -4,23 +4,32 @@
  *
  * Write order: packs, index, manifest; read order is the reverse. Nothing here decides what a snapshot contains.
  */
-import { randomBytes } from 'node:crypto'
+import { z } from 'zod'
 import { Failure } from '../errors.ts'
+import { AuditLog } from './audit.ts'
 import { canonicalBytes, parseCanonical } from './canonical-json.ts'
 import { sha256 } from './crypto/provider.ts'
 import type { Keyring } from './keyring.ts'
 import { indexKey, MANIFEST_PREFIX, manifestKey, snapshotIdOf } from './layout.ts'
+import { LedgerStore } from './ledger-store.ts'
 import { type Manifest, parseManifest } from './manifest.ts'
 import { ChunkReader } from './pack/chunk-reader.ts'
 import { type PackIndex, parsePackIndex } from './pack-index.ts'
-import { OBJECT_TYPES, openObject, sealObject } from './sealed-object.ts'
+import { OBJECT_TYPES } from './sealed-object.ts'
+import { SealedStore } from './sealed-store.ts'
+import { agentKey, type KnownSigner, readSigners, signAs, signatureSchema, verifySigned } from './signers.ts'
 import type { Store, StoreSettings } from './store/contract.ts'
 
 export interface ReadManifest {
   readonly manifest: Manifest
   /** Lower-case hex of the SHA-256 of the manifest's canonical JSON. */
   readonly sha256: string
+  /** Who signed it. */
+  readonly signer: KnownSigner
 }
+
+const MANIFEST_PURPOSE = 'chartkeep manifest v1'
+const signedManifestSchema = z.strictObject({ manifest: z.unknown(), signature: signatureSchema })
 
 export class Repository implements AsyncDisposable {
   readonly id: string
@@ -28,12 +37,19 @@ export class Repository implements AsyncDisposable {
   /** For workers, which open their own handle. */
   readonly storeSettings: StoreSettings
   readonly keyring: Keyring
+  readonly sealed: SealedStore
+  readonly ledger: LedgerStore
+  readonly audit: AuditLog
+  #signers: Promise<readonly KnownSigner[]> | null = null
 
   constructor(options: { id: string; store: Store; storeSettings: StoreSettings; keyring: Keyring }) {
     this.id = options.id
     this.store = options.store
     this.storeSettings = options.storeSettings
     this.keyring = options.keyring
+    this.sealed = new SealedStore(options.store, options.keyring)
+    this.ledger = new LedgerStore(this.sealed, options.keyring)
+    this.audit = new AuditLog(this.sealed)
   }
 
   /** Ids of all snapshots, oldest first. */
@@ -43,38 +59,59 @@ export class Repository implements AsyncDisposable {
     return ids.sort()
   }
 
-  /** @throws snapshot-not-found, repository-damaged, repository-format */
+  /**
+   * The manifest, and that an agent of this repository signed it.
+   * @throws snapshot-not-found, repository-damaged, repository-format, signature-refused
+   */
   async readManifest(snapshotId: string): Promise<ReadManifest> {
     const name = manifestKey(snapshotId)
-    const bytes = await this.#open(name, OBJECT_TYPES.manifest).catch((error) => {
+    const bytes = await this.sealed.read(name, OBJECT_TYPES.manifest).catch((error) => {
       if (error instanceof Failure && error.code === 'object-missing') throw snapshotNotFound(snapshotId)
       throw error
     })
-    const manifest = parseManifest(parseCanonical(bytes, name), name)
+    const signed = signedManifestSchema.safeParse(parseCanonical(bytes, name))
+    if (!signed.success) throw damaged(name, 'is not a signed manifest')
+    const manifest = parseManifest(signed.data.manifest, name)
     if (manifest.snapshotId !== snapshotId || manifest.repositoryId !== this.id) {
-      throw new Failure('repository-damaged', `${name} is the manifest of ${manifest.snapshotId}`, {
-        context: { object: name },
-      })
+      throw damaged(name, `is the manifest of ${manifest.snapshotId} of repository ${manifest.repositoryId}`)
     }
-    return { manifest, sha256: Buffer.from(sha256(bytes)).toString('hex') }
+    const plain = canonicalBytes(manifest)
+    const { signature } = signed.data
+    const thing = { what: name, purpose: MANIFEST_PURPOSE, bytes: plain, signature, role: 'agent' } as const
+    const signer = verifySigned(await this.signers(), thing)
+    return { manifest, sha256: Buffer.from(sha256(plain)).toString('hex'), signer }
   }
 
-  /** The snapshot appears: call only when everything that it names is durable (I1). */
-  async writeManifest(manifest: Manifest): Promise<void> {
-    await this.#seal(manifestKey(manifest.snapshotId), OBJECT_TYPES.manifest, canonicalBytes(manifest))
+  /** The snapshot appears: call only when everything that it names is durable (I1). @returns its SHA-256, hex */
+  async writeManifest(manifest: Manifest): Promise<string> {
+    const plain = canonicalBytes(manifest)
+    const signature = signAs(agentKey(await this.signers()), MANIFEST_PURPOSE, plain)
+    await this.sealed.write(manifestKey(manifest.snapshotId), OBJECT_TYPES.manifest, canonicalBytes({ manifest, signature }))
+    return Buffer.from(sha256(plain)).toString('hex')
+  }
+
+  /** Read once; again after `forgetSigners`. */
+  signers(): Promise<readonly KnownSigner[]> {
+    this.#signers ??= readSigners(this.sealed)
+    return this.#signers
+  }
+
+  /** After a key was made or revoked. */
+  forgetSigners(): void {
+    this.#signers = null
   }
 
   /** @returns SHA-256 of the index's canonical JSON, hex */
   async writeIndex(index: PackIndex): Promise<string> {
     const bytes = canonicalBytes(index)
-    await this.#seal(indexKey(index.snapshotId), OBJECT_TYPES.index, bytes)
+    await this.sealed.write(indexKey(index.snapshotId), OBJECT_TYPES.index, bytes)
     return Buffer.from(sha256(bytes)).toString('hex')
   }
 
   /** @throws object-missing, repository-damaged when it is not the one that the manifest names */
   async readIndex(manifest: Manifest): Promise<PackIndex> {
     const name = indexKey(manifest.snapshotId)
-    const bytes = await this.#open(name, OBJECT_TYPES.index)
+    const bytes = await this.sealed.read(name, OBJECT_TYPES.index)
     const found = Buffer.from(sha256(bytes)).toString('hex')
     if (found !== manifest.indexSha256) {
       throw new Failure('repository-damaged', `${name} has digest ${found}, its manifest says ${manifest.indexSha256}`, {
@@ -85,11 +122,11 @@ export class Repository implements AsyncDisposable {
   }
 
   async writeProof(name: string, proof: unknown): Promise<void> {
-    await this.#seal(name, OBJECT_TYPES.proof, canonicalBytes(proof))
+    await this.sealed.write(name, OBJECT_TYPES.proof, canonicalBytes(proof))
   }
 
   async readProof(name: string): Promise<unknown> {
-    return parseCanonical(await this.#open(name, OBJECT_TYPES.proof), name)
+    return parseCanonical(await this.sealed.read(name, OBJECT_TYPES.proof), name)
   }
 
   chunkReader(): ChunkReader {
@@ -99,19 +136,14 @@ export class Repository implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.store.close()
   }
-
-  async #seal(name: string, type: number, plain: Uint8Array): Promise<void> {
-    const key = this.keyring.currentDataKey
-    await this.store.put(name, sealObject(plain, { type, name, key, salt: randomBytes(16) }))
-  }
-
-  async #open(name: string, type: number): Promise<Uint8Array> {
-    return openObject(await this.store.get(name), { type, name }, this.keyring.dataKey)
-  }
 }
 
 function snapshotNotFound(snapshotId: string): Failure {
   return new Failure('snapshot-not-found', `no snapshot ${snapshotId} in this repository`, {
     hints: ['Run `chartkeep snapshots` to see which there are.'],
   })
+}
+
+function damaged(name: string, what: string): Failure {
+  return new Failure('repository-damaged', `object ${name} ${what}`, { context: { object: name } })
 }

@@ -18,7 +18,17 @@ import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { Failure } from '../errors.ts'
 import { aes256Gcm, cipherById, deriveKey } from './crypto/provider.ts'
 
-export const OBJECT_TYPES = { dataKey: 1, index: 2, manifest: 3, proof: 4 } as const
+export const OBJECT_TYPES = {
+  dataKey: 1,
+  index: 2,
+  manifest: 3,
+  proof: 4,
+  signer: 5,
+  revocation: 6,
+  ledgerEntry: 7,
+  ledgerHead: 8,
+  audit: 9,
+} as const
 
 /** Far above any manifest; bounds what a damaged or forged object can make us allocate. */
 const PLAIN_BYTES_MAX = 512 * 1024 * 1024

@@ -3,7 +3,7 @@
  * (scrypt, RFC 7914), a key file or the recovery sheet (HKDF, RFC 5869). Wrappers are added and removed without
  * touching data: the master key seals the data keys, and only those encrypt rows.
  *
- * A wrapper is readable JSON: `{"id","kind","createdAt","kdf",…,"wrapped"}`; `wrapped` is base64 of nonce, ciphertext
+ * A wrapper is readable JSON: `{"id","repositoryId","kind","createdAt","kdf",…,"wrapped"}`; `wrapped` is base64 of nonce, ciphertext
  * and tag. Its associated data is the repository's id, so a wrapper of another repository does not open this one.
  */
 import { scrypt } from 'node:crypto'
@@ -26,6 +26,8 @@ export type UnlockSecret =
 
 const wrapperSchema = z.strictObject({
   id: z.string(),
+  /** Here as well as in `config`, so that the loss of that one object loses nothing. */
+  repositoryId: z.string(),
   kind: z.enum(['passphrase', 'key-file', 'recovery-sheet']),
   createdAt: z.string(),
   kdf: z.discriminatedUnion('name', [
@@ -66,6 +68,7 @@ export async function wrapMasterKey(
   const sealed = aes256Gcm.seal(key, nonce, Buffer.from(options.repositoryId), master)
   return {
     id: options.id,
+    repositoryId: options.repositoryId,
     kind: secret.kind,
     createdAt: options.createdAt,
     kdf,

@@ -73,7 +73,7 @@ export function openLedger(origin: string, entries: readonly Uint8Array[]): Ledg
   let previous: EncodedEntry | null = null
   const opened = entries.map((bytes, index) => {
     const entry = decodeEntry(bytes, index)
-    const expected = previous === null ? null : digestOf(previous.bytes)
+    const expected = previous === null ? null : entryDigest(previous.bytes)
     if (entry.previous !== expected) {
       throw damaged(index, `continues ${entry.previous ?? 'nothing'}, and the entry before it is ${expected ?? 'none'}`)
     }
@@ -88,17 +88,26 @@ export function openLedger(origin: string, entries: readonly Uint8Array[]): Ledg
  * @throws object-exists when the snapshot is in it already, defect when the reference is malformed.
  */
 export function appendEntry(ledger: Ledger, reference: ManifestReference): Ledger {
-  const { snapshot, manifest, time } = reference
-  const problem = referenceProblem(reference)
-  assert(problem === null, `a reference fit for the ledger: ${problem}`)
+  const { snapshot } = reference
   const taken = ledger.entries.findIndex(({ entry }) => entry.snapshot === snapshot)
   if (taken !== -1) throw new Failure('object-exists', `ledger entry ${taken} is of snapshot ${snapshot} already`)
 
   const last = ledger.entries.at(-1)
-  const entry: LedgerEntry = { snapshot, manifest, previous: last === undefined ? null : digestOf(last.bytes), time }
-  const bytes = canonicalBytes(entry)
-  decodeEntry(bytes, ledger.entries.length)
-  return { ...ledger, entries: [...ledger.entries, encoded(entry, bytes)] }
+  const bytes = encodeEntry(reference, last === undefined ? null : entryDigest(last.bytes))
+  return { ...ledger, entries: [...ledger.entries, decodeEntryBytes(bytes, ledger.entries.length)] }
+}
+
+/** The bytes of the entry behind the one of digest `previous`. @throws defect when the reference is malformed */
+export function encodeEntry({ snapshot, manifest, time }: ManifestReference, previous: string | null): Uint8Array {
+  const problem = referenceProblem({ snapshot, manifest, time })
+  assert(problem === null, `a reference fit for the ledger: ${problem}`)
+  const entry: LedgerEntry = { snapshot, manifest, previous, time }
+  return canonicalBytes(entry)
+}
+
+/** One entry by itself; that it continues the one before is the caller's to see. @throws repository-damaged */
+export function decodeEntryBytes(bytes: Uint8Array, index: number): EncodedEntry {
+  return encoded(decodeEntry(bytes, index), bytes)
 }
 
 /** The head as a checkpoint to be signed. @param time UTC to the second. */
@@ -203,7 +212,8 @@ function encoded(entry: LedgerEntry, bytes: Uint8Array): EncodedEntry {
   return { entry, bytes: Uint8Array.from(bytes), leafHash: leafHash(bytes) }
 }
 
-function digestOf(bytes: Uint8Array): string {
+/** What the entry behind it names as `previous`. */
+export function entryDigest(bytes: Uint8Array): string {
   return hash('sha256', bytes, 'hex')
 }
 

@@ -37,7 +37,11 @@ export class TreeReader {
 
   /** @throws repository-damaged, object-missing */
   async readNode(entry: TreeEntry, level: number): Promise<TreeNode> {
-    const encoded = await this.#chunks.read({ type: CHUNK_TYPES.node, digest: entry.digest, place: entry.place })
+    return this.decodeNode(entry, level, await this.#chunks.read(nodeRequest(entry)))
+  }
+
+  /** Decodes and checks a node that was read. @throws repository-damaged */
+  decodeNode(entry: TreeEntry, level: number, encoded: Uint8Array): TreeNode {
     const node = decodeNode(encoded, `node ${shortHex(entry.digest)} of ${this.spec.name}`)
     this.#checkNode(node, entry, level)
     return node
@@ -131,6 +135,10 @@ function nodeProblem(node: TreeNode, entry: TreeEntry, level: number): string | 
     return 'ends at another key than its parent says'
   }
   return null
+}
+
+export function nodeRequest(entry: TreeEntry): ChunkRequest {
+  return { type: CHUNK_TYPES.node, digest: entry.digest, place: entry.place }
 }
 
 export function leafRequest(entry: TreeEntry): ChunkRequest {

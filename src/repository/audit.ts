@@ -1,0 +1,90 @@
+/**
+ * What was done by whom: a hash-chained record in the repository. Each entry holds the digest of the one before, so
+ * none can be changed or taken out unnoticed but the last; the ledger's checkpoints and the entries that follow bind
+ * that one too. No row value and no patient but by pseudonym (I9).
+ */
+import { z } from 'zod'
+import { Failure } from '../errors.ts'
+import { canonicalBytes, parseCanonical } from './canonical-json.ts'
+import { sha256 } from './crypto/provider.ts'
+import { AUDIT_PREFIX, numbered } from './layout.ts'
+import { OBJECT_TYPES } from './sealed-object.ts'
+import type { SealedStore } from './sealed-store.ts'
+
+const entrySchema = z.strictObject({
+  sequence: z.int().nonnegative(),
+  /** SHA-256 of the canonical JSON of the entry before; null in the first. */
+  previous: z.string().nullable(),
+  time: z.string(),
+  /** The account and host that ran the command, or the service's own name. */
+  actor: z.string(),
+  /** For example `snapshot.take`, `key.revoke`, `pseudonym.resolve`. */
+  action: z.string(),
+  /** What it was done to: a snapshot, a key, a database, a pseudonym. */
+  subject: z.string(),
+  outcome: z.enum(['done', 'failed', 'refused']),
+  /** Why, where somebody had to say so; a failure's code. */
+  detail: z.string(),
+})
+
+export type AuditEntry = z.infer<typeof entrySchema>
+export type AuditRecord = Pick<AuditEntry, 'time' | 'actor' | 'action' | 'subject' | 'outcome' | 'detail'>
+
+export class AuditLog {
+  readonly #sealed: SealedStore
+
+  constructor(sealed: SealedStore) {
+    this.#sealed = sealed
+  }
+
+  /** Durable on return. Two writers at once: one goes first, the other continues behind it. */
+  async append(record: AuditRecord): Promise<AuditEntry> {
+    for (;;) {
+      const newest = (await this.#sealed.names(AUDIT_PREFIX)).at(-1)
+      const last = newest === undefined ? null : await this.#readBytes(newest)
+      const entry: AuditEntry = {
+        ...record,
+        sequence: last === null ? 0 : decode(last, newest ?? '').sequence + 1,
+        previous: last === null ? null : digest(last),
+      }
+      try {
+        await this.#sealed.write(numbered(AUDIT_PREFIX, entry.sequence), OBJECT_TYPES.audit, canonicalBytes(entry))
+        return entry
+      } catch (error) {
+        if (!(error instanceof Failure && error.code === 'object-exists')) throw error
+      }
+    }
+  }
+
+  /** All of it, verified link by link. @throws repository-damaged naming the first entry that does not fit */
+  async read(): Promise<AuditEntry[]> {
+    const entries: AuditEntry[] = []
+    let previous: string | null = null
+    for (const name of await this.#sealed.names(AUDIT_PREFIX)) {
+      const bytes = await this.#readBytes(name)
+      const entry = decode(bytes, name)
+      if (entry.sequence !== entries.length || entry.previous !== previous) {
+        throw new Failure('repository-damaged', `audit entry ${entries.length} is missing, or was changed`, {
+          context: { sequence: entries.length },
+        })
+      }
+      previous = digest(bytes)
+      entries.push(entry)
+    }
+    return entries
+  }
+
+  #readBytes(name: string): Promise<Uint8Array> {
+    return this.#sealed.read(name, OBJECT_TYPES.audit)
+  }
+}
+
+function decode(bytes: Uint8Array, name: string): AuditEntry {
+  const parsed = entrySchema.safeParse(parseCanonical(bytes, name))
+  if (parsed.success) return parsed.data
+  throw new Failure('repository-damaged', `object ${name} is not an audit entry`, { context: { object: name } })
+}
+
+function digest(bytes: Uint8Array): string {
+  return Buffer.from(sha256(bytes)).toString('hex')
+}

@@ -1,0 +1,33 @@
+/** Small sealed objects of one repository: reads, writes and lists them by name. */
+import { randomBytes } from 'node:crypto'
+import type { Keyring } from './keyring.ts'
+import { openObject, sealObject } from './sealed-object.ts'
+import type { Store } from './store/contract.ts'
+
+export class SealedStore {
+  readonly store: Store
+  readonly #keyring: Keyring
+
+  constructor(store: Store, keyring: Keyring) {
+    this.store = store
+    this.#keyring = keyring
+  }
+
+  /** Durable on return. @throws object-exists, store-… */
+  async write(name: string, type: number, plain: Uint8Array): Promise<void> {
+    const key = this.#keyring.currentDataKey
+    await this.store.put(name, sealObject(plain, { type, name, key, salt: randomBytes(16) }))
+  }
+
+  /** @throws object-missing, repository-damaged, repository-format, store-… */
+  async read(name: string, type: number): Promise<Uint8Array> {
+    return openObject(await this.store.get(name), { type, name }, this.#keyring.dataKey)
+  }
+
+  /** In order. */
+  async names(prefix: string): Promise<string[]> {
+    const names: string[] = []
+    for await (const object of this.store.list(prefix)) names.push(object.key)
+    return names
+  }
+}
