@@ -116,22 +116,24 @@ const DRIVER_LOSS = /^(Connection terminated|timeout expired|Client has encounte
 function serverFailure(error: ServerError, { doing, side }: FailureSetting): Failure {
   const code = failureCode(error, side)
   const condition = CONDITIONS[error.code]
-  const quoted = QUOTABLE.has(error.code) && error.where === undefined && isServersOwnMessage(error)
+  const isOwn = !isRaised(error)
+  const quoted = isOwn && QUOTABLE.has(error.code) && error.where === undefined && error.routine !== undefined
   const words = quoted ? `: ${error.message}` : ''
   const what = condition === undefined ? `SQLSTATE ${error.code}` : `${condition}, SQLSTATE ${error.code}`
   return new Failure(code, `${doing} failed (${what})${words}`, {
     hints: hintsFor(code, error, side),
-    context: contextOf(error),
+    context: isOwn ? contextOf(error) : { sqlstate: error.code },
   })
 }
 
-/** PL functions raise errors of any SQLSTATE with any text; their routine is not one of the server's checks. */
-function isServersOwnMessage(error: ServerError): boolean {
-  return error.routine !== undefined && error.routine !== 'exec_stmt_raise' && !error.routine.startsWith('PLy_')
+/** Functions raise errors of any SQLSTATE, with any text in any field: of such an error only the SQLSTATE is told. */
+function isRaised(error: ServerError): boolean {
+  return error.routine === 'exec_stmt_raise' || (error.routine?.startsWith('PLy_') ?? false)
 }
 
 function failureCode(error: ServerError, side: 'source' | 'target'): FailureCode {
   const { code } = error
+  if (isRaised(error)) return side === 'target' ? 'target-failed' : 'source-failed'
   if (code.startsWith('28')) return 'source-login-refused'
   if (code === '3D000') return 'source-not-found'
   if (code.startsWith('08') || code.startsWith('57P') || code === '53300') return 'source-unreachable'
