@@ -158,8 +158,8 @@ describe("a repository's key", () => {
     ['a passphrase', world({ CHARTKEEP_PASSPHRASE: ' as it is ' }), { kind: 'passphrase', passphrase: ' as it is ' }],
     [
       'a passphrase in a file',
-      world({ CHARTKEEP_PASSPHRASE_FILE: '/p' }, { '/p': { text: 'from file\n' } }),
-      { kind: 'passphrase', passphrase: 'from file' },
+      world({ CHARTKEEP_PASSPHRASE_FILE: '/p' }, { '/p': { text: ' from file \n' } }),
+      { kind: 'passphrase', passphrase: ' from file ' },
     ],
     ['a key file', world({ CHARTKEEP_KEY_FILE: '/k' }), { kind: 'key-file', path: '/k' }],
   ])('may be %s', async (_, surroundings, secret) => {

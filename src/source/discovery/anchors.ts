@@ -95,10 +95,13 @@ function toChoice(table: LogicalTable, reference: Reference, target: AnchorGuess
   return { table: table.name, column, via: target.table, reason, preference: prefer(table, column, target) }
 }
 
-/** Patient before stay before admission; a column that is always there, and called as over there, before others. */
+/**
+ * Stay before admission before others, of equally short ways; then a column that is always there, and one that is
+ * called as over there.
+ */
 function prefer(table: LogicalTable, column: string, target: AnchorGuess): number {
   const parent = bareName(target.table)
-  const kind = target.via === null ? 3 : STAY_NAME.test(parent) ? 2 : ADMISSION_NAME.test(parent) ? 1 : 0
+  const kind = STAY_NAME.test(parent) ? 2 : ADMISSION_NAME.test(parent) ? 1 : 0
   const isAlwaysThere = table.columns.find(({ name }) => name === column)?.notNull ?? false
   return kind * 100 + (isAlwaysThere ? 10 : 0) + (normalName(column) === normalName(target.column) ? 1 : 0)
 }

@@ -101,8 +101,8 @@ function rate(table: LogicalTable, key: string, tables: readonly LogicalTable[])
   const reasons = [
     ...(name.reason === '' ? [] : [name.reason]),
     ...(person.length === 0 ? [] : [`it has ${person.join(', ')}`]),
-    ...(declared > 0 ? [`foreign keys of ${declared} tables point to ${key}`] : []),
-    ...(declared === 0 && sameName > 0 ? [`${sameName} tables have a column ${key}`] : []),
+    ...(declared > 0 ? [`other tables with a foreign key to ${key}: ${declared}`] : []),
+    ...(declared === 0 && sameName > 0 ? [`other tables with a column ${key}: ${sameName}`] : []),
   ]
   return { table, key, reasons, score: name.score + person.length * 1.5 + Math.min(carried, REFERENCES_SCORE_MAX) }
 }
