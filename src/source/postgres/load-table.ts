@@ -21,6 +21,7 @@ export const loadTable: LoadTable = async (connection, table, lines, signal) => 
   const stop = () => session.destroy()
   signal.addEventListener('abort', stop, { once: true })
   try {
+    signal.throwIfAborted()
     if (session.encoding !== table.encoding) throw otherEncoding({ target: session.encoding, source: table.encoding })
     await session.query('BEGIN')
     const columns = table.columns.length > 0 ? ` (${table.columns.map(quoteName).join(', ')})` : ''
@@ -71,7 +72,8 @@ async function sendLines(stream: CopyStream, lines: AsyncIterable<Uint8Array>): 
     stream.end()
     await Promise.race([finished.promise, refused.promise])
   } catch (error) {
-    await iterator.return?.()
+    // Not waited for: a reader that is stuck must not keep the refusal from being told.
+    iterator.return?.().then(undefined, () => {})
     throw error
   }
 }

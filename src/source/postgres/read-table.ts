@@ -25,6 +25,7 @@ export const readTable: ReadTable = async function* (ticket, table, signal) {
   signal.addEventListener('abort', stop, { once: true })
   try {
     session = await connect(ticket.connection, 'read')
+    signal.throwIfAborted()
     await joinSnapshot(session, ticket, table)
     yield* copyLines(session, ticket, table)
     await session.query('COMMIT')

@@ -50,7 +50,7 @@ CREATE TABLE icu.stay (stay integer PRIMARY KEY, first_note integer, during tstz
 CREATE TABLE icu.note (note integer PRIMARY KEY, stay integer REFERENCES icu.stay, body text);
 ALTER TABLE icu.stay ADD CONSTRAINT stay_first_note FOREIGN KEY (first_note) REFERENCES icu.note DEFERRABLE;
 ALTER TABLE icu.note ADD CONSTRAINT never_checked FOREIGN KEY (note) REFERENCES icu.stay NOT VALID;
-CREATE UNLOGGED TABLE icu.scratch (a integer, b text); CREATE TABLE icu.bag (a text, b double precision);
+CREATE TABLE icu.pairs (a integer, b integer, PRIMARY KEY (a, b)); CREATE UNLOGGED TABLE icu.scratch (a integer, b text); CREATE TABLE icu.bag (a text, b double precision);
 ALTER TABLE icu.bag REPLICA IDENTITY FULL;
 CREATE TABLE icu.typed OF icu.pair; ALTER TABLE icu.typed ADD CONSTRAINT positive CHECK (a > 0);
 
@@ -101,6 +101,40 @@ CREATE POLICY own ON icu.stay AS RESTRICTIVE FOR UPDATE TO ward USING (stay > 0)
 CREATE POLICY everyone ON icu.stay FOR SELECT USING (true);
 ALTER SCHEMA "Odd ""Schema" OWNER TO keeper; ALTER FUNCTION icu.next_code(text) OWNER TO keeper;
 `
+
+/** What later versions brought, by the first that has it. Needs the schema above. */
+export const LATER_KINDS: readonly (readonly [since: number, sql: string])[] = [
+  [
+    14,
+    `CREATE TABLE icu.squeezed (a text COMPRESSION pglz);
+     CREATE FUNCTION icu.atomic(i integer) RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM icu.a_before; SELECT i; END;
+     CREATE STATISTICS icu.expressed ON (code || 'x'), n FROM icu.patient;
+     CREATE TABLE icu.spans (s icu.span_multirange DEFAULT '{}');`,
+  ],
+  [
+    15,
+    `CREATE TABLE icu.distinct_nulls (a integer UNIQUE NULLS NOT DISTINCT);
+     CREATE VIEW icu.invoked WITH (security_invoker = true) AS SELECT id FROM icu.patient;
+     CREATE UNLOGGED SEQUENCE icu.forgetful;
+     CREATE TABLE icu.some_null (a integer, b integer, FOREIGN KEY (a, b) REFERENCES icu.pairs ON DELETE SET NULL (b));`,
+  ],
+  [
+    17,
+    `CREATE TABLE icu.numbered (id bigint GENERATED ALWAYS AS IDENTITY, d date) PARTITION BY RANGE (d);
+     CREATE TABLE icu.numbered_all PARTITION OF icu.numbered DEFAULT; INSERT INTO icu.numbered (d) VALUES ('2020-01-01');
+     CREATE DOMAIN icu.named AS integer CONSTRAINT "never null" NOT NULL;`,
+  ],
+  [
+    18,
+    `CREATE TABLE icu.virtual (a integer, b integer GENERATED ALWAYS AS (a * 2) VIRTUAL); INSERT INTO icu.virtual VALUES (1);
+     CREATE TABLE icu.periods (id integer, during tstzrange, PRIMARY KEY (id, during WITHOUT OVERLAPS));
+     CREATE TABLE icu.within (id integer, during tstzrange, FOREIGN KEY (id, PERIOD during) REFERENCES icu.periods (id, PERIOD during));
+     CREATE TABLE icu.lenient (a integer CONSTRAINT soft CHECK (a > 0) NOT ENFORCED, b integer,
+       CONSTRAINT "b is there" NOT NULL b NO INHERIT);
+     INSERT INTO icu.lenient VALUES (-1, 1); CREATE TABLE icu.half (a integer); INSERT INTO icu.half VALUES (NULL);
+     ALTER TABLE icu.half ADD CONSTRAINT a_later NOT NULL a NOT VALID;`,
+  ],
+]
 
 /** Rows with the quirks of F39, some of them breaking what was never validated. */
 export const EVERY_ROW = `

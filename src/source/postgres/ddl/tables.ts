@@ -42,7 +42,9 @@ function readColumns(session: Session): Promise<Row[]> {
   const compression = session.serverVersionNumber >= 140_000 ? 'a.attcompression' : `''`
   return session.query(
     `SELECT a.attrelid AS relid, a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
-       ${collateClause('a.attcollation', 'a.atttypid')} AS collate, a.attnotnull AS not_null, a.attislocal AS local,
+       ${collateClause('a.attcollation', 'a.atttypid')} AS collate, a.attislocal AS local,
+       a.attnotnull AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint u WHERE u.conrelid = a.attrelid
+         AND u.contype = 'n' AND u.conkey = ARRAY[a.attnum] AND NOT u.convalidated) AS not_null,
        a.attgenerated AS generated, a.attidentity AS identity, ${compression} AS compression,
        (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_catalog.pg_attrdef d
           WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum) AS expression,
