@@ -3,7 +3,7 @@ import type { ProgressEvent } from '../backup/progress.ts'
 import { type SnapshotReport, takeSnapshot } from '../backup/snapshot.ts'
 import { BuildPool } from '../intake/build-pool.ts'
 import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
-import { openConfiguredRepository, openConfiguredSource, readConfiguration } from './open.ts'
+import { actorOf, openConfiguredRepository, openConfiguredSource, readConfiguration } from './open.ts'
 import { formatBytes, formatCount, formatSeconds } from './terminal.ts'
 
 export function register(program: Command, cli: Cli): void {
@@ -31,7 +31,11 @@ export function register(program: Command, cli: Cli): void {
     ],
   })
   withConfiguration(command).action(
-    action(cli, (options: CommonOptions) => options.json, (options) => run(cli, options)),
+    action(
+      cli,
+      (options: CommonOptions) => options.json,
+      (options) => run(cli, options),
+    ),
   )
   program.addCommand(command)
 }
@@ -42,17 +46,20 @@ async function run(cli: Cli, options: CommonOptions): Promise<void> {
   const { configured, source } = await openConfiguredSource(cli, configuration, options)
   await using _ = source
   await using pool = new BuildPool()
-  const report = await takeSnapshot({
-    sourceName: configured.name,
-    source,
-    layout: configured,
-    repository,
-    pool,
-    signal: cli.signal,
-    nowMs: cli.nowMs,
-    sleep: cli.sleep,
-    onProgress: (event) => showProgress(cli, event),
-  })
+  const deed = { actor: actorOf(cli), action: 'snapshot.take', subject: configured.name, detail: '' }
+  const take = () =>
+    takeSnapshot({
+      sourceName: configured.name,
+      source,
+      layout: configured,
+      repository,
+      pool,
+      signal: cli.signal,
+      nowMs: cli.nowMs,
+      sleep: cli.sleep,
+      onProgress: (event) => showProgress(cli, event),
+    })
+  const report = await repository.audit.around(deed, cli.nowMs, take, (taken) => taken.snapshot)
   if (options.json) cli.terminal.out(JSON.stringify({ type: 'snapshot', ...report }))
   else showReport(cli, report)
 }
@@ -79,7 +86,9 @@ function showReport(cli: Cli, report: SnapshotReport): void {
   out(`rows      ${formatCount(report.rows)} in ${report.tables} tables`)
   out(`read      ${formatBytes(report.bytesRead)} in ${formatSeconds(report.seconds)}`)
   out(`stored    ${formatBytes(report.bytesStored)}${ratio}`)
-  out(`leaves    ${formatCount(report.leavesStored)} new, ${formatCount(report.leavesReused)} shared with earlier snapshots`)
+  out(
+    `leaves    ${formatCount(report.leavesStored)} new, ${formatCount(report.leavesReused)} shared with earlier snapshots`,
+  )
   if (report.notCaptured > 0) {
     out(`not held  ${report.notCaptured} objects: chartkeep show ${report.snapshot}`)
   }

@@ -3,7 +3,7 @@
  * asks and shows, and decides nothing.
  */
 import { Command } from 'commander'
-import { type FailureCode, Failure, failures, fromFailureRecord, toFailureRecord } from '../errors.ts'
+import { Failure, type FailureCode, failures, fromFailureRecord, toFailureRecord } from '../errors.ts'
 import type { World } from '../world.ts'
 import { printFailure, type Terminal } from './terminal.ts'
 
@@ -41,8 +41,17 @@ export function describe(text: CommandText): Command {
   const command = new Command(text.name).summary(text.summary).description(text.description).exitOverride()
   command.showHelpAfterError(`Run \`chartkeep ${text.name} --help\` for its options and examples.`)
   command.addHelpText('after', () => {
-    const codes = [...new Set([...GENERAL_FAILURES, ...text.failures])].sort((a, b) => failures[a].exit - failures[b].exit)
-    const lines = ['', 'Examples:', ...text.examples.map((example) => `  $ ${example}`), '', 'Exit status:', '   0  done']
+    const codes = [...new Set([...GENERAL_FAILURES, ...text.failures])].sort(
+      (a, b) => failures[a].exit - failures[b].exit,
+    )
+    const lines = [
+      '',
+      'Examples:',
+      ...text.examples.map((example) => `  $ ${example}`),
+      '',
+      'Exit status:',
+      '   0  done',
+    ]
     for (const code of codes) lines.push(`  ${String(failures[code].exit).padStart(2)}  ${code}`)
     lines.push('  docs/errors.md says what each means and what to do.')
     return lines.join('\n')

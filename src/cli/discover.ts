@@ -13,7 +13,7 @@ export function register(program: Command, cli: Cli): void {
     name: 'discover',
     summary: 'draft the configuration of a database',
     description:
-      'Looks at a database and prints a configuration that works as it is: which table is the patients\', which column\n' +
+      "Looks at a database and prints a configuration that works as it is: which table is the patients', which column\n" +
       'of every table leads to the patient, what each table counts as, and links that the database does not declare.\n' +
       'Every guess stands beside its reason. It only reads, and prints no value of any row. Review the draft: a wrong\n' +
       'anchor makes patients harder to find, it loses nothing.',

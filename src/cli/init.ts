@@ -4,11 +4,12 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { Failure } from '../errors.ts'
 import { renderRecoverySheet } from '../repository/crypto/recovery-sheet.ts'
+import { formatVerifierKey } from '../repository/ledger/signed-note.ts'
 import { initRepository } from '../repository/repository-lifecycle.ts'
 import { createStore } from '../repository/store/open.ts'
 import { storeSettings } from '../secrets.ts'
 import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
-import { readConfiguration, unlockSecret } from './open.ts'
+import { actorOf, readConfiguration, unlockSecret } from './open.ts'
 
 interface InitOptions extends CommonOptions {
   readonly recoverySheet: string
@@ -31,7 +32,13 @@ export function register(program: Command, cli: Cli): void {
   })
   withConfiguration(command)
     .option('--recovery-sheet <file>', 'where to write it', 'chartkeep-recovery-sheet.txt')
-    .action(action(cli, (options: InitOptions) => options.json, (options) => run(cli, options)))
+    .action(
+      action(
+        cli,
+        (options: InitOptions) => options.json,
+        (options) => run(cli, options),
+      ),
+    )
   program.addCommand(command)
 }
 
@@ -51,9 +58,12 @@ async function run(cli: Cli, options: InitOptions): Promise<void> {
       repositoryId: repository.id,
       repositoryUrl: store.url,
       createdAt: made.createdAt,
+      verifierKey: formatVerifierKey(repository.ledger.verifierKey),
       secret: made.recoverySecret,
     })
     await writeFile(sheetFile, sheet)
+    const deed = { actor: actorOf(cli), action: 'repository.init', subject: repository.id, detail: store.url }
+    await repository.audit.around(deed, cli.nowMs, async () => {})
     report(cli, options, { repository: repository.id, url: store.url, recoverySheet: sheetFile })
   } catch (error) {
     await rm(sheetFile, { force: true })
@@ -61,9 +71,16 @@ async function run(cli: Cli, options: InitOptions): Promise<void> {
   }
 }
 
-function report(cli: Cli, options: InitOptions, made: { repository: string; url: string; recoverySheet: string }): void {
+function report(
+  cli: Cli,
+  options: InitOptions,
+  made: { repository: string; url: string; recoverySheet: string },
+): void {
   const { out } = cli.terminal
-  if (options.json) return out(JSON.stringify({ type: 'repository', ...made }))
+  if (options.json) {
+    out(JSON.stringify({ type: 'repository', ...made }))
+    return
+  }
   out(`repository      ${made.repository}`)
   out(`address         ${made.url}`)
   out(`recovery sheet  ${made.recoverySheet}`)

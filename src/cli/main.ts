@@ -7,14 +7,20 @@ import { Command, CommanderError } from 'commander'
 import { Failure, failures } from '../errors.ts'
 import { tool } from '../tool.ts'
 import { processWorld } from '../world.ts'
+import { register as registerAudit } from './audit.ts'
 import { register as registerBackup } from './backup.ts'
 import type { Cli } from './command.ts'
 import { register as registerDiscover } from './discover.ts'
 import { register as registerInit } from './init.ts'
+import { register as registerKey } from './key.ts'
+import { register as registerLedger } from './ledger.ts'
+import { register as registerPseudonym } from './pseudonym.ts'
 import { register as registerRestoreDatabase } from './restore-database.ts'
+import { register as registerSetupSql } from './setup-sql.ts'
 import { register as registerShow } from './show.ts'
 import { register as registerSnapshots } from './snapshots.ts'
 import { processTerminal } from './terminal.ts'
+import { register as registerWrapper } from './wrapper.ts'
 
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -35,19 +41,30 @@ const cli: Cli = {
 }
 
 const program = new Command('chartkeep')
-  .description('Backup, recovery and integrity of an intensive-care database.\n重症临床信息系统数据库的备份、恢复与完整性核验。')
+  .description(
+    'Backup, recovery and integrity of an intensive-care database.\n重症临床信息系统数据库的备份、恢复与完整性核验。',
+  )
   .version(tool.version)
   .showHelpAfterError('Run `chartkeep --help` for the commands, `chartkeep COMMAND --help` for one of them.')
   .exitOverride()
 
 registerDiscover(program, cli)
+registerSetupSql(program, cli)
 registerInit(program, cli)
 registerBackup(program, cli)
 registerSnapshots(program, cli)
 registerShow(program, cli)
-const restore = new Command('restore').summary('give back a database').description('Gives back what a snapshot holds.').exitOverride()
+const restore = new Command('restore')
+  .summary('give back a database')
+  .description('Gives back what a snapshot holds.')
+  .exitOverride()
 registerRestoreDatabase(restore, cli)
 program.addCommand(restore)
+registerKey(program, cli)
+registerWrapper(program, cli)
+registerLedger(program, cli)
+registerAudit(program, cli)
+registerPseudonym(program, cli)
 
 try {
   await program.parseAsync(process.argv)

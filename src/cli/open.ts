@@ -1,5 +1,6 @@
 /** From the options of a command to what it works on. */
 import { readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { type Configuration, chooseSource, loadConfiguration, type SourceConfiguration } from '../config.ts'
 import { Failure } from '../errors.ts'
 import { KEY_FILE_BYTES_MIN, type UnlockSecret } from '../repository/crypto/key-wrapper.ts'
@@ -28,11 +29,20 @@ export async function unlockSecret(world: World): Promise<UnlockSecret> {
     return { kind: 'recovery-sheet', secret: parseRecoverySecret(bytes.toString('utf8')) }
   }
   if (bytes.length < KEY_FILE_BYTES_MIN) {
-    throw new Failure('missing-secret', `the key file has ${bytes.length} bytes, at least ${KEY_FILE_BYTES_MIN} are needed`, {
-      hints: [`Make one with: head -c 32 /dev/urandom > ${secret.path}`],
-    })
+    throw new Failure(
+      'missing-secret',
+      `the key file has ${bytes.length} bytes, at least ${KEY_FILE_BYTES_MIN} are needed`,
+      {
+        hints: [`Make one with: head -c 32 /dev/urandom > ${secret.path}`],
+      },
+    )
   }
   return { kind: 'key-file', bytes }
+}
+
+/** Who runs this, for the audit: the account, and the machine. */
+export function actorOf(cli: Cli): string {
+  return `${cli.world.userName}@${hostname()}`
 }
 
 /** To be disposed of by the caller. */

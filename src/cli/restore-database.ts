@@ -7,7 +7,7 @@ import { type RestoreProgress, type RestoreReport, restoreDatabase } from '../re
 import { argumentConnection } from '../secrets.ts'
 import { openTarget } from '../source/open.ts'
 import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
-import { openConfiguredRepository, readConfiguration } from './open.ts'
+import { actorOf, openConfiguredRepository, readConfiguration } from './open.ts'
 import { formatBytes, formatCount, formatSeconds } from './terminal.ts'
 
 interface RestoreOptions extends CommonOptions {
@@ -22,7 +22,7 @@ export function register(restore: Command, cli: Cli): void {
     summary: 'rebuild a whole database into an empty one, and prove it',
     description:
       'Rebuilds schema, rows, keys, indexes and sequences into an empty database that is not the source, then computes\n' +
-      'every root anew from the rebuilt rows: it ends with success only when all of them equal the snapshot\'s.\n' +
+      "every root anew from the rebuilt rows: it ends with success only when all of them equal the snapshot's.\n" +
       'A restore that was stopped leaves its mark on the database; the next one clears what it marked, and begins anew.',
     examples: [
       'createdb -h drill-1 -T template0 icu_restore',
@@ -44,7 +44,13 @@ export function register(restore: Command, cli: Cli): void {
     .option('--at <target>', "'latest', a snapshot, or a time with its offset", 'latest')
     .requiredOption('--into <url>', 'an empty database; the password from PGPASSWORD or a pgpass file')
     .option('--dry-run', 'show what would be restored; change nothing', false)
-    .action(action(cli, (options: RestoreOptions) => options.json, (options) => run(cli, options)))
+    .action(
+      action(
+        cli,
+        (options: RestoreOptions) => options.json,
+        (options) => run(cli, options),
+      ),
+    )
   restore.addCommand(command)
 }
 
@@ -63,15 +69,19 @@ async function run(cli: Cli, options: RestoreOptions): Promise<void> {
     return
   }
   await using buildPool = new BuildPool()
-  const report = await restoreDatabase({
-    repository,
-    manifest: chosen.manifest,
-    into,
-    buildPool,
-    signal: cli.signal,
-    nowMs: cli.nowMs,
-    onProgress: (event) => showProgress(cli, event),
-  })
+  const { snapshotId } = chosen.manifest
+  const deed = { actor: actorOf(cli), action: 'restore.database', subject: snapshotId, detail: redactUrl(options.into) }
+  const restore = () =>
+    restoreDatabase({
+      repository,
+      manifest: chosen.manifest,
+      into,
+      buildPool,
+      signal: cli.signal,
+      nowMs: cli.nowMs,
+      onProgress: (event) => showProgress(cli, event),
+    })
+  const report = await repository.audit.around(deed, cli.nowMs, restore)
   if (options.json) cli.terminal.out(JSON.stringify({ type: 'restore', ...report }))
   else showReport(cli, report)
 }
@@ -89,7 +99,10 @@ function showPlan(cli: Cli, { manifest, secondsBefore }: ChosenSnapshot, options
 
 function showProgress(cli: Cli, event: RestoreProgress): void {
   const { terminal } = cli
-  if (event.kind === 'stage') return terminal.status(event.stage)
+  if (event.kind === 'stage') {
+    terminal.status(event.stage)
+    return
+  }
   const share = event.bytesTotal === 0 ? 100 : Math.floor((100 * event.bytes) / event.bytesTotal)
   terminal.status(`rows: ${share} %, ${formatBytes(event.bytes)}, ${formatBytes(event.bytesPerSecond)}/s`)
 }

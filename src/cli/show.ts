@@ -32,7 +32,8 @@ async function run(cli: Cli, snapshot: string | undefined, options: CommonOption
   if (id === undefined) return cli.terminal.out('no snapshots yet: run `chartkeep backup`')
   const { manifest, sha256 } = await repository.readManifest(id)
   if (options.json) return cli.terminal.out(JSON.stringify({ type: 'manifest', sha256, ...manifest }))
-  for (const line of [...heading(manifest, sha256), '', ...tables(manifest), '', ...notHeld(manifest)]) cli.terminal.out(line)
+  for (const line of [...heading(manifest, sha256), '', ...tables(manifest), '', ...notHeld(manifest)])
+    cli.terminal.out(line)
 }
 
 function heading(manifest: Manifest, sha256: string): string[] {

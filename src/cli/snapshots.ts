@@ -12,7 +12,11 @@ export function register(program: Command, cli: Cli): void {
     failures: ['missing-secret', 'wrong-key', 'repository-not-found', 'repository-damaged', 'store-unreachable'],
   })
   withConfiguration(command).action(
-    action(cli, (options: CommonOptions) => options.json, (options) => run(cli, options)),
+    action(
+      cli,
+      (options: CommonOptions) => options.json,
+      (options) => run(cli, options),
+    ),
   )
   program.addCommand(command)
 }
@@ -52,7 +56,11 @@ async function run(cli: Cli, options: CommonOptions): Promise<void> {
   }
   if (options.json) return
   if (lines.length === 0) return cli.terminal.out('no snapshots yet: run `chartkeep backup`')
-  for (const line of formatTable(['snapshot', 'source', 'time (UTC)', 'mode', 'tables', 'rows', 'stored'], lines, [4, 5, 6])) {
+  for (const line of formatTable(
+    ['snapshot', 'source', 'time (UTC)', 'mode', 'tables', 'rows', 'stored'],
+    lines,
+    [4, 5, 6],
+  )) {
     cli.terminal.out(line)
   }
 }

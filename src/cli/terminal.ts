@@ -71,8 +71,14 @@ export function formatCount(count: number): string {
 }
 
 /** Columns padded to their widest cell; numbers are given already formatted, and marked by `right`. */
-export function formatTable(head: readonly string[], rows: readonly (readonly string[])[], right: readonly number[]): string[] {
-  const widths = head.map((title, column) => Math.max(...[title, ...rows.map((row) => row[column] ?? '')].map(displayWidth)))
+export function formatTable(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  right: readonly number[],
+): string[] {
+  const widths = head.map((title, column) =>
+    Math.max(...[title, ...rows.map((row) => row[column] ?? '')].map(displayWidth)),
+  )
   const line = (cells: readonly string[]) =>
     cells
       .map((cell, column) => {
@@ -87,6 +93,11 @@ export function formatTable(head: readonly string[], rows: readonly (readonly st
 /** Chinese characters take two columns of a terminal. */
 function displayWidth(text: string): number {
   let width = 0
-  for (const character of text) width += /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\uffe0-\uffe6]/u.test(character) ? 2 : 1
+  for (const character of text)
+    width += /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\uffe0-\uffe6]/u.test(
+      character,
+    )
+      ? 2
+      : 1
   return width
 }

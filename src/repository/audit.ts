@@ -56,6 +56,29 @@ export class AuditLog {
     }
   }
 
+  /**
+   * Runs `work` and records how it ended. What could not be recorded fails the command that succeeded, and does not
+   * hide the failure of one that failed.
+   */
+  async around<Result>(
+    deed: Pick<AuditRecord, 'actor' | 'action' | 'subject' | 'detail'>,
+    nowMs: () => number,
+    work: () => Promise<Result>,
+    subjectOf: (result: Result) => string = () => deed.subject,
+  ): Promise<Result> {
+    const time = () => new Date(nowMs()).toISOString()
+    let result: Result
+    try {
+      result = await work()
+    } catch (error) {
+      const detail = error instanceof Failure ? error.code : 'defect'
+      await this.append({ ...deed, time: time(), outcome: 'failed', detail }).catch(() => {})
+      throw error
+    }
+    await this.append({ ...deed, time: time(), subject: subjectOf(result), outcome: 'done' })
+    return result
+  }
+
   /** All of it, verified link by link. @throws repository-damaged naming the first entry that does not fit */
   async read(): Promise<AuditEntry[]> {
     const entries: AuditEntry[] = []

@@ -26,7 +26,8 @@ export async function chooseSnapshot(repository: Repository, at: string, sourceN
     const takenMs = Date.parse(manifest.position.sourceTime)
     if (takenMs <= wantedMs) return { manifest, secondsBefore: (wantedMs - takenMs) / 1000 }
   }
-  const why = considered === 0 ? `there is no snapshot of ${sourceName}` : `no snapshot of ${sourceName} is as old as ${at}`
+  const why =
+    considered === 0 ? `there is no snapshot of ${sourceName}` : `no snapshot of ${sourceName} is as old as ${at}`
   throw new Failure('snapshot-not-found', why, {
     hints: ['Run `chartkeep snapshots` to see which there are.'],
     context: { source: sourceName, snapshots: considered },

@@ -54,9 +54,13 @@ const ciphers: ReadonlyMap<number, Cipher> = new Map([[aes256Gcm.id, aes256Gcm]]
 export function cipherById(id: number): Cipher {
   const cipher = ciphers.get(id)
   if (!cipher) {
-    throw new Failure('repository-format', `an object was encrypted with cipher ${id}, which this version does not know`, {
-      hints: ['Use the version of chartkeep that wrote this repository, or a later one.'],
-    })
+    throw new Failure(
+      'repository-format',
+      `an object was encrypted with cipher ${id}, which this version does not know`,
+      {
+        hints: ['Use the version of chartkeep that wrote this repository, or a later one.'],
+      },
+    )
   }
   return cipher
 }

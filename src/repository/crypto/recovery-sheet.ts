@@ -44,6 +44,8 @@ export interface RecoverySheet {
   readonly repositoryId: string
   readonly repositoryUrl: string
   readonly createdAt: string
+  /** With which the ledger's checkpoints are verified (C2SP signed-note). */
+  readonly verifierKey: string
   readonly secret: Uint8Array
 }
 
@@ -54,6 +56,7 @@ export function renderRecoverySheet(sheet: RecoverySheet): string {
     `repository  ${sheet.repositoryId}`,
     `address     ${sheet.repositoryUrl}`,
     `made        ${sheet.createdAt}`,
+    `verifier    ${sheet.verifierKey}`,
     '',
     ...formatRecoverySecret(sheet.secret).map((line) => `    ${line}`),
     '',
