@@ -11,9 +11,9 @@
  * values), the seed of the leaf boundaries (so that nobody can choose keys that degrade a tree), and pseudonyms.
  */
 import { createHmac, type KeyObject } from 'node:crypto'
-import type { SealKey } from './sealed-object.ts'
 import { deriveKey } from './crypto/provider.ts'
 import { signingKeyFromSeed } from './crypto/signing.ts'
+import type { SealKey } from './sealed-object.ts'
 
 /** Serialisable: workers get it by structured clone. Never log it. */
 export interface RepositorySecrets {
@@ -72,7 +72,9 @@ export class Keyring {
     const digest = createHmac('sha256', this.#pseudonymKey).update(patientKey).digest()
     let bits = ''
     for (const byte of digest.subarray(0, 10)) bits += byte.toString(2).padStart(8, '0')
-    const letters = (bits.match(/.{5}/g) ?? []).map((group) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'[Number.parseInt(group, 2)])
+    const letters = (bits.match(/.{5}/g) ?? []).map(
+      (group) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'[Number.parseInt(group, 2)],
+    )
     return `P-${letters.join('')}`
   }
 

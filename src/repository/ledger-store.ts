@@ -15,7 +15,14 @@ import { canonicalBytes, parseCanonical } from './canonical-json.ts'
 import type { Keyring } from './keyring.ts'
 import { LEDGER_CHECKPOINT_PREFIX, LEDGER_ENTRY_PREFIX, LEDGER_HEAD_PREFIX, numbered } from './layout.ts'
 import { type Checkpoint, makeCheckpoint, signCheckpoint } from './ledger/checkpoint.ts'
-import { decodeEntryBytes, encodeEntry, entryDigest, type Ledger, type ManifestReference, openLedger } from './ledger/log.ts'
+import {
+  decodeEntryBytes,
+  encodeEntry,
+  entryDigest,
+  type Ledger,
+  type ManifestReference,
+  openLedger,
+} from './ledger/log.ts'
 import { CompactRange } from './ledger/merkle.ts'
 import { type VerifierKey, verifierKeyOf } from './ledger/signed-note.ts'
 import { OBJECT_TYPES } from './sealed-object.ts'
@@ -84,7 +91,9 @@ export class LedgerStore {
     for (const name of await this.#sealed.names(LEDGER_ENTRY_PREFIX)) {
       const expected = numbered(LEDGER_ENTRY_PREFIX, entries.length)
       if (name !== expected) {
-        throw new Failure('repository-damaged', `ledger entry ${expected} is missing`, { context: { object: expected } })
+        throw new Failure('repository-damaged', `ledger entry ${expected} is missing`, {
+          context: { object: expected },
+        })
       }
       entries.push(await this.#sealed.read(name, OBJECT_TYPES.ledgerEntry))
     }
@@ -102,9 +111,13 @@ export class LedgerStore {
     const newest = (await this.#sealed.names(LEDGER_HEAD_PREFIX)).at(-1)
     let head: Head = { range: new CompactRange(), lastEntry: null, lastSnapshot: null }
     if (newest !== undefined) {
-      const parsed = headSchema.safeParse(parseCanonical(await this.#sealed.read(newest, OBJECT_TYPES.ledgerHead), newest))
+      const parsed = headSchema.safeParse(
+        parseCanonical(await this.#sealed.read(newest, OBJECT_TYPES.ledgerHead), newest),
+      )
       if (!parsed.success) {
-        throw new Failure('repository-damaged', `object ${newest} is not a ledger head`, { context: { object: newest } })
+        throw new Failure('repository-damaged', `object ${newest} is not a ledger head`, {
+          context: { object: newest },
+        })
       }
       const { lastEntry, lastSnapshot, ...state } = parsed.data
       head = { range: CompactRange.fromState(state), lastEntry, lastSnapshot }

@@ -86,7 +86,11 @@ export class Repository implements AsyncDisposable {
   async writeManifest(manifest: Manifest): Promise<string> {
     const plain = canonicalBytes(manifest)
     const signature = signAs(agentKey(await this.signers()), MANIFEST_PURPOSE, plain)
-    await this.sealed.write(manifestKey(manifest.snapshotId), OBJECT_TYPES.manifest, canonicalBytes({ manifest, signature }))
+    await this.sealed.write(
+      manifestKey(manifest.snapshotId),
+      OBJECT_TYPES.manifest,
+      canonicalBytes({ manifest, signature }),
+    )
     return Buffer.from(sha256(plain)).toString('hex')
   }
 
@@ -114,9 +118,13 @@ export class Repository implements AsyncDisposable {
     const bytes = await this.sealed.read(name, OBJECT_TYPES.index)
     const found = Buffer.from(sha256(bytes)).toString('hex')
     if (found !== manifest.indexSha256) {
-      throw new Failure('repository-damaged', `${name} has digest ${found}, its manifest says ${manifest.indexSha256}`, {
-        context: { object: name },
-      })
+      throw new Failure(
+        'repository-damaged',
+        `${name} has digest ${found}, its manifest says ${manifest.indexSha256}`,
+        {
+          context: { object: name },
+        },
+      )
     }
     return parsePackIndex(parseCanonical(bytes, name), name)
   }

@@ -61,7 +61,10 @@ export function sealObject(plain: Uint8Array, request: SealRequest): Uint8Array 
   header.set(request.salt, 16)
   const compressed = zstdCompressSync(plain)
   const associated = Buffer.concat([header, Buffer.from(request.name)])
-  return Buffer.concat([header, aes256Gcm.seal(objectKey(request.key.key, request.salt), NONCE, associated, compressed)])
+  return Buffer.concat([
+    header,
+    aes256Gcm.seal(objectKey(request.key.key, request.salt), NONCE, associated, compressed),
+  ])
 }
 
 /**
@@ -74,7 +77,8 @@ export function openObject(
   keyByNumber: (number: number) => Uint8Array | null,
 ): Uint8Array {
   const header = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, HEADER_BYTES))
-  if (header.length < HEADER_BYTES || !header.subarray(0, 6).equals(MAGIC)) throw damaged(expected.name, 'has no header')
+  if (header.length < HEADER_BYTES || !header.subarray(0, 6).equals(MAGIC))
+    throw damaged(expected.name, 'has no header')
   if (header[6] !== FORMAT_VERSION) throw laterFormat(expected.name, header[6] ?? 0)
   if (header[7] !== expected.type) throw damaged(expected.name, `is of type ${header[7]}, not ${expected.type}`)
 
@@ -107,8 +111,12 @@ function damaged(name: string, what: string): Failure {
 }
 
 function laterFormat(name: string, version: number): Failure {
-  return new Failure('repository-format', `object ${name} has format ${version}, this version reads ${FORMAT_VERSION}`, {
-    context: { object: name },
-    hints: ['Use the version of chartkeep that wrote this repository, or a later one.'],
-  })
+  return new Failure(
+    'repository-format',
+    `object ${name} has format ${version}, this version reads ${FORMAT_VERSION}`,
+    {
+      context: { object: name },
+      hints: ['Use the version of chartkeep that wrote this repository, or a later one.'],
+    },
+  )
 }

@@ -73,7 +73,10 @@ export interface NewSigner {
  * @returns the private key: to be written to a file of its owner's, for a person
  * @throws bad-usage when a signer of this name is there and not revoked
  */
-export async function createSigner(sealed: SealedStore, wanted: NewSigner): Promise<{ signer: Signer; key: KeyObject }> {
+export async function createSigner(
+  sealed: SealedStore,
+  wanted: NewSigner,
+): Promise<{ signer: Signer; key: KeyObject }> {
   const sameName = (await readSigners(sealed)).find((known) => known.name === wanted.name && !known.revocation)
   if (sameName) {
     throw new Failure('bad-usage', `there is a ${sameName.role} of this name already: key ${sameName.signerId}`, {
