@@ -117,4 +117,23 @@ describe.skipIf(why !== null)('on radosgw', () => {
     expect(renderProbe(probe)).toContain('no      lists an object as soon as it is put')
     proxy.assertAllFired()
   })
+
+  test('a store that goes on listing what is deleted is found out', async () => {
+    let first: Buffer | null = null
+    proxy.plan({
+      name: 'stale listing',
+      matches: ({ path }) => path.includes('listed'),
+      onward: true,
+      changeAnswer: (answer, { path }) => {
+        if (!path.includes('list-type=2')) return answer
+        first ??= answer.body
+        return { ...answer, body: first }
+      },
+    })
+
+    const probe = await probeStore(gateway.settings('plain/prefix', proxy.endpoint))
+
+    expect(probe.answers.listAfterPut).toMatchObject({ answer: 'no', detail: expect.stringContaining('deleted') })
+    proxy.assertAllFired()
+  })
 })
