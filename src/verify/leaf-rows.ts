@@ -1,0 +1,43 @@
+/**
+ * Whether the rows of a leaf stand where their tree says: in order, behind the leaf before, up to the leaf's own last
+ * key, and cut where the rule cuts. The rows themselves were proved by their digest before.
+ */
+import { isCut, type KeyHash, LEAF_CUT } from '../repository/tree/boundary.ts'
+import { compareBytes } from '../repository/tree/key.ts'
+import { BAG_ORDINAL_BYTES, type Rows, rowKey } from '../repository/tree/rows.ts'
+import type { TreeSpec } from '../repository/tree/spec.ts'
+import type { LeafExpectation } from './leaf-expectations.ts'
+
+/** What is wrong, in words; null when nothing is. */
+export function leafProblem(
+  spec: TreeSpec,
+  rows: Rows,
+  { entry, after, isLast }: LeafExpectation,
+  hash: KeyHash,
+): string | null {
+  let previous: Uint8Array | null = after
+  let size = 0
+  for (let row = 0; row < rows.count; row += 1) {
+    const key: Uint8Array = spec.key.length > 0 ? rowKey(rows, row) : withOrdinal(rowKey(rows, row), previous)
+    if (previous !== null && compareBytes(previous, key) >= 0) return `has row ${row + 1} out of order`
+    const bytes = rows.textStart[row + 1]! - rows.textStart[row]!
+    size += bytes
+    const cuts = isCut(LEAF_CUT, size, bytes, hash(key))
+    if (row + 1 < rows.count && cuts) return `should end behind row ${row + 1} of ${rows.count}`
+    if (row + 1 === rows.count && !cuts && !isLast) return 'ends where the rule does not cut'
+    previous = key
+  }
+  const ends = rows.count > 0 && previous !== null && compareBytes(previous, entry.lastKey) === 0
+  return ends ? null : 'ends at another key than its parent says'
+}
+
+/** The key of a bag's row, numbered among the equal rows before it. */
+function withOrdinal(key: Buffer, previous: Uint8Array | null): Uint8Array {
+  const full = Buffer.alloc(key.length + BAG_ORDINAL_BYTES)
+  key.copy(full)
+  if (previous?.length === full.length && compareBytes(previous.subarray(0, key.length), key) === 0) {
+    const ordinal = Buffer.from(previous.buffer, previous.byteOffset, previous.length).readUInt32BE(key.length)
+    full.writeUInt32BE(ordinal + 1, key.length)
+  }
+  return full
+}

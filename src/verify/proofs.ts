@@ -1,0 +1,82 @@
+/**
+ * What scrubs have proved, and when: one small object for each scrub.
+ */
+import { z } from 'zod'
+import { Failure } from '../errors.ts'
+import { PROOF_PREFIX, proofKey, timedId } from '../repository/layout.ts'
+import type { Repository } from '../repository/repository.ts'
+import { damageOf, type Finding, warning } from './finding.ts'
+
+const proofSchema = z.strictObject({
+  format: z.literal(1),
+  startedAt: z.string(),
+  endedAt: z.string(),
+  snapshots: z.array(z.string()),
+  packs: z.array(z.string()),
+})
+
+export type Proof = z.infer<typeof proofSchema>
+
+export interface ProofAge {
+  /** Of all packs that were asked for, the one proved longest ago: ISO time, or null when some never was. */
+  readonly oldest: string | null
+  readonly neverProved: number
+}
+
+export async function writeProof(
+  repository: Repository,
+  proof: Omit<Proof, 'format'>,
+  nowMs: number,
+  random: (bytes: number) => Uint8Array,
+): Promise<string> {
+  const name = proofKey(timedId(nowMs, random(4)))
+  await repository.writeProof(name, { format: 1, ...proof })
+  return name
+}
+
+/** How long ago each pack was last proved, at the worst. @throws store-… */
+export async function oldestProof(repository: Repository, packIds: Iterable<string>): Promise<ProofAge> {
+  const provedAt = new Map<string, string>()
+  for (const name of await proofNames(repository)) {
+    const proof = await readProof(repository, name).catch(damageOf)
+    // A damaged proof proves nothing; that it is damaged is a finding of check.
+    if (proof instanceof Failure) continue
+    for (const packId of proof.packs) provedAt.set(packId, proof.endedAt)
+  }
+  const times: string[] = []
+  let neverProved = 0
+  for (const packId of packIds) {
+    const time = provedAt.get(packId)
+    if (time === undefined) neverProved += 1
+    else times.push(time)
+  }
+  return { oldest: neverProved > 0 ? null : (times.sort()[0] ?? null), neverProved }
+}
+
+/** Proofs that cannot be read. */
+export async function damagedProofs(repository: Repository): Promise<Finding[]> {
+  const findings: Finding[] = []
+  for (const name of await proofNames(repository)) {
+    try {
+      await readProof(repository, name)
+    } catch (error) {
+      const { message } = damageOf(error)
+      const hint = 'No row is affected. Run `chartkeep scrub`: it proves everything anew.'
+      findings.push(warning({ kind: 'proof-damaged', object: name, message, hint }))
+    }
+  }
+  return findings
+}
+
+/** Oldest first. */
+async function proofNames(repository: Repository): Promise<string[]> {
+  const names: string[] = []
+  for await (const { key } of repository.store.list(PROOF_PREFIX)) names.push(key)
+  return names.sort()
+}
+
+async function readProof(repository: Repository, name: string): Promise<Proof> {
+  const parsed = proofSchema.safeParse(await repository.readProof(name))
+  if (parsed.success) return parsed.data
+  throw new Failure('repository-damaged', `${name} is not a proof`, { context: { object: name } })
+}

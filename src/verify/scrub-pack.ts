@@ -1,0 +1,181 @@
+/**
+ * One pack, every byte of it: its hash, its directory, every chunk; and every leaf that a tree expects in it, down to
+ * its rows. Runs in a thread (workers/scrub-pack.ts) and knows nothing of snapshots.
+ *
+ * A leaf is looked for where its tree says it is, whatever became of the directory: what can still be read is not to
+ * be called lost.
+ */
+import { hash } from 'node:crypto'
+import { Failure } from '../errors.ts'
+import type { RepositorySecrets } from '../repository/keyring.ts'
+import { packKey } from '../repository/layout.ts'
+import { ChunkReader, openPack } from '../repository/pack/chunk-reader.ts'
+import type { PackRecord } from '../repository/pack/pack-writer.ts'
+import type { Store } from '../repository/store/contract.ts'
+import { objectTooShort } from '../repository/store/store-failure.ts'
+import { type KeyHash, keyHash } from '../repository/tree/boundary.ts'
+import { TreeReader } from '../repository/tree/tree-reader.ts'
+import { damageOf, type FindingKind } from './finding.ts'
+import { decodeExpectations, type LeafExpectation, type LeafForm } from './leaf-expectations.ts'
+import { leafProblem } from './leaf-rows.ts'
+import { locatorSum } from './locator-sum.ts'
+
+export interface ScrubTask {
+  readonly pack: PackRecord
+  readonly forms: readonly LeafForm[]
+  /** As `LeafExpectations.of` gives them. */
+  readonly expectations: Uint8Array
+  readonly secrets: RepositorySecrets
+}
+
+export interface PackProblem {
+  /** Of the damaged chunk; null when it is the pack as a whole. */
+  readonly offset: number | null
+  readonly kind: FindingKind
+  readonly message: string
+}
+
+export interface PackReport {
+  readonly problems: readonly PackProblem[]
+  readonly bytes: number
+  readonly chunks: number
+  readonly leaves: number
+  readonly rows: number
+  readonly textBytes: number
+  /** Of every leaf that is whole, in order of offsets: its locator sum. */
+  readonly leafOffsets: Float64Array
+  readonly leafSums: BigUint64Array
+}
+
+/** @throws object-missing, store-… */
+export async function scrubPack(store: Store, task: ScrubTask): Promise<PackReport> {
+  const { packId } = task.pack
+  const stored = await store.get(packKey(packId))
+  const bytes = Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength)
+  const problems: PackProblem[] = []
+  const found = hash('sha256', bytes, 'hex')
+  if (found !== task.pack.sha256) {
+    const message = `pack ${packId} has SHA-256 ${found}, its index says ${task.pack.sha256}`
+    problems.push({ offset: null, kind: 'pack-damaged', message })
+  }
+  const leaves = await scrubLeaves(task, bytes, problems)
+  const chunks = scrubChunks(task, bytes, leaves.seen, problems)
+  return { problems, bytes: bytes.length, chunks, ...leaves.report }
+}
+
+async function scrubLeaves(task: ScrubTask, bytes: Buffer, problems: PackProblem[]) {
+  const { packId } = task.pack
+  const chunks = new ChunkReader(new OnePackStore(packId, bytes), task.secrets.dataKeys)
+  const readers = task.forms.map(({ spec }) => new TreeReader(spec, chunks, task.secrets))
+  const cutHash = keyHash(task.secrets.cutSeed, 0)
+  const seen = new Set<number>()
+  const sums = new Map<number, bigint>()
+  let rows = 0
+  let textBytes = 0
+  for (const expected of decodeExpectations(task.expectations, packId)) {
+    const { offset } = expected.entry.place
+    const form = task.forms[expected.form]!
+    const outcome = await scrubLeaf(readers[expected.form]!, form, expected, { cutHash, cutSeed: task.secrets.cutSeed })
+    if ('problem' in outcome) problems.push({ offset, ...outcome.problem })
+    else {
+      sums.set(offset, outcome.sum)
+      if (!seen.has(offset)) {
+        rows += expected.entry.rows
+        textBytes += expected.entry.textBytes
+      }
+    }
+    seen.add(offset)
+  }
+  const whole = [...sums].sort(([a], [b]) => a - b)
+  const leafOffsets = Float64Array.from(whole, ([offset]) => offset)
+  const leafSums = BigUint64Array.from(whole, ([, sum]) => sum)
+  return { seen, report: { leaves: seen.size, rows, textBytes, leafOffsets, leafSums } }
+}
+
+type LeafOutcome =
+  | { readonly sum: bigint }
+  | { readonly problem: { readonly kind: FindingKind; readonly message: string } }
+
+async function scrubLeaf(
+  reader: TreeReader,
+  form: LeafForm,
+  expected: LeafExpectation,
+  { cutHash, cutSeed }: { readonly cutHash: KeyHash; readonly cutSeed: bigint },
+): Promise<LeafOutcome> {
+  try {
+    const rows = await reader.readLeaf(expected.entry)
+    const problem = leafProblem(form.spec, rows, expected, cutHash)
+    if (problem === null) return { sum: locatorSum(form, rows, cutSeed) }
+    return { problem: { kind: 'leaf-rows', message: `a leaf of ${form.spec.name} ${problem}` } }
+  } catch (error) {
+    // Lines of another number of fields decrypt and decode: a source never sent them.
+    if (error instanceof Failure && error.code === 'source-failed') {
+      return { problem: { kind: 'leaf-rows', message: error.message } }
+    }
+    return { problem: { kind: 'chunk-damaged', message: damageOf(error).message } }
+  }
+}
+
+/** The chunks that no leaf of a tree stands for: nodes, and what only forgotten snapshots needed. */
+function scrubChunks(task: ScrubTask, bytes: Buffer, seen: ReadonlySet<number>, problems: PackProblem[]): number {
+  const { packId } = task.pack
+  try {
+    const { chunks, open } = openPack(packId, bytes, task.secrets.dataKeys)
+    if (chunks.length !== task.pack.chunks) {
+      const message = `pack ${packId} lists ${chunks.length} chunks, its index says ${task.pack.chunks}`
+      problems.push({ offset: null, kind: 'pack-damaged', message })
+    }
+    for (const chunk of chunks) {
+      if (seen.has(chunk.offset)) continue
+      try {
+        open(chunk)
+      } catch (error) {
+        problems.push({ offset: chunk.offset, kind: 'chunk-damaged', message: damageOf(error).message })
+      }
+    }
+    return chunks.length
+  } catch (error) {
+    problems.push({ offset: null, kind: 'pack-damaged', message: damageOf(error).message })
+    return 0
+  }
+}
+
+/** A pack in memory, for a reader of chunks. */
+class OnePackStore implements Store {
+  readonly url = 'memory:'
+  readonly capabilities = { conditionalPut: true, durability: 'none' }
+  readonly #key: string
+  readonly #bytes: Buffer
+
+  constructor(packId: string, bytes: Buffer) {
+    this.#key = packKey(packId)
+    this.#bytes = bytes
+  }
+
+  async getRange(_key: string, start: number, end: number): Promise<Uint8Array> {
+    if (end > this.#bytes.length) throw objectTooShort(this.#key, { end, bytes: this.#bytes.length })
+    return this.#bytes.subarray(start, end)
+  }
+
+  async get(): Promise<Uint8Array> {
+    return this.#bytes
+  }
+
+  async stat(): Promise<{ key: string; bytes: number }> {
+    return { key: this.#key, bytes: this.#bytes.length }
+  }
+
+  async *list(): AsyncGenerator<{ key: string; bytes: number }> {
+    yield await this.stat()
+  }
+
+  async put(): Promise<void> {
+    throw new Failure('defect', 'assertion failed: a pack that is scrubbed is not written to')
+  }
+
+  async delete(): Promise<void> {
+    await this.put()
+  }
+
+  async close(): Promise<void> {}
+}
