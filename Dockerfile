@@ -7,9 +7,8 @@ RUN apt-get update \
   && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /opt/chartkeep
-COPY package.json package-lock.json .npmrc ./
+COPY package.json package-lock.json .npmrc LICENSE* ./
 RUN npm ci --omit=dev --omit=optional && npm cache clean --force
-COPY LICENSE* ./
 COPY src ./src
 COPY workers ./workers
 

@@ -20,7 +20,13 @@ export async function runTool(
   account: ServerAccount | null = null,
 ): Promise<void> {
   const child = spawn(program, options, { ...account, cwd: '/', stdio: ['ignore', 'ignore', 'pipe'] })
-  const [errors, [status, signal]] = await Promise.all([text(child.stderr), once(child, 'exit')])
+  const ended = once(child, 'exit').catch((error: Error) => {
+    throw new Failure('source-failed', `${program} cannot be run: ${error.message}`, {
+      hints: ['The account that runs servers must be able to reach it: set TMPDIR to a directory open to all.'],
+      cause: error,
+    })
+  })
+  const [errors, [status, signal]] = await Promise.all([text(child.stderr), ended])
   if (status !== 0) {
     throw new Failure('source-failed', `${program} ended with ${signal ?? `status ${status}`}: ${errors.trim()}`)
   }
