@@ -14,25 +14,17 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-
-interface Count {
-  readonly passed: number
-  readonly failed: number
-  readonly skipped: number
-}
-
-/** What we read of vitest's JSON report. */
-interface VitestReport {
-  readonly success: boolean
-  readonly numPassedTests: number
-  readonly numFailedTests: number
-  readonly numPendingTests: number
-  readonly numTodoTests: number
-  readonly testResults: readonly { readonly status: string; readonly assertionResults: readonly unknown[] }[]
-}
+import {
+  add,
+  type Count,
+  closingLine,
+  countTests,
+  exitStatus,
+  NOTHING,
+  type VitestReport,
+} from './support/test-count.ts'
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url))
-const NOTHING: Count = { passed: 0, failed: 0, skipped: 0 }
 
 const filters = process.argv.slice(2)
 const counts: Count[] = []
@@ -44,9 +36,8 @@ if (filters.length === 0) {
 }
 counts.push(await runTests(filters))
 const total = counts.reduce(add, NOTHING)
-const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : ''
-process.stdout.write(`\n${total.passed} passed, ${total.failed} failed${skipped}\n`)
-process.exitCode = total.passed > 0 && total.failed === 0 ? 0 : 1
+process.stdout.write(`\n${closingLine(total)}\n`)
+process.exitCode = exitStatus(total)
 
 async function runStep(name: string, program: string, options: readonly string[]): Promise<Count> {
   process.stdout.write(`${name} …\n`)
@@ -76,18 +67,6 @@ async function readReport(path: string): Promise<VitestReport | null> {
   }
 }
 
-function countTests(report: VitestReport | null, status: number): Count {
-  if (report === null) return { ...NOTHING, failed: 1 }
-  const notLoaded = report.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0)
-  const failed = report.numFailedTests + notLoaded.length
-  return {
-    passed: report.numPassedTests,
-    // An error outside every test fails the run and no test.
-    failed: failed === 0 && (status !== 0 || !report.success) ? 1 : failed,
-    skipped: report.numPendingTests + report.numTodoTests,
-  }
-}
-
 async function runNode(program: string, options: readonly string[]): Promise<number> {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', join(ROOT, program), ...options], {
     cwd: ROOT,
@@ -95,12 +74,4 @@ async function runNode(program: string, options: readonly string[]): Promise<num
   })
   const [status] = await once(child, 'exit')
   return typeof status === 'number' ? status : 1
-}
-
-function add(left: Count, right: Count): Count {
-  return {
-    passed: left.passed + right.passed,
-    failed: left.failed + right.failed,
-    skipped: left.skipped + right.skipped,
-  }
 }
