@@ -1,7 +1,7 @@
 /**
  * What was done by whom: a hash-chained record in the repository. Each entry holds the digest of the one before, so
- * none can be changed or taken out unnoticed but the last; the ledger's checkpoints and the entries that follow bind
- * that one too. No row value and no patient but by pseudonym (I9).
+ * none can be changed or taken out unnoticed but the last ones: until an entry follows, nothing binds them, and the
+ * ledger's checkpoints do not cover the audit. No row value and no patient but by pseudonym (I9).
  */
 import { z } from 'zod'
 import { Failure } from '../errors.ts'

@@ -81,3 +81,15 @@ export function timedId(timeMs: number, random: Uint8Array): string {
   const stamp = `${new Date(timeMs).toISOString().slice(0, 19).replace(/[-:]/g, '')}Z`
   return `${stamp}-${Buffer.from(random).toString('hex')}`
 }
+
+/**
+ * As `timedId`, and behind `latest` in order even when the clock stands, was set back, or ran ahead once: then the
+ * second after the latest one's. What is newest must never hang on a clock (F28).
+ */
+export function timedIdAfter(latest: string | null, timeMs: number, random: Uint8Array): string {
+  const id = timedId(timeMs, random)
+  const stamp = latest === null ? null : /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-/.exec(latest)
+  if (!stamp || id.slice(0, stamp[0].length) > stamp[0]) return id
+  const [year, month, day, hour, minute, second] = stamp.slice(1).map(Number)
+  return timedId(Date.UTC(year!, month! - 1, day, hour, minute, second! + 1), random)
+}

@@ -1,6 +1,9 @@
 /**
  * What a snapshot is: canonical JSON (RFC 8785), sealed. A snapshot exists once its manifest is durable; everything it
  * names was durable before (I1).
+ *
+ * Members that this version does not know are kept and passed over: a later version may add what somebody who only
+ * wants the rows can do without (docs/FORMAT.md, "What may change"). What he cannot do without raises `format`.
  */
 import { z } from 'zod'
 import { Failure } from '../errors.ts'
@@ -10,16 +13,16 @@ export const FORMAT_VERSION = 1
 
 const count = z.int().nonnegative()
 
-const notCapturedSchema = z.strictObject({
+const notCapturedSchema = z.looseObject({
   kind: z.string(),
   name: z.string(),
   reason: z.string(),
   count: count.exactOptional(),
 })
 
-const columnSchema = z.strictObject({ name: z.string(), type: z.string(), notNull: z.boolean() })
+const columnSchema = z.looseObject({ name: z.string(), type: z.string(), notNull: z.boolean() })
 
-export const tableManifestSchema = z.strictObject({
+export const tableManifestSchema = z.looseObject({
   name: z.string(),
   sqlName: z.string(),
   oid: z.string(),
@@ -36,17 +39,17 @@ export const tableManifestSchema = z.strictObject({
   locator: treeRootSchema.nullable(),
 })
 
-const sequenceSchema = z.strictObject({
+const sequenceSchema = z.looseObject({
   name: z.string(),
   sqlName: z.string(),
   lastValue: z.string(),
   isCalled: z.boolean(),
 })
 
-const ddlSchema = z.strictObject({
+const ddlSchema = z.looseObject({
   origin: z.string(),
   steps: z.array(
-    z.strictObject({
+    z.looseObject({
       phase: z.enum(['before-rows', 'key-or-index', 'attach', 'foreign-key', 'after']),
       object: z.string(),
       sql: z.string(),
@@ -55,12 +58,12 @@ const ddlSchema = z.strictObject({
   notCarried: z.array(notCapturedSchema),
 })
 
-export const manifestSchema = z.strictObject({
+export const manifestSchema = z.looseObject({
   format: z.literal(FORMAT_VERSION),
   snapshotId: z.string(),
   repositoryId: z.string(),
   sourceName: z.string(),
-  source: z.strictObject({
+  source: z.looseObject({
     engine: z.enum(['postgresql', 'sqlserver']),
     systemId: z.string(),
     timeline: count,
@@ -70,12 +73,12 @@ export const manifestSchema = z.strictObject({
     serverVersionNumber: count,
     encoding: z.string(),
   }),
-  position: z.strictObject({ lsn: z.string(), visible: z.string(), sourceTime: z.string() }),
+  position: z.looseObject({ lsn: z.string(), visible: z.string(), sourceTime: z.string() }),
   /** How it was made, and why so. */
   mode: z.enum(['base', 'full-read', 'incremental']),
   modeReason: z.string(),
   /** The table whose key every anchor leads to; null when the database knows no patients. */
-  patient: z.strictObject({ table: z.string(), key: z.string(), label: z.array(z.string()) }).nullable(),
+  patient: z.looseObject({ table: z.string(), key: z.string(), label: z.array(z.string()) }).nullable(),
   tables: z.array(tableManifestSchema),
   sequences: z.array(sequenceSchema),
   ddl: ddlSchema,
@@ -83,9 +86,9 @@ export const manifestSchema = z.strictObject({
   /** SHA-256 of the index object, hex. */
   indexSha256: z.string(),
   /** The manifest before this one, of any source, or null for the first; and SHA-256 of its canonical JSON. */
-  previous: z.strictObject({ snapshotId: z.string(), sha256: z.string() }).nullable(),
-  tool: z.strictObject({ name: z.string(), version: z.string(), node: z.string() }),
-  run: z.strictObject({
+  previous: z.looseObject({ snapshotId: z.string(), sha256: z.string() }).nullable(),
+  tool: z.looseObject({ name: z.string(), version: z.string(), node: z.string() }),
+  run: z.looseObject({
     startedAt: z.string(),
     endedAt: z.string(),
     bytesRead: count,
@@ -95,8 +98,15 @@ export const manifestSchema = z.strictObject({
   }),
 })
 
-export type Manifest = z.infer<typeof manifestSchema>
-export type TableManifest = z.infer<typeof tableManifestSchema>
+/** What this version knows of it: without the index signatures that stand for members of later versions. */
+type Known<T> = T extends readonly (infer Item)[]
+  ? Known<Item>[]
+  : T extends object
+    ? { [Name in keyof T as string extends Name ? never : Name]: Known<T[Name]> }
+    : T
+
+export type Manifest = Known<z.infer<typeof manifestSchema>>
+export type TableManifest = Known<z.infer<typeof tableManifestSchema>>
 
 /** @throws repository-format, repository-damaged */
 export function parseManifest(value: unknown, name: string): Manifest {

@@ -8,7 +8,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
 import { Failure } from '../errors.ts'
-import { canonicalBytes } from './canonical-json.ts'
+import { canonicalBytes, parseCanonical } from './canonical-json.ts'
 import {
   type KeyWrapper,
   parseKeyWrapper,
@@ -42,13 +42,18 @@ export interface InitWorld {
   readonly random: (bytes: number) => Uint8Array
 }
 
-const configSchema = z.object({
-  format: z.int(),
+/** Members that a later version adds are kept, so that the HMAC covers them. */
+const configSchema = z.looseObject({
+  format: z.int().positive(),
   repositoryId: z.string(),
   createdAt: z.string(),
   cipher: z.string(),
   hash: z.string(),
 })
+const CONFIG_BYTES_MAX = 64 * 1024
+
+const CIPHER = 'AES-256-GCM'
+const HASH = 'SHA-256'
 
 type RepositoryConfig = z.infer<typeof configSchema>
 
@@ -89,8 +94,8 @@ export async function initRepository(
     format: FORMAT_VERSION,
     repositoryId,
     createdAt,
-    cipher: 'AES-256-GCM',
-    hash: 'SHA-256',
+    cipher: CIPHER,
+    hash: HASH,
   }
   const keyring = new Keyring(repositoryId, master, [dataKey])
   const repository = new Repository({ id: repositoryId, store, storeSettings, keyring })
@@ -150,40 +155,41 @@ async function readConfig(store: Store): Promise<{ config: RepositoryConfig; mac
     }
     throw error
   })
-  const parsed = z.object({ config: configSchema, mac: z.string().length(64) }).safeParse(readJson(bytes))
+  const value = parseCanonical(bytes, `object ${CONFIG_KEY}`, { bytesMax: CONFIG_BYTES_MAX })
+  const parsed = z.strictObject({ config: configSchema, mac: z.string().length(64) }).safeParse(value)
   if (!parsed.success) {
     throw new Failure('repository-damaged', `object ${CONFIG_KEY} is not a repository's configuration`, {
       context: { object: CONFIG_KEY },
     })
   }
-  const { format } = parsed.data.config
-  if (format > FORMAT_VERSION) {
+  const { format, cipher, hash } = parsed.data.config
+  if (format > FORMAT_VERSION || cipher !== CIPHER || hash !== HASH) {
     throw new Failure(
       'repository-format',
-      `the repository at ${store.url} has format ${format}, this version reads ${FORMAT_VERSION}`,
+      `the repository at ${store.url} has format ${format} with ${cipher} and ${hash}, ` +
+        `this version reads ${FORMAT_VERSION} with ${CIPHER} and ${HASH}`,
       { hints: ['Use the version of chartkeep that wrote this repository, or a later one.'] },
     )
   }
   return parsed.data
 }
 
-/** Undefined for bytes that are no JSON: the schema then refuses them. */
-function readJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(bytes).toString('utf8'))
-  } catch {
-    return undefined
-  }
-}
-
 async function unlock(store: Store, repositoryId: string, secret: UnlockSecret): Promise<Uint8Array> {
   const kinds = new Set<KeyWrapper['kind']>()
+  let damaged: Failure | null = null
   for await (const object of store.list(WRAPPER_PREFIX)) {
-    const wrapper = parseKeyWrapper(object.key, await store.get(object.key))
-    kinds.add(wrapper.kind)
-    const master = await unwrapMasterKey(wrapper, secret, repositoryId)
-    if (master) return master
+    try {
+      const wrapper = parseKeyWrapper(object.key, await store.get(object.key))
+      kinds.add(wrapper.kind)
+      const master = await unwrapMasterKey(wrapper, secret, repositoryId)
+      if (master) return master
+    } catch (error) {
+      // Another wrapper may be whole, and its secret the one that was given.
+      if (!(error instanceof Failure && error.code === 'repository-damaged')) throw error
+      damaged = error
+    }
   }
+  if (damaged) throw damaged
   throw new Failure('wrong-key', `the ${secret.kind} does not open the repository at ${store.url}`, {
     context: { wrappers: [...kinds].sort().join(', ') },
     hints: [

@@ -17,7 +17,16 @@ import { ChunkReader } from './pack/chunk-reader.ts'
 import { type PackIndex, parsePackIndex } from './pack-index.ts'
 import { OBJECT_TYPES } from './sealed-object.ts'
 import { SealedStore } from './sealed-store.ts'
-import { agentKey, type KnownSigner, readSigners, signAs, signatureSchema, verifySigned } from './signers.ts'
+import {
+  agentKey,
+  isRevokedFor,
+  type KnownSigner,
+  readSigners,
+  refused,
+  signAs,
+  signatureSchema,
+  verifySigned,
+} from './signers.ts'
 import type { Store, StoreSettings } from './store/contract.ts'
 
 export interface ReadManifest {
@@ -79,12 +88,18 @@ export class Repository implements AsyncDisposable {
     const { signature } = signed.data
     const thing = { what: name, purpose: MANIFEST_PURPOSE, bytes: plain, signature, role: 'agent' } as const
     const signer = verifySigned(await this.signers(), thing)
-    return { manifest, sha256: Buffer.from(sha256(plain)).toString('hex'), signer }
+    const digest = Buffer.from(sha256(plain)).toString('hex')
+    if (signer.revocation && isRevokedFor(signer, await this.#ledgerIndex(snapshotId, digest))) {
+      throw refused(name, `is signed by key ${signer.signerId}, which was revoked before the ledger held it`)
+    }
+    return { manifest, sha256: digest, signer }
   }
 
   /** The snapshot appears: call only when everything that it names is durable (I1). @returns its SHA-256, hex */
   async writeManifest(manifest: Manifest): Promise<string> {
     const plain = canonicalBytes(manifest)
+    // What could not be read back must fail the backup, not the restore (F27).
+    parseManifest(parseCanonical(plain, 'a new manifest'), 'a new manifest')
     const signature = signAs(agentKey(await this.signers()), MANIFEST_PURPOSE, plain)
     await this.sealed.write(
       manifestKey(manifest.snapshotId),
@@ -92,6 +107,13 @@ export class Repository implements AsyncDisposable {
       canonicalBytes({ manifest, signature }),
     )
     return Buffer.from(sha256(plain)).toString('hex')
+  }
+
+  /** Where the ledger holds this very manifest, or null. */
+  async #ledgerIndex(snapshotId: string, sha256Hex: string): Promise<number | null> {
+    const { entries } = await this.ledger.read()
+    const index = entries.findIndex(({ entry }) => entry.snapshot === snapshotId && entry.manifest === sha256Hex)
+    return index < 0 ? null : index
   }
 
   /** Read once; again after `forgetSigners`. */
@@ -108,6 +130,7 @@ export class Repository implements AsyncDisposable {
   /** @returns SHA-256 of the index's canonical JSON, hex */
   async writeIndex(index: PackIndex): Promise<string> {
     const bytes = canonicalBytes(index)
+    parsePackIndex(parseCanonical(bytes, 'a new index'), 'a new index')
     await this.sealed.write(indexKey(index.snapshotId), OBJECT_TYPES.index, bytes)
     return Buffer.from(sha256(bytes)).toString('hex')
   }

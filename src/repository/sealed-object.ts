@@ -91,7 +91,7 @@ export function openObject(
   if (!opened) throw damaged(expected.name, 'does not decrypt: altered, or put under another name')
 
   if (header[9] === 0) return opened
-  if (header[9] !== 1) throw laterFormat(expected.name, header[6] ?? 0)
+  if (header[9] !== 1) throw damaged(expected.name, `uses compression ${header[9]}, which format 1 does not know`)
   try {
     return zstdDecompressSync(opened, { maxOutputLength: PLAIN_BYTES_MAX })
   } catch {

@@ -26,14 +26,17 @@ import type { SealedStore } from './sealed-store.ts'
 export const SIGNER_ROLES = ['agent', 'requester', 'approver', 'executor', 'auditor'] as const
 export type SignerRole = (typeof SIGNER_ROLES)[number]
 
+/** 32 bytes. */
+const KEY_BASE64_LENGTH = 44
+
 const signerSchema = z.strictObject({
   signerId: z.string(),
   name: z.string().min(1).max(100),
   role: z.enum(SIGNER_ROLES),
   algorithm: z.literal(SIGNATURE_ALGORITHM),
-  publicKey: z.base64(),
+  publicKey: z.base64().length(KEY_BASE64_LENGTH),
   /** Seed of an agent's key; null for people. */
-  seed: z.base64().nullable(),
+  seed: z.base64().length(KEY_BASE64_LENGTH).nullable(),
   createdAt: z.string(),
 })
 
@@ -104,12 +107,14 @@ export async function readSigners(sealed: SealedStore): Promise<KnownSigner[]> {
   for (const name of await sealed.names(REVOCATION_PREFIX)) {
     const value = parseCanonical(await sealed.read(name, OBJECT_TYPES.revocation), name)
     const revocation = parsed(revocationSchema, value, name)
+    if (revocationKey(revocation.signerId) !== name) throw notItsName(name)
     revocations.set(revocation.signerId, revocation)
   }
   const signers: KnownSigner[] = []
   for (const name of await sealed.names(SIGNER_PREFIX)) {
     const value = parseCanonical(await sealed.read(name, OBJECT_TYPES.signer), name)
     const signer = parsed(signerSchema, value, name)
+    if (signerKey(signer.signerId) !== name) throw notItsName(name)
     signers.push({ ...signer, revocation: revocations.get(signer.signerId) ?? null })
   }
   return signers
@@ -164,10 +169,14 @@ export function isRevokedFor(signer: KnownSigner, ledgerIndex: number | null): b
 function parsed<Value>(schema: z.ZodType<Value>, value: unknown, name: string): Value {
   const result = schema.safeParse(value)
   if (result.success) return result.data
-  throw new Failure('repository-damaged', `object ${name} is not what its name says`, { context: { object: name } })
+  throw notItsName(name)
 }
 
-function refused(what: string, why: string): Failure {
+function notItsName(name: string): Failure {
+  return new Failure('repository-damaged', `object ${name} is not what its name says`, { context: { object: name } })
+}
+
+export function refused(what: string, why: string): Failure {
   return new Failure('signature-refused', `${what} ${why}`, {
     hints: ['Somebody may have planted it. Run `chartkeep check`, and `chartkeep ledger verify --since CHECKPOINT`.'],
   })

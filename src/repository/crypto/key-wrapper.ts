@@ -3,19 +3,25 @@
  * (scrypt, RFC 7914), a key file or the recovery sheet (HKDF, RFC 5869). Wrappers are added and removed without
  * touching data: the master key seals the data keys, and only those encrypt rows.
  *
- * A wrapper is readable JSON: `{"id","repositoryId","kind","createdAt","kdf",…,"wrapped"}`; `wrapped` is base64 of nonce, ciphertext
- * and tag. Its associated data is the repository's id, so a wrapper of another repository does not open this one.
+ * A wrapper is canonical JSON: `{"id","repositoryId","kind","createdAt","kdf",…,"wrapped"}`; `wrapped` is base64 of nonce,
+ * ciphertext and tag. Its associated data is the canonical JSON of every other member, so none of them can be changed,
+ * and a wrapper of another repository does not open this one.
  */
 import { scrypt } from 'node:crypto'
 import { promisify } from 'node:util'
 import { z } from 'zod'
 import { Failure } from '../../errors.ts'
+import { canonicalBytes, parseCanonical } from '../canonical-json.ts'
+import { WRAPPER_PREFIX } from '../layout.ts'
 import { aes256Gcm, deriveKey, KEY_BYTES } from './provider.ts'
 
 /** 2^17 · 8 · 128 B = 128 MiB and about half a second a guess: OWASP's figure for scrypt. */
 const SCRYPT = { N: 131_072, r: 8, p: 1 } as const
 /** What a forged wrapper may make us allocate at most. */
 const SCRYPT_BYTES_MAX = 512 * 1024 * 1024
+const SCRYPT_PARALLEL_MAX = 16
+const WRAPPER_BYTES_MAX = 16 * 1024
+const WRAPPER_DEPTH_MAX = 2
 const NONCE_BYTES = 12
 export const KEY_FILE_BYTES_MIN = 32
 
@@ -45,14 +51,16 @@ const wrapperSchema = z.strictObject({
 })
 
 export type KeyWrapper = z.infer<typeof wrapperSchema>
+type WrapperHead = Omit<KeyWrapper, 'wrapped'>
 
 /** @throws repository-damaged */
 export function parseKeyWrapper(name: string, bytes: Uint8Array): KeyWrapper {
-  try {
-    return wrapperSchema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')))
-  } catch {
+  const value = parseCanonical(bytes, name, { bytesMax: WRAPPER_BYTES_MAX, depthMax: WRAPPER_DEPTH_MAX })
+  const parsed = wrapperSchema.safeParse(value)
+  if (!parsed.success || WRAPPER_PREFIX + parsed.data.id !== name) {
     throw new Failure('repository-damaged', `object ${name} is not a key wrapper`, { context: { object: name } })
   }
+  return parsed.data
 }
 
 export async function wrapMasterKey(
@@ -65,16 +73,10 @@ export async function wrapMasterKey(
     secret.kind === 'passphrase' ? { name: 'scrypt', ...SCRYPT, salt } : { name: 'HKDF-SHA-256', salt }
   const nonce = options.random(NONCE_BYTES)
   const key = await wrappingKey(kdf, secret)
-  const sealed = aes256Gcm.seal(key, nonce, Buffer.from(options.repositoryId), master)
-  return {
-    id: options.id,
-    repositoryId: options.repositoryId,
-    kind: secret.kind,
-    createdAt: options.createdAt,
-    kdf,
-    cipher: 'AES-256-GCM',
-    wrapped: Buffer.concat([nonce, sealed]).toString('base64'),
-  }
+  const { id, repositoryId, createdAt } = options
+  const head: WrapperHead = { id, repositoryId, kind: secret.kind, createdAt, kdf, cipher: 'AES-256-GCM' }
+  const sealed = aes256Gcm.seal(key, nonce, canonicalBytes(head), master)
+  return { ...head, wrapped: Buffer.concat([nonce, sealed]).toString('base64') }
 }
 
 /** The master key, or null when this secret does not open this wrapper. */
@@ -83,12 +85,14 @@ export async function unwrapMasterKey(
   secret: UnlockSecret,
   repositoryId: string,
 ): Promise<Uint8Array | null> {
-  if (wrapper.kind !== secret.kind) return null
-  const wrapped = Buffer.from(wrapper.wrapped, 'base64')
+  if (wrapper.kind !== secret.kind || wrapper.repositoryId !== repositoryId) return null
+  const { wrapped: wrappedText, ...head } = wrapper
+  const wrapped = Buffer.from(wrappedText, 'base64')
   const key = await wrappingKey(wrapper.kdf, secret)
   const nonce = wrapped.subarray(0, NONCE_BYTES)
   if (nonce.length < NONCE_BYTES) return null
-  return aes256Gcm.open(key, nonce, Buffer.from(repositoryId), wrapped.subarray(NONCE_BYTES))
+  const master = aes256Gcm.open(key, nonce, canonicalBytes(head), wrapped.subarray(NONCE_BYTES))
+  return master?.length === KEY_BYTES ? master : null
 }
 
 async function wrappingKey(kdf: KeyWrapper['kdf'], secret: UnlockSecret): Promise<Uint8Array> {
@@ -96,8 +100,8 @@ async function wrappingKey(kdf: KeyWrapper['kdf'], secret: UnlockSecret): Promis
   if (kdf.name === 'scrypt' && secret.kind === 'passphrase') {
     const { N, r, p } = kdf
     const maxmem = 2 * 128 * N * r
-    if (maxmem > SCRYPT_BYTES_MAX || p > 16) {
-      throw new Failure('repository-damaged', 'a key wrapper asks for more memory than any honest one')
+    if (maxmem > SCRYPT_BYTES_MAX || p > SCRYPT_PARALLEL_MAX || N < 2 || !Number.isInteger(Math.log2(N))) {
+      throw new Failure('repository-damaged', 'a key wrapper asks for a derivation that no honest one needs')
     }
     const run = promisify<string, Uint8Array, number, object, Buffer>(scrypt)
     return run(secret.passphrase.normalize('NFC'), salt, KEY_BYTES, { N, r, p, maxmem })

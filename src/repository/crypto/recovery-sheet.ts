@@ -8,6 +8,9 @@ import { sha256 } from './provider.ts'
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 const LINE_BYTES = 8
+const CHECK_LETTERS = 4
+/** Many times a sheet with its explanations. */
+const SHEET_CHARACTERS_MAX = 64 * 1024
 export const RECOVERY_SECRET_BYTES = 32
 
 /** Four lines, each `n  AAAA BBBB CCCC D  CHCK`. */
@@ -24,13 +27,18 @@ export function formatRecoverySecret(secret: Uint8Array): string[] {
 
 /** @throws wrong-key naming the line that was mistyped */
 export function parseRecoverySecret(text: string): Uint8Array {
+  if (text.length > SHEET_CHARACTERS_MAX) {
+    throw new Failure('wrong-key', `a recovery sheet has no ${text.length} characters`, {
+      hints: ['Name the file that `chartkeep init` wrote, or one with its four lines.'],
+    })
+  }
   const secret = Buffer.alloc(RECOVERY_SECRET_BYTES)
   const lineCount = RECOVERY_SECRET_BYTES / LINE_BYTES
   for (let number = 1; number <= lineCount; number += 1) {
-    const match = new RegExp(`^\\s*${number}\\s+([A-Za-z2-7 ]+)$`, 'm').exec(text)
-    const letters = (match?.[1] ?? '').replace(/ /g, '').toUpperCase()
-    const part = fromBase32(letters.slice(0, -4)).subarray(0, LINE_BYTES)
-    if (part.length !== LINE_BYTES || letters.slice(-4) !== checkGroup(number, part)) {
+    const match = new RegExp(`^[ \\t]*${number}[ \\t]((?:[ \\t]*[A-Za-z2-7])+)[ \\t]*$`, 'm').exec(text)
+    const letters = (match?.[1] ?? '').replace(/[ \t]/g, '').toUpperCase()
+    const part = fromBase32(letters.slice(0, -CHECK_LETTERS)).subarray(0, LINE_BYTES)
+    if (part.length !== LINE_BYTES || letters !== toBase32(part) + checkGroup(number, part)) {
       throw new Failure('wrong-key', `line ${number} of the recovery sheet is missing or mistyped`, {
         hints: ['Compare the line with the paper: letters A to Z and digits 2 to 7 only.'],
       })

@@ -15,6 +15,8 @@ import { ByteReader, ByteWriter } from './varint.ts'
 
 export const COLUMN_CODECS = { plain: 0, constant: 1, integers: 2 } as const
 
+/** A leaf is cut at 128 KiB of text, and a row has a byte at least: bounds what a damaged head can make us allocate. */
+const LEAF_ROWS_MAX = 131_072
 /** Below 2^53 with a margin for differences of two. */
 const INTEGER_DIGITS_MAX = 15
 const TAB = 0x09
@@ -50,13 +52,18 @@ export function decodeLeaf(
   const columns = reader.varint()
   if (rows !== expected.rows) throw reader.damaged(`holds ${rows} rows, its parent says ${expected.rows}`)
   if (columns !== expected.columns) throw reader.damaged(`has ${columns} columns, its table has ${expected.columns}`)
+  if (rows > LEAF_ROWS_MAX) throw reader.damaged(`claims ${rows} rows, no leaf has more than ${LEAF_ROWS_MAX}`)
   if (rows > expected.textBytes) throw reader.damaged('claims more rows than bytes')
 
   const heads: { codec: number; bytes: number }[] = []
   for (let column = 0; column < columns; column += 1) heads.push({ codec: reader.byte(), bytes: reader.varint() })
   const decoded = heads.map((head) => decodeColumn(head.codec, reader.bytes(head.bytes), rows, reader))
   reader.end()
-  return joinColumns(decoded, rows, expected.textBytes, reader)
+  const textBytes = joinedBytes(decoded, rows)
+  if (textBytes !== expected.textBytes) {
+    throw reader.damaged(`holds ${textBytes} bytes of text, its parent says ${expected.textBytes}`)
+  }
+  return joinColumns(decoded, rows, textBytes)
 }
 
 /** Start of each field, row by row; one more entry than fields. A field ends one before the next one's start. */
@@ -153,10 +160,16 @@ interface DecodedColumn {
 }
 
 function decodeColumn(codec: number, bytes: Buffer, rows: number, reader: ByteReader): DecodedColumn {
-  if (codec === COLUMN_CODECS.constant) return { bytes, starts: null }
+  if (codec === COLUMN_CODECS.constant) return { bytes: withoutSeparators(bytes, reader), starts: null }
   if (codec === COLUMN_CODECS.plain) return { bytes, starts: plainStarts(bytes, rows, reader) }
   if (codec === COLUMN_CODECS.integers) return decodeIntegers(bytes, rows)
   throw reader.damaged(`uses column codec ${codec}, which this version does not know`)
+}
+
+/** A field that held one would make the rows' text mean something else. */
+function withoutSeparators(field: Buffer, reader: ByteReader): Buffer {
+  if (field.includes(TAB) || field.includes(NEWLINE)) throw reader.damaged('has a separator within a field')
+  return field
 }
 
 function plainStarts(bytes: Buffer, rows: number, reader: ByteReader): Uint32Array {
@@ -173,6 +186,7 @@ function plainStarts(bytes: Buffer, rows: number, reader: ByteReader): Uint32Arr
 
 function decodeIntegers(bytes: Buffer, rows: number): DecodedColumn {
   const values = new ByteReader(bytes, 'a column of integers')
+  if (rows > bytes.length) throw values.damaged('ends early')
   const out = new ByteWriter(rows * 8)
   const starts = new Uint32Array(rows + 1)
   let previous = 0
@@ -187,19 +201,22 @@ function decodeIntegers(bytes: Buffer, rows: number): DecodedColumn {
   return { bytes: out.done(), starts }
 }
 
-function joinColumns(columns: readonly DecodedColumn[], rows: number, textBytes: number, reader: ByteReader): Buffer {
+/** Known before anything is joined: what is allocated is what the columns really hold. */
+function joinedBytes(columns: readonly DecodedColumn[], rows: number): number {
+  return columns.reduce((sum, { bytes, starts }) => sum + (starts ? bytes.length : rows * (bytes.length + 1)), 0)
+}
+
+function joinColumns(columns: readonly DecodedColumn[], rows: number, textBytes: number): Buffer {
   const text = Buffer.allocUnsafe(textBytes)
   let at = 0
   for (let row = 0; row < rows; row += 1) {
     for (const { bytes, starts } of columns) {
       const start = starts ? starts[row]! : 0
       const end = starts ? starts[row + 1]! - 1 : bytes.length
-      if (at + end - start + 1 > textBytes) throw reader.damaged('holds more text than its parent says')
       at += bytes.copy(text, at, start, end)
       text[at++] = TAB
     }
     text[at - 1] = NEWLINE
   }
-  if (at !== textBytes) throw reader.damaged(`holds ${at} bytes of text, its parent says ${textBytes}`)
   return text
 }

@@ -12,6 +12,8 @@ import { DIGEST_BYTES } from '../crypto/provider.ts'
 import { ByteReader, ByteWriter } from './varint.ts'
 
 export const PACK_ID_BYTES = 16
+/** Keys share prefixes, so that a few bytes may stand for many: bounds what a damaged node can make us allocate. */
+const CHILDREN_MAX = 512
 
 /** Where a chunk lies. */
 export interface ChunkPlace {
@@ -68,6 +70,8 @@ export function decodeNode(encoded: Uint8Array, what: string): TreeNode {
   const level = reader.byte()
   const childCount = reader.varint()
   const packCount = reader.varint()
+  if (childCount > CHILDREN_MAX)
+    throw reader.damaged(`claims ${childCount} children, no node has more than ${CHILDREN_MAX}`)
   if (packCount * PACK_ID_BYTES > reader.rest) throw reader.damaged('claims more packs than it has bytes')
   const packIds: string[] = []
   for (let pack = 0; pack < packCount; pack += 1) packIds.push(reader.bytes(PACK_ID_BYTES).toString('hex'))
