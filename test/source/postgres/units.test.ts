@@ -140,20 +140,23 @@ async function copyThrough(sent: Buffer, cuts: readonly number[], complete: stri
   })
   const connection = Object.assign(new EventEmitter(), { stream: socket, query: () => {} })
   copy.submit(connection as unknown as Parameters<CopyOut['submit']>[0])
+  const received: Buffer[] = []
+  const reading = (async () => {
+    for await (const chunk of copy.lines()) received.push(Buffer.from(chunk))
+  })()
+  reading.catch(() => {})
   const places = [0, ...cuts.map((cut) => cut % (sent.length + 1)).sort((a, b) => a - b), sent.length]
   for (const [index, place] of places.entries()) {
     if (index > 0) socket.write(sent.subarray(places[index - 1], place))
+    // Each piece arrives by itself.
+    await new Promise((resolve) => setImmediate(resolve))
   }
-  const received: Buffer[] = []
-  const end = setImmediate(() => {
+  if (given.length === 0) {
     // A server that says no more after CopyDone.
-    if (given.length === 0) {
-      copy.handleCommandComplete({ text: complete })
-      copy.handleReadyForQuery()
-    }
-  })
-  for await (const chunk of copy.lines()) received.push(Buffer.from(chunk))
-  clearImmediate(end)
+    copy.handleCommandComplete({ text: complete })
+    copy.handleReadyForQuery()
+  }
+  await reading
   return { received: Buffer.concat(received), given: Buffer.concat(given) }
 }
 
