@@ -1,25 +1,26 @@
 /**
  * Puts a snapshot into the ledger, the last step of its making. A run that died between its manifest and this left a
- * snapshot that the ledger does not have: the next run enters it first.
+ * snapshot that the ledger does not have: the next run enters it first. So does a run that came to its end while
+ * another was under way; whether a snapshot is in the ledger is asked of the ledger, and not guessed from its last
+ * entry.
  */
-import type { Manifest } from '../repository/manifest.ts'
 import type { Repository } from '../repository/repository.ts'
 
-export interface WrittenManifest {
-  readonly manifest: Manifest
-  readonly sha256: string
+export interface LogRequest {
+  /** Those that were there when the run began, oldest first. */
+  readonly snapshotIds: readonly string[]
+  readonly written: { readonly snapshotId: string; readonly sha256: string }
+  readonly nowMs: () => number
 }
 
-export async function logSnapshot(
-  repository: Repository,
-  previous: WrittenManifest | null,
-  written: WrittenManifest,
-  nowMs: () => number,
-): Promise<void> {
+/** An unlogged snapshot is of a run shortly before: how many could have died like that since the last good one? */
+const LOOKED_AT = 8
+
+export async function logSnapshot(repository: Repository, { snapshotIds, written, nowMs }: LogRequest): Promise<void> {
   const time = `${new Date(nowMs()).toISOString().slice(0, 19)}Z`
-  const lastLogged = await repository.ledger.lastSnapshot()
-  const missed = previous !== null && previous.manifest.snapshotId !== lastLogged
-  for (const { manifest, sha256 } of missed ? [previous, written] : [written]) {
-    await repository.ledger.append({ snapshot: manifest.snapshotId, manifest: sha256, time })
+  for (const snapshot of await repository.ledger.missing(snapshotIds.slice(-LOOKED_AT))) {
+    const { sha256 } = await repository.readManifest(snapshot)
+    await repository.ledger.append({ snapshot, manifest: sha256, time })
   }
+  await repository.ledger.append({ snapshot: written.snapshotId, manifest: written.sha256, time })
 }

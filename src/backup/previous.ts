@@ -1,4 +1,6 @@
 /** Which snapshot a new one can share leaves with, and therefore which way it is made. */
+import { Failure } from '../errors.ts'
+import { manifestKey } from '../repository/layout.ts'
 import type { Manifest } from '../repository/manifest.ts'
 import type { ReadManifest, Repository } from '../repository/repository.ts'
 import type { SourceIdentity } from '../source/contract.ts'
@@ -14,12 +16,32 @@ export interface PreviousSnapshot {
   readonly modeReason: string
 }
 
+/**
+ * Ids of all snapshots, oldest first. The ledger's last snapshot must be among them, unless it was forgotten: a store
+ * that does not list what it has must not be believed (F17).
+ * @throws store-lied
+ */
+export async function listSnapshots(repository: Repository): Promise<string[]> {
+  const last = await repository.ledger.lastSnapshot()
+  const ids = await repository.snapshotIds()
+  if (last === null || ids.includes(last) || !(await repository.store.stat(manifestKey(last)))) return ids
+  throw new Failure('store-lied', `the store lists ${ids.length} snapshots, and not ${last}, which it has`, {
+    context: { snapshot: last },
+    hints: ['Nothing was changed. Run `chartkeep backup` again in a minute: some stores list late.'],
+  })
+}
+
+export interface PreviousQuestion {
+  /** From `listSnapshots`. */
+  readonly snapshotIds: readonly string[]
+  readonly sourceName: string
+  readonly identity: SourceIdentity
+}
+
 export async function choosePrevious(
   repository: Repository,
-  sourceName: string,
-  identity: SourceIdentity,
+  { snapshotIds: ids, sourceName, identity }: PreviousQuestion,
 ): Promise<PreviousSnapshot> {
-  const ids = await repository.snapshotIds()
   const newest = ids.at(-1)
   const latest = newest === undefined ? null : await repository.readManifest(newest)
   let sameName = false

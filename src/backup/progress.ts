@@ -17,6 +17,15 @@ export type ProgressEvent =
     }
   | { readonly kind: 'table-done'; readonly table: string; readonly rows: number }
   | { readonly kind: 'yielded'; readonly attempt: number; readonly pauseMs: number }
+  /** What an interrupted run had stored was found: it will not be stored again. Said before the reading begins. */
+  | {
+      readonly kind: 'adopted'
+      readonly packs: number
+      readonly leaves: number
+      /** Something in them is not what it claims: nothing of them is used. */
+      readonly damagedPacks: number
+      readonly packsLeftAside: number
+    }
 
 export type ProgressListener = (event: ProgressEvent) => void
 

@@ -4,15 +4,15 @@
  *     source ─ consistent read ─→ threads: sort, cut, digest, encode ─→ packs ─→ index ─→ manifest
  *
  * Leaves that the previous snapshot of the same source has are not stored again, whichever way they were read. The
- * manifest is written last; until then nothing refers to what was stored, and a run that dies leaves only packs that
- * nobody needs (I2).
+ * manifest is written last, when the store has been asked for everything that it names; until then nothing refers to
+ * what was stored, and a run that dies leaves only packs (I2), which the next one uses (adopt-packs.ts).
  */
 import { randomBytes } from 'node:crypto'
 import { Failure } from '../errors.ts'
-import { buildAllTables } from '../intake/build-all.ts'
-import type { BuildPool, TableConsumer } from '../intake/build-pool.ts'
+import { type BuildAll, buildAllTables } from '../intake/build-all.ts'
+import type { TableConsumer } from '../intake/build-pool.ts'
 import { includedTables, type PatientLayout, planTables, type TablePlan } from '../intake/table-plan.ts'
-import { timedId } from '../repository/layout.ts'
+import { indexKey, manifestKey, timedIdAfter } from '../repository/layout.ts'
 import { FORMAT_VERSION, type Manifest, type TableManifest } from '../repository/manifest.ts'
 import { PackWriter } from '../repository/pack/pack-writer.ts'
 import type { ReadManifest, Repository } from '../repository/repository.ts'
@@ -23,8 +23,10 @@ import type { TreeRoot } from '../repository/tree/tree-root.ts'
 import { type BuiltLeaf, TreeWriter } from '../repository/tree/tree-writer.ts'
 import type { ConsistentRead, Source } from '../source/contract.ts'
 import { tool } from '../tool.ts'
+import { type AdoptedPacks, adoptPacks } from './adopt-packs.ts'
+import { confirmPacks, confirmRead } from './confirm-stored.ts'
 import { logSnapshot } from './log-snapshot.ts'
-import { choosePrevious, type SnapshotMode } from './previous.ts'
+import { choosePrevious, listSnapshots, type SnapshotMode } from './previous.ts'
 import { type ProgressListener, SnapshotProgress } from './progress.ts'
 
 export interface SnapshotRequest {
@@ -32,12 +34,13 @@ export interface SnapshotRequest {
   readonly source: Source
   readonly layout: PatientLayout
   readonly repository: Repository
-  readonly pool: BuildPool
+  readonly pool: BuildAll['pool']
   readonly signal: AbortSignal
   readonly nowMs: () => number
   readonly sleep: (ms: number) => Promise<void>
   readonly onProgress: ProgressListener
   readonly lockTimeoutMs?: number
+  readonly packBytesTarget?: number
 }
 
 export interface SnapshotReport {
@@ -50,6 +53,9 @@ export interface SnapshotReport {
   readonly bytesStored: number
   readonly leavesStored: number
   readonly leavesReused: number
+  /** Of those reused: what a run that did not come to its end had stored. */
+  readonly leavesAdopted: number
+  readonly packsAdopted: number
   readonly notCaptured: number
   readonly position: string
   readonly seconds: number
@@ -80,20 +86,31 @@ export async function takeSnapshot(request: SnapshotRequest): Promise<SnapshotRe
 async function attemptSnapshot(request: SnapshotRequest): Promise<SnapshotReport> {
   const { repository, source, signal } = request
   const startedMs = request.nowMs()
+  const snapshotIds = await listSnapshots(repository)
+  // Before the read begins: orphans may be many, and a snapshot of the database must not wait for them (P11).
+  const adopted = await adoptPacks(repository, { snapshotIds, signal })
+  reportAdopted(request, adopted)
   const tables = includedTables(await source.introspect(), request.layout).map((table) => table.name)
   const lockTimeoutMs = request.lockTimeoutMs ?? LOCK_TIMEOUT_MS
   await using read = await source.openRead({ tables, signal, lockTimeoutMs })
   const plans = planTables(read.schema, request.layout)
-  const { previous, latest, mode, modeReason } = await choosePrevious(repository, request.sourceName, read.identity)
+  const chosen = await choosePrevious(repository, {
+    snapshotIds,
+    sourceName: request.sourceName,
+    identity: read.identity,
+  })
+  const { previous, latest, mode, modeReason } = chosen
   const progress = new SnapshotProgress(plans, request.nowMs, request.onProgress)
 
-  const run = new SnapshotRun(request, read, previous?.manifest ?? null, progress)
+  const run = new SnapshotRun(request, { read, previous: previous?.manifest ?? null, adopted, progress })
   const [bytesRead, ddl] = await together(signal, (stop) => [run.buildTrees(plans, stop), read.readDdl()] as const)
-  const packs = await run.flush()
+  const written = await run.flush()
+  const packs = [...written, ...adopted.packsUsed]
+  await confirmPacks(repository.store, packs)
 
-  const snapshotId = timedId(startedMs, randomBytes(4))
-  const indexSha256 = await repository.writeIndex({ format: 1, snapshotId, packs: [...packs] })
-  const bytesStored = packs.reduce((sum, pack) => sum + pack.bytes, 0)
+  const snapshotId = timedIdAfter(latest?.manifest.snapshotId ?? null, startedMs, randomBytes(4))
+  const indexSha256 = await repository.writeIndex({ format: 1, snapshotId, packs })
+  const bytesStored = written.reduce((sum, pack) => sum + pack.bytes, 0)
   const manifest: Manifest = {
     format: FORMAT_VERSION,
     snapshotId,
@@ -120,9 +137,17 @@ async function attemptSnapshot(request: SnapshotRequest): Promise<SnapshotReport
       leavesReused: run.leavesReused,
     },
   }
+  await confirmRead(indexKey(snapshotId), () => repository.readIndex(manifest))
   const sha256 = await repository.writeManifest(manifest)
-  await logSnapshot(repository, latest, { manifest, sha256 }, request.nowMs)
-  return report(manifest, (request.nowMs() - startedMs) / 1000)
+  await confirmRead(manifestKey(snapshotId), () => repository.readManifest(snapshotId))
+  await logSnapshot(repository, { snapshotIds, written: { snapshotId, sha256 }, nowMs: request.nowMs })
+  return report(manifest, { adopted, seconds: (request.nowMs() - startedMs) / 1000 })
+}
+
+function reportAdopted({ onProgress }: SnapshotRequest, adopted: AdoptedPacks): void {
+  const { leaves, packs, damagedPacks, packsLeftAside } = adopted
+  if (packs.size + damagedPacks.length + packsLeftAside === 0) return
+  onProgress({ kind: 'adopted', packs: packs.size, leaves, damagedPacks: damagedPacks.length, packsLeftAside })
 }
 
 /** Both at once; when one fails the other is stopped, and the failure is the first one's. */
@@ -137,6 +162,13 @@ async function together<A, B>(
   return await Promise.all(works)
 }
 
+interface RunParts {
+  readonly read: ConsistentRead
+  readonly previous: ReadManifest['manifest'] | null
+  readonly adopted: AdoptedPacks
+  readonly progress: SnapshotProgress
+}
+
 /** What one attempt holds while it runs. */
 class SnapshotRun {
   leavesStored = 0
@@ -144,24 +176,23 @@ class SnapshotRun {
   readonly #request: SnapshotRequest
   readonly #read: ConsistentRead
   readonly #previous: ReadonlyMap<string, TableManifest>
+  readonly #adopted: AdoptedPacks
   readonly #progress: SnapshotProgress
   readonly #leafPacks: PackWriter
   readonly #nodePacks: PackWriter
   readonly #writers = new Map<string, { rows: TreeWriter; locator: TreeWriter | null }>()
   readonly #roots = new Map<string, { rows: TreeRoot; locator: TreeRoot | null }>()
 
-  constructor(
-    request: SnapshotRequest,
-    read: ConsistentRead,
-    previous: ReadManifest['manifest'] | null,
-    progress: SnapshotProgress,
-  ) {
+  constructor(request: SnapshotRequest, { read, previous, adopted, progress }: RunParts) {
     this.#request = request
     this.#read = read
     this.#previous = new Map(previous?.tables.map((table) => [table.name, table]))
+    this.#adopted = adopted
     this.#progress = progress
     const { store, keyring } = request.repository
-    const options = { store, dataKey: keyring.currentDataKey, random: randomBytes }
+    const { packBytesTarget } = request
+    const target = packBytesTarget === undefined ? {} : { bytesTarget: packBytesTarget }
+    const options = { store, dataKey: keyring.currentDataKey, random: randomBytes, ...target }
     this.#leafPacks = new PackWriter(options)
     this.#nodePacks = new PackWriter(options)
   }
@@ -215,7 +246,8 @@ class SnapshotRun {
     this.#writers.set(plan.table.name, writers)
     this.#progress.startTable(plan)
     return {
-      onLeaf: async (tree, leaf) => {
+      onLeaf: async (tree, built) => {
+        const leaf = this.#withAdopted(built)
         this.#count(leaf)
         await writers[tree]?.addLeaf(leaf)
       },
@@ -245,6 +277,11 @@ class SnapshotRun {
     this.#progress.finishTable(plan, roots.rows.rows)
   }
 
+  #withAdopted(leaf: BuiltLeaf): BuiltLeaf {
+    const place = leaf.place ? null : this.#adopted.use(leaf.digest)
+    return place ? { ...leaf, payload: null, place } : leaf
+  }
+
   #count(leaf: BuiltLeaf): void {
     if (leaf.place) this.leavesReused += 1
     else this.leavesStored += 1
@@ -256,7 +293,7 @@ function excluded(layout: PatientLayout): Manifest['notCaptured'] {
   return [...layout.exclude].map((name) => ({ kind: 'table', name, reason: 'excluded by the configuration' }))
 }
 
-function report(manifest: Manifest, seconds: number): SnapshotReport {
+function report(manifest: Manifest, run: { adopted: AdoptedPacks; seconds: number }): SnapshotReport {
   return {
     snapshot: manifest.snapshotId,
     mode: manifest.mode,
@@ -267,8 +304,10 @@ function report(manifest: Manifest, seconds: number): SnapshotReport {
     bytesStored: manifest.run.bytesStored,
     leavesStored: manifest.run.leavesStored,
     leavesReused: manifest.run.leavesReused,
+    leavesAdopted: run.adopted.leavesUsed,
+    packsAdopted: run.adopted.packsUsed.length,
     notCaptured: manifest.notCaptured.length,
     position: manifest.position.lsn,
-    seconds,
+    seconds: run.seconds,
   }
 }

@@ -68,6 +68,12 @@ function showProgress(cli: Cli, event: ProgressEvent): void {
   const { terminal } = cli
   if (event.kind === 'yielded') {
     terminal.err(`the application waited for us: let go, and trying again in ${event.pauseMs / 1000} s`)
+  } else if (event.kind === 'adopted') {
+    terminal.err(
+      `an earlier run was interrupted: ${formatCount(event.leaves)} leaves of ${event.packs} packs need not be stored again`,
+    )
+    if (event.damagedPacks > 0) terminal.err(`${event.damagedPacks} of its packs are damaged and are not used`)
+    if (event.packsLeftAside > 0) terminal.err(`${event.packsLeftAside} more packs were left aside: there are too many`)
   } else if (event.kind === 'progress') {
     const left = event.secondsLeft === null ? '' : `, about ${formatSeconds(event.secondsLeft)} left`
     terminal.status(

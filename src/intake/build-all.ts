@@ -14,7 +14,7 @@ const RUN_BYTES = 32 * 1024 * 1024
 export interface BuildAll {
   readonly read: ConsistentRead
   readonly plans: readonly TablePlan[]
-  readonly pool: BuildPool
+  readonly pool: Pick<BuildPool, 'threads' | 'buildTable'>
   readonly secrets: RepositorySecrets
   readonly encode: boolean
   /** The store that `previousOf` speaks of. */

@@ -67,6 +67,17 @@ export class LedgerStore {
     return (await this.#readHead()).lastSnapshot
   }
 
+  /** Of `snapshots`, those that no entry is of. Looks from the newest entry back, no further than it must. */
+  async missing(snapshots: readonly string[]): Promise<string[]> {
+    const wanted = new Set(snapshots)
+    const names = await this.#sealed.names(LEDGER_ENTRY_PREFIX)
+    for (let index = names.length - 1; index >= 0 && wanted.size > 0; index -= 1) {
+      const bytes = await this.#sealed.read(names[index]!, OBJECT_TYPES.ledgerEntry)
+      wanted.delete(decodeEntryBytes(bytes, index).entry.snapshot)
+    }
+    return [...wanted]
+  }
+
   /** Durable on return, with its checkpoint. @returns the checkpoint's note */
   async append(reference: ManifestReference): Promise<string> {
     for (;;) {
@@ -79,6 +90,8 @@ export class LedgerStore {
         if (error instanceof Failure && error.code === 'object-exists') continue
         throw error
       }
+      // A head without its entry would be a hole for ever; without a head, the next writer fills it.
+      await this.#confirmEntry(index)
       const grown = extend(head, bytes, index)
       await this.#writeHead(grown)
       return await this.#writeCheckpoint(grown, reference.time)
@@ -105,6 +118,15 @@ export class LedgerStore {
     const { range } = await this.#readHead()
     const checkpoint = makeCheckpoint({ origin: this.origin, size: range.size, root: range.root(), time })
     return { checkpoint, note: this.#sign(checkpoint) }
+  }
+
+  async #confirmEntry(index: number): Promise<void> {
+    const name = numbered(LEDGER_ENTRY_PREFIX, index)
+    if (await this.#sealed.store.stat(name)) return
+    throw new Failure('store-lied', `the store confirmed object ${name}, which is not there`, {
+      context: { object: name },
+      hints: ['The snapshot itself is whole. Run `chartkeep backup` again: it enters what the ledger lacks.'],
+    })
   }
 
   async #readHead(): Promise<Head> {

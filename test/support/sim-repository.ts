@@ -1,0 +1,55 @@
+/** A repository in memory with one set of keys, opened over any store as often as wanted: no key derivation each time. */
+import { randomBytes } from 'node:crypto'
+import { type SnapshotReport, takeSnapshot } from '../../src/backup/snapshot.ts'
+import { Repository } from '../../src/repository/repository.ts'
+import { initRepository } from '../../src/repository/repository-lifecycle.ts'
+import type { Store } from '../../src/repository/store/contract.ts'
+import { FakeSource, type FakeTables, InProcessPool } from './fake-source.ts'
+import { fakeLayout } from './fake-ward.ts'
+import { MemoryStore } from './memory-store.ts'
+
+const SECRET = { kind: 'key-file', bytes: randomBytes(32) } as const
+const SETTINGS = { url: 'memory:' }
+
+export interface SimRepository {
+  readonly store: Store
+  /** The same repository over a wrapper of its store, or over a copy. */
+  over(store: Store): Repository
+}
+
+/** @param store empty; in memory when not given */
+export async function makeSimRepository(store: Store = new MemoryStore()): Promise<SimRepository> {
+  const world = { nowMs: () => Date.UTC(2026, 0, 1), random: randomBytes }
+  const { repository } = await initRepository(store, SETTINGS, [SECRET], world)
+  const { id, keyring } = repository
+  return { store, over: (other) => new Repository({ id, keyring, store: other, storeSettings: SETTINGS }) }
+}
+
+export function copyOf(store: MemoryStore): MemoryStore {
+  const copy = new MemoryStore()
+  for (const [key, bytes] of store.objects) copy.objects.set(key, bytes)
+  return copy
+}
+
+export interface SimBackup {
+  readonly repository: Repository
+  readonly tables: FakeTables
+  readonly atMs: number
+  readonly packBytesTarget?: number
+  readonly signal?: AbortSignal
+}
+
+export async function simBackup({ repository, tables, atMs, signal, ...rest }: SimBackup): Promise<SnapshotReport> {
+  return await takeSnapshot({
+    sourceName: 'icu',
+    source: new FakeSource(tables),
+    layout: fakeLayout,
+    repository,
+    pool: new InProcessPool(tables, repository.store),
+    signal: signal ?? new AbortController().signal,
+    nowMs: () => atMs,
+    sleep: async () => {},
+    onProgress: () => {},
+    ...rest,
+  })
+}
