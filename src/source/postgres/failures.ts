@@ -157,6 +157,9 @@ function hintsFor(code: FailureCode, error: ServerError, side: 'source' | 'targe
   if (code === 'untranslatable-text') {
     return ['Rebuild into a database with the encoding of the source: CREATE DATABASE … ENCODING … TEMPLATE template0.']
   }
+  if (error.code === '53200') {
+    return ['With very many tables, the server may need a larger max_locks_per_transaction.']
+  }
   if (error.code.startsWith('XX')) {
     return ['The server found damage in its own files. Keep its data directory as it is, and look at its log.']
   }
