@@ -14,7 +14,7 @@ import { Failure, type FailureRecord, toFailureRecord } from '../src/errors.ts'
 import { buildTable, type FindStored, type TreeKind } from '../src/repository/build/build-table.ts'
 import type { RepositorySecrets } from '../src/repository/keyring.ts'
 import { ChunkReader } from '../src/repository/pack/chunk-reader.ts'
-import type { StoreSettings } from '../src/repository/store/contract.ts'
+import type { StoreCapabilities, StoreSettings } from '../src/repository/store/contract.ts'
 import { openStore } from '../src/repository/store/open.ts'
 import { locatorSpec, type TreeSpec } from '../src/repository/tree/spec.ts'
 import { StoredLeaves } from '../src/repository/tree/stored-leaves.ts'
@@ -32,6 +32,8 @@ export interface BuildTableTask {
   /** Trees whose leaves need not be built again; with the store that has them. */
   readonly previous: {
     readonly store: StoreSettings
+    /** As the control side found them: not every thread should probe. */
+    readonly capabilities: StoreCapabilities
     readonly rows: TreeRoot | null
     readonly locator: TreeRoot | null
   } | null
@@ -75,7 +77,7 @@ export default async function run(task: BuildTableTask): Promise<BuildResult> {
 
 async function build(task: BuildTableTask, sender: LeafSender): Promise<number> {
   await using stack = new AsyncDisposableStack()
-  const store = task.previous ? await openStore(task.previous.store) : null
+  const store = task.previous ? await openStore(task.previous.store, task.previous.capabilities) : null
   if (store) stack.defer(() => store.close())
   const find = (spec: TreeSpec | null, root: TreeRoot | null): FindStored => {
     if (!store || !spec || !root) return async () => null

@@ -12,7 +12,7 @@ import type { MessagePort } from 'node:worker_threads'
 import { Failure, type FailureRecord, toFailureRecord } from '../src/errors.ts'
 import type { RepositorySecrets } from '../src/repository/keyring.ts'
 import { ChunkReader } from '../src/repository/pack/chunk-reader.ts'
-import type { StoreSettings } from '../src/repository/store/contract.ts'
+import type { StoreCapabilities, StoreSettings } from '../src/repository/store/contract.ts'
 import { openStore } from '../src/repository/store/open.ts'
 import type { TreeSpec } from '../src/repository/tree/spec.ts'
 import { TreeReader } from '../src/repository/tree/tree-reader.ts'
@@ -22,6 +22,8 @@ import { loadTable } from '../src/source/open.ts'
 
 export interface LoadTableTask {
   readonly store: StoreSettings
+  /** As the control side found them: not every thread should probe. */
+  readonly capabilities: StoreCapabilities
   readonly secrets: RepositorySecrets
   readonly spec: TreeSpec
   readonly root: TreeRoot
@@ -43,7 +45,7 @@ export default async function run(task: LoadTableTask): Promise<LoadResult> {
   const stop = new AbortController()
   task.port.on('message', () => stop.abort(new Failure('cancelled', 'the loading of a table was stopped')))
   try {
-    const store = await openStore(task.store)
+    const store = await openStore(task.store, task.capabilities)
     try {
       const chunks = new ChunkReader(store, task.secrets.dataKeys)
       const reader = new TreeReader(task.spec, chunks, task.secrets)

@@ -206,6 +206,7 @@ class SnapshotRun {
       secrets: repository.keyring.secrets,
       encode: true,
       store: repository.storeSettings,
+      capabilities: repository.store.capabilities,
       previousOf: (plan) => this.#previous.get(plan.table.name) ?? null,
       consumerOf: (plan) => this.#consumer(plan),
       onTableDone: (plan) => this.#finishTable(plan),

@@ -6,7 +6,6 @@ import { requireConsistent } from '../repository/ledger/log.ts'
 import { formatPaper, parsePaper } from '../repository/ledger/paper-checkpoint.ts'
 import { formatVerifierKey } from '../repository/ledger/signed-note.ts'
 import type { Repository } from '../repository/repository.ts'
-import { ledgerSince } from '../verify/ledger.ts'
 import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
 import { openConfiguredRepository, readConfiguration } from './open.ts'
 
@@ -80,7 +79,7 @@ async function runVerify(cli: Cli, options: VerifyOptions): Promise<void> {
   await using repository = await openConfiguredRepository(cli, await readConfiguration(cli, options))
   const checkpoints: Checkpoint[] = []
   for (const file of options.since) checkpoints.push(await readCheckpoint(file, repository))
-  const verdict = await ledgerSince(repository, checkpoints)
+  const verdict = await repository.ledger.since(checkpoints)
   requireConsistent(repository.ledger.origin, verdict)
   if (options.json) return cli.terminal.out(JSON.stringify({ type: 'ledger', ...verdict }))
   if (verdict.kind !== 'consistent') return

@@ -9,6 +9,7 @@ import { tool } from '../tool.ts'
 import { processWorld } from '../world.ts'
 import { register as registerAudit } from './audit.ts'
 import { register as registerBackup } from './backup.ts'
+import { register as registerCheck } from './check.ts'
 import type { Cli } from './command.ts'
 import { register as registerDiscover } from './discover.ts'
 import { register as registerInit } from './init.ts'
@@ -16,9 +17,11 @@ import { register as registerKey } from './key.ts'
 import { register as registerLedger } from './ledger.ts'
 import { register as registerPseudonym } from './pseudonym.ts'
 import { register as registerRestoreDatabase } from './restore-database.ts'
+import { register as registerScrub } from './scrub.ts'
 import { register as registerSetupSql } from './setup-sql.ts'
 import { register as registerShow } from './show.ts'
 import { register as registerSnapshots } from './snapshots.ts'
+import { register as registerStoreProbe } from './store-probe.ts'
 import { processTerminal } from './terminal.ts'
 import { register as registerWrapper } from './wrapper.ts'
 
@@ -60,6 +63,9 @@ const restore = new Command('restore')
   .exitOverride()
 registerRestoreDatabase(restore, cli)
 program.addCommand(restore)
+registerCheck(program, cli)
+registerScrub(program, cli)
+registerStoreProbe(program, cli)
 registerKey(program, cli)
 registerWrapper(program, cli)
 registerLedger(program, cli)

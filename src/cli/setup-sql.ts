@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { chooseSource } from '../config.ts'
+import { splitPassword } from '../database-url.ts'
 import { setupSql } from '../source/open.ts'
 import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
 import { readConfiguration } from './open.ts'
@@ -10,22 +11,31 @@ export function register(program: Command, cli: Cli): void {
     summary: "print what the database's administrator has to run once",
     description:
       'Prints the statements that make the role chartkeep reads with, each with its reason in English and Chinese.\n' +
-      'Nothing is installed in the database but this role. No password stands in them: it is set by \\password.',
-    examples: ['chartkeep setup-sql > setup.sql', 'psql -h db.hospital -U postgres -d icu -f setup.sql'],
+      'Nothing is installed in the database but this role. No password stands in them: it is set by \\password.\n' +
+      'The address says which role and which database; nothing is connected to, and no configuration is needed.',
+    examples: [
+      'chartkeep setup-sql postgres://chartkeep@db.hospital:5432/icu > setup.sql',
+      'psql -h db.hospital -U postgres -d icu -f setup.sql',
+    ],
     failures: [],
   })
+  command.argument('[url]', "whose role and database are meant; the configuration's source when not given")
   withConfiguration(command).action(
     action(
       cli,
-      (options: CommonOptions) => options.json,
-      (options) => run(cli, options),
+      (_url: string | undefined, options: CommonOptions) => options.json,
+      (url, options) => run(cli, url, options),
     ),
   )
   program.addCommand(command)
 }
 
-async function run(cli: Cli, options: CommonOptions): Promise<void> {
-  const source = chooseSource(await readConfiguration(cli, options), options.source)
-  const sql = setupSql(source.url)
+async function run(cli: Cli, given: string | undefined, options: CommonOptions): Promise<void> {
+  const url = given === undefined ? await configuredUrl(cli, options) : splitPassword(given).url
+  const sql = setupSql(url)
   cli.terminal.out(options.json ? JSON.stringify({ type: 'setup-sql', sql }) : sql.trimEnd())
+}
+
+async function configuredUrl(cli: Cli, options: CommonOptions): Promise<string> {
+  return chooseSource(await readConfiguration(cli, options), options.source).url
 }

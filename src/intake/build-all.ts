@@ -2,7 +2,7 @@
 import { tmpdir } from 'node:os'
 import { assert } from '../errors.ts'
 import type { RepositorySecrets } from '../repository/keyring.ts'
-import type { StoreSettings } from '../repository/store/contract.ts'
+import type { StoreCapabilities, StoreSettings } from '../repository/store/contract.ts'
 import type { TreeRoot } from '../repository/tree/tree-root.ts'
 import type { ConsistentRead } from '../source/contract.ts'
 import type { BuildPool, TableConsumer } from './build-pool.ts'
@@ -19,6 +19,7 @@ export interface BuildAll {
   readonly encode: boolean
   /** The store that `previousOf` speaks of. */
   readonly store: StoreSettings
+  readonly capabilities: StoreCapabilities
   readonly previousOf: (plan: TablePlan) => { rows: TreeRoot | null; locator: TreeRoot | null } | null
   readonly consumerOf: (plan: TablePlan) => Promise<TableConsumer>
   /** After the last leaf of the table. */
@@ -69,7 +70,9 @@ async function buildOne(build: BuildAll, plan: TablePlan, signal: AbortSignal): 
     table,
     spec: plan.spec,
     secrets: build.secrets,
-    previous: previous ? { store: build.store, ...previous } : null,
+    previous: previous
+      ? { store: build.store, capabilities: build.capabilities, rows: previous.rows, locator: previous.locator }
+      : null,
     encode: build.encode,
     runBytes: build.runBytes ?? RUN_BYTES,
     spillDirectory: tmpdir(),

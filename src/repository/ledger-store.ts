@@ -20,8 +20,10 @@ import {
   encodeEntry,
   entryDigest,
   type Ledger,
+  type LedgerVerdict,
   type ManifestReference,
   openLedger,
+  verifyAgainst,
 } from './ledger/log.ts'
 import { CompactRange } from './ledger/merkle.ts'
 import { type VerifierKey, verifierKeyOf } from './ledger/signed-note.ts'
@@ -70,9 +72,10 @@ export class LedgerStore {
   /** Of `snapshots`, those that no entry is of. Looks from the newest entry back, no further than it must. */
   async missing(snapshots: readonly string[]): Promise<string[]> {
     const wanted = new Set(snapshots)
-    const names = await this.#sealed.names(LEDGER_ENTRY_PREFIX)
-    for (let index = names.length - 1; index >= 0 && wanted.size > 0; index -= 1) {
-      const bytes = await this.#sealed.read(names[index]!, OBJECT_TYPES.ledgerEntry)
+    // By number and not by a listing: one that is not whole would have us enter a snapshot twice (F17).
+    const { size } = (await this.#readHead()).range
+    for (let index = size - 1; index >= 0 && wanted.size > 0; index -= 1) {
+      const bytes = await this.#sealed.read(numbered(LEDGER_ENTRY_PREFIX, index), OBJECT_TYPES.ledgerEntry)
       wanted.delete(decodeEntryBytes(bytes, index).entry.snapshot)
     }
     return [...wanted]
@@ -111,6 +114,11 @@ export class LedgerStore {
       entries.push(await this.#sealed.read(name, OBJECT_TYPES.ledgerEntry))
     }
     return openLedger(this.origin, entries)
+  }
+
+  /** What happened to the ledger since somebody kept `checkpoints`. @throws repository-damaged, store-… */
+  async since(checkpoints: readonly Checkpoint[]): Promise<LedgerVerdict> {
+    return verifyAgainst(await this.read(), ...checkpoints)
   }
 
   /** The current head, signed now. */

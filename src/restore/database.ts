@@ -14,7 +14,7 @@ import type { Repository } from '../repository/repository.ts'
 import { tableSpec } from '../repository/table-spec.ts'
 import type { ConnectionSettings, DdlStep, NotCaptured, Target } from '../source/contract.ts'
 import { openSource, openTarget } from '../source/open.ts'
-import { type ProvenTable, proveRoots } from '../verify/prove-roots.ts'
+import { type ProvenTable, proveRoots } from '../intake/prove-roots.ts'
 import { LoadPool } from './load-pool.ts'
 
 export interface RestoreRequest {
@@ -121,6 +121,7 @@ async function loadTables(request: RestoreRequest): Promise<void> {
     const columns = table.columns.map((column) => column.name)
     const task = {
       store: repository.storeSettings,
+      capabilities: repository.store.capabilities,
       secrets: repository.keyring.secrets,
       spec: tableSpec(table),
       root: table.rows,

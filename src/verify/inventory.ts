@@ -246,10 +246,10 @@ async function strayIndexes(
     const snapshotId = key.slice(INDEX_PREFIX.length)
     const object = manifestKey(snapshotId)
     if (listing.objects.has(object) || forgotten.has(snapshotId) || (await repository.store.stat(object))) continue
-    const message = `snapshot ${snapshotId} has an index and no manifest: its manifest was lost, or its backup was cut off`
-    const hint = 'If the backup ended well, bring the manifest back from a copy; if it did not, the index is garbage.'
-    const parts = { object, message, hint, snapshots: [snapshotId], patientsComplete: false }
-    findings.push(finding({ kind: 'index-without-manifest', ...parts }))
+    // A snapshot that was whole is in the ledger, and its loss is said there: this is what a killed backup leaves.
+    const message = `snapshot ${snapshotId} has an index and no manifest: its backup was cut off behind its index`
+    const hint = 'Nothing refers to it. The next `chartkeep backup` uses again what it stored.'
+    findings.push(warning({ kind: 'index-without-manifest', object, message, hint, snapshots: [snapshotId] }))
   }
   return findings
 }

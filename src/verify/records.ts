@@ -9,6 +9,7 @@ import { openCheckpoint } from '../repository/ledger/checkpoint.ts'
 import { type Ledger, verifyAgainst } from '../repository/ledger/log.ts'
 import type { ReadManifest, Repository } from '../repository/repository.ts'
 import { OBJECT_TYPES } from '../repository/sealed-object.ts'
+import { isRevokedFor } from '../repository/signers.ts'
 import { damageOf, type Finding, type FindingKind, finding, warning } from './finding.ts'
 
 export const FORGET_ACTION = 'snapshot.forget'
@@ -60,11 +61,35 @@ function entriesAgainstManifests(
       findings.push(finding({ kind: 'manifest-changed', message, ...parts }))
     }
   }
-  for (const snapshot of digests.keys()) {
-    const message = `snapshot ${snapshot} is not in the ledger: its backup was cut off behind its manifest`
-    findings.push(warning({ kind: 'not-in-ledger', message, snapshots: [snapshot] }))
-  }
-  return findings
+  return [...findings, ...unlogged(manifests, digests), ...signedAfterRevocation(ledger, manifests)]
+}
+
+/** A run that dies behind its manifest leaves the newest snapshot unlogged; an older one was put there (F26). */
+function unlogged(manifests: readonly ReadManifest[], snapshots: ReadonlyMap<string, string>): Finding[] {
+  const newest = manifests
+    .map(({ manifest }) => manifest.snapshotId)
+    .sort()
+    .at(-1)
+  return [...snapshots.keys()].map((snapshot) => {
+    const parts = { kind: 'not-in-ledger', snapshots: [snapshot] } as const
+    if (snapshot === newest) {
+      const message = `snapshot ${snapshot} is not in the ledger: its backup was cut off behind its manifest`
+      return warning({ ...parts, message, hint: 'The next `chartkeep backup` enters it.' })
+    }
+    const message = `snapshot ${snapshot} is not in the ledger, and it is not the newest: it was planted`
+    return finding({ ...parts, message, hint: 'Do not restore it. Compare with a copy of the repository.' })
+  })
+}
+
+/** What the ledger held before the revocation stays valid, whatever a thief's clock says. */
+function signedAfterRevocation(ledger: Ledger, manifests: readonly ReadManifest[]): Finding[] {
+  const indexes = new Map(ledger.entries.map(({ entry }, index) => [entry.snapshot, index]))
+  return manifests
+    .filter(({ manifest, signer }) => isRevokedFor(signer, indexes.get(manifest.snapshotId) ?? null))
+    .map(({ manifest: { snapshotId }, signer }) => {
+      const message = `snapshot ${snapshotId} was signed by key ${signer.signerId} after that was revoked`
+      return finding({ kind: 'signer-revoked', message, snapshots: [snapshotId] })
+    })
 }
 
 /** Heads can be computed again from the entries; one that says more than the entries do shows that some are gone. */

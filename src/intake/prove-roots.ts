@@ -7,9 +7,9 @@
  * not as the database's own keys would have it.
  */
 import { assert } from '../errors.ts'
-import { buildAllTables } from '../intake/build-all.ts'
-import type { BuildPool, TableConsumer } from '../intake/build-pool.ts'
-import type { TablePlan } from '../intake/table-plan.ts'
+import { buildAllTables } from './build-all.ts'
+import type { BuildPool, TableConsumer } from './build-pool.ts'
+import type { TablePlan } from './table-plan.ts'
 import type { Manifest, TableManifest } from '../repository/manifest.ts'
 import type { Repository } from '../repository/repository.ts'
 import { tableSpec } from '../repository/table-spec.ts'
@@ -74,6 +74,7 @@ export async function proveRead(
     secrets: repository.keyring.secrets,
     encode: false,
     store: repository.storeSettings,
+    capabilities: repository.store.capabilities,
     previousOf: () => null,
     consumerOf: async (plan) => digests.begin(plan, request.onProgress ?? (() => {})),
     onTableDone: (plan) => digests.finish(plan),

@@ -1,0 +1,38 @@
+import type { Command } from 'commander'
+import { checkRepository } from '../verify/check.ts'
+import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
+import { openConfiguredRepository, readConfiguration } from './open.ts'
+import { showVerification } from './verification-output.ts'
+
+export function register(program: Command, cli: Cli): void {
+  const command = describe({
+    name: 'check',
+    summary: 'is every object there, and every chain whole?',
+    description:
+      'Looks at the structure of the repository without reading rows: manifests and their chain, indexes, packs and\n' +
+      'their sizes, every inner node of every tree, keys, ledger and audit. Minutes where scrub takes hours.\n' +
+      'A finding names tables, snapshots and patients (by pseudonym). What could not be looked at is inconclusive,\n' +
+      'and inconclusive is never passed.',
+    examples: ['chartkeep check', 'chartkeep check --json'],
+    failures: ['missing-secret', 'wrong-key', 'store-unreachable', 'findings-failed', 'findings-inconclusive'],
+  })
+  withConfiguration(command).action(
+    action(
+      cli,
+      (options: CommonOptions) => options.json,
+      (options) => run(cli, options),
+    ),
+  )
+  program.addCommand(command)
+}
+
+async function run(cli: Cli, options: CommonOptions): Promise<void> {
+  await using repository = await openConfiguredRepository(cli, await readConfiguration(cli, options))
+  const result = await checkRepository({
+    repository,
+    signal: cli.signal,
+    nowMs: cli.nowMs,
+    onProgress: ({ treesDone, trees }) => cli.terminal.status(`${treesDone}/${trees} trees`),
+  })
+  showVerification(cli, 'check', result, options.json)
+}

@@ -1,0 +1,54 @@
+import { randomBytes } from 'node:crypto'
+import type { Command } from 'commander'
+import { scrubRepository } from '../verify/scrub.ts'
+import { ScrubPool } from '../verify/scrub-pool.ts'
+import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
+import { actorOf, openConfiguredRepository, readConfiguration } from './open.ts'
+import { formatBytes } from './terminal.ts'
+import { showVerification } from './verification-output.ts'
+
+interface ScrubOptions extends CommonOptions {
+  readonly snapshot?: string[]
+}
+
+export function register(program: Command, cli: Cli): void {
+  const command = describe({
+    name: 'scrub',
+    summary: 'read and prove every byte of the repository',
+    description:
+      'All that check does, then reads every pack from end to end, decrypts and decodes every chunk, and computes every\n' +
+      'digest anew. What was proved, and when, is written into the repository.',
+    examples: ['chartkeep scrub', 'chartkeep scrub --snapshot 20260301T060000Z-1f2e3d4c --json'],
+    failures: ['missing-secret', 'wrong-key', 'store-unreachable', 'findings-failed', 'findings-inconclusive'],
+  })
+  withConfiguration(command)
+    .option('--snapshot <id...>', 'only what these snapshots need; all when not given')
+    .action(
+      action(
+        cli,
+        (options: ScrubOptions) => options.json,
+        (options) => run(cli, options),
+      ),
+    )
+  program.addCommand(command)
+}
+
+async function run(cli: Cli, options: ScrubOptions): Promise<void> {
+  await using repository = await openConfiguredRepository(cli, await readConfiguration(cli, options))
+  await using pool = new ScrubPool()
+  const deed = { actor: actorOf(cli), action: 'repository.scrub', subject: repository.id, detail: '' }
+  const scrub = () =>
+    scrubRepository({
+      repository,
+      ...(options.snapshot && { snapshots: options.snapshot }),
+      lanes: pool.threads,
+      scrubPack: (...task) => pool.scrubPack(...task),
+      random: randomBytes,
+      signal: cli.signal,
+      nowMs: cli.nowMs,
+      onProgress: ({ packsDone, packs, bytesDone }) =>
+        cli.terminal.status(`${packsDone}/${packs} packs, ${formatBytes(bytesDone)}`),
+    })
+  const result = await repository.audit.around(deed, cli.nowMs, scrub)
+  showVerification(cli, 'scrub', result, options.json)
+}
