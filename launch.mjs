@@ -89,6 +89,8 @@ try {
 
 const child = spawn(findNode(), ['--disable-warning=ExperimentalWarning', ...process.argv.slice(2)], {
   stdio: 'inherit',
+  // Stripped and compiled modules are kept: a third of a short command's time. Where it cannot be written, nothing is.
+  env: { NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'node-compile'), ...process.env },
 })
 // The terminal sends Ctrl-C to the child as well; it decides how to end, and we end with it.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {

@@ -4,7 +4,6 @@
 import { Failure } from '../../errors.ts'
 import type { Store, StoreCapabilities, StoreSettings } from './contract.ts'
 import { createDirectoryStore, openDirectoryStore } from './directory.ts'
-import { openS3Store } from './s3.ts'
 
 /**
  * `known`: the capabilities of a store that somebody has opened before, for workers: an S3 store is tried with three
@@ -34,9 +33,20 @@ const openers: Readonly<Record<string, Opener>> = {
     create: async (settings) => await createDirectoryStore(settings.url),
   },
   's3:': {
-    open: async (settings, known) => await openS3Store(settings, known ? { known } : {}),
-    create: async (settings) => await openS3Store(settings),
+    open: async (settings, known) => {
+      const { openS3Store } = await s3()
+      return await openS3Store(settings, known ? { known } : {})
+    },
+    create: async (settings) => {
+      const { openS3Store } = await s3()
+      return await openS3Store(settings)
+    },
   },
+}
+
+/** The client is half a second of loading, in every thread: only where there is a bucket. */
+async function s3(): Promise<typeof import('./s3.ts')> {
+  return await import('./s3.ts')
 }
 
 function opener(url: string): Opener {
