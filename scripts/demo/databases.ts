@@ -1,0 +1,71 @@
+/**
+ * What the demo does in the databases itself: as the administrator who runs the printed script, and as an onlooker who
+ * asks PostgreSQL, and not chartkeep, whether two databases hold the same rows.
+ */
+import pg from 'pg'
+import { Failure } from '../../src/errors.ts'
+
+/** psql's own commands begin with a backslash; the one in the script asks for the password at a terminal. */
+const PSQL_COMMAND = /^\\.*$/gm
+
+export interface Login {
+  readonly role: string
+  readonly password: string
+}
+
+export async function runAsAdministrator(url: string, script: string, login: Login): Promise<void> {
+  await withClient(url, async (client) => {
+    await client.query(script.replaceAll(PSQL_COMMAND, ''))
+    await client.query(`alter role ${pg.escapeIdentifier(login.role)} password ${pg.escapeLiteral(login.password)}`)
+  })
+}
+
+export interface TableRows {
+  readonly rows: number
+  readonly md5: string
+}
+
+/** Of each table, as its name stands in SQL: how many rows, and one MD5 over the MD5s of all rows, sorted. */
+export async function digestByPostgres(url: string, sqlNames: readonly string[]): Promise<Map<string, TableRows>> {
+  return await withClient(url, async (client) => {
+    const found = new Map<string, TableRows>()
+    await client.query(`set work_mem = '64MB'`)
+    for (const name of sqlNames) {
+      const { rows } = await client.query<TableRows>(
+        `select count(*)::int as rows, md5(coalesce(string_agg(digest, '' order by digest), '')) as md5
+         from (select md5(t::text) as digest from only ${name} t) d`,
+      )
+      found.set(name, rows[0]!)
+    }
+    return found
+  })
+}
+
+export async function databaseBytes(url: string): Promise<number> {
+  return await withClient(url, async (client) => {
+    const { rows } = await client.query<{ bytes: number }>(
+      'select pg_database_size(current_database())::float8 as bytes',
+    )
+    return rows[0]!.bytes
+  })
+}
+
+async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url, application_name: 'chartkeep-demo' })
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    return await work(client)
+  } catch (error) {
+    throw withoutRowValues(error)
+  } finally {
+    await client.end().catch(() => undefined)
+  }
+}
+
+/** Errors of the database quote rows (F42): only the state goes on. */
+function withoutRowValues(error: unknown): unknown {
+  if (error instanceof Failure) return error
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
+  return new Failure('source-failed', `the demo's own look at the database ended with ${code}`)
+}

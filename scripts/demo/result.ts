@@ -1,0 +1,132 @@
+/**
+ * What the demo measured: everything that its page shows, and that `results/demo.json` holds. Shapes of what the
+ * commands print are checked where they are read, so that the page never shows what nobody said.
+ */
+import { z } from 'zod'
+import type { WardReport } from '../reference/ward.ts'
+
+const snapshotShape = z.looseObject({
+  type: z.literal('snapshot'),
+  snapshot: z.string(),
+  mode: z.string(),
+  modeReason: z.string(),
+  rows: z.int(),
+  tables: z.int(),
+  bytesRead: z.int(),
+  bytesStored: z.int(),
+  leavesStored: z.int(),
+  leavesReused: z.int(),
+  seconds: z.number(),
+})
+
+const restoreShape = z.looseObject({
+  type: z.literal('restore'),
+  snapshot: z.string(),
+  rows: z.int(),
+  tables: z.int(),
+  secondsUsable: z.number(),
+  secondsProof: z.number(),
+  seconds: z.number(),
+  verified: z.literal(true),
+  skipped: z.array(z.unknown()),
+})
+
+const verificationShape = z.looseObject({
+  status: z.enum(['passed', 'failed', 'inconclusive']),
+  findings: z.array(z.unknown()),
+  looked: z.record(z.string(), z.number()).default({}),
+})
+
+/** Of the last line of `--json`. */
+export const shapes = { snapshot: snapshotShape, restore: restoreShape, verification: verificationShape }
+
+export type SnapshotResult = z.output<typeof snapshotShape>
+export type RestoreResult = z.output<typeof restoreShape>
+export type VerificationResult = z.output<typeof verificationShape>
+
+/** One thing that was done, with its place on the time line. */
+export interface Step {
+  readonly name: StepName
+  /** As typed; null for what is not a command of ours. */
+  readonly command: string | null
+  /** What it printed, as far as somebody may want to read it. */
+  readonly output: string
+  readonly startSeconds: number
+  readonly seconds: number
+}
+
+export type StepName =
+  | 'server'
+  | 'database'
+  | 'role'
+  | 'discover'
+  | 'init'
+  | 'base'
+  | 'checkpoint'
+  | 'ward'
+  | 'second'
+  | 'snapshots'
+  | 'check'
+  | 'scrub'
+  | 'compare'
+  | 'restore'
+  | 'prove'
+  | 'ledger'
+  | 'show'
+
+/** A time in which the ward program worked. */
+export interface Shift {
+  readonly startSeconds: number
+  readonly endSeconds: number
+  readonly report: WardReport
+}
+
+export interface TableResult {
+  readonly name: string
+  readonly category: string
+  readonly rowsBase: number
+  readonly rowsSecond: number
+  /** Its root in the second snapshot differs from the base's. */
+  readonly changed: boolean
+  /** Counted by PostgreSQL in the database that was backed up, and in the rebuilt one. */
+  readonly rowsSource: number
+  readonly rowsRebuilt: number
+  /** Hex. */
+  readonly rootSnapshot: string
+  /** Computed anew from the rows of the rebuilt database. */
+  readonly rootRebuilt: string | null
+  /** The locator's root too, where the table has one. */
+  readonly locatorEqual: boolean
+  /** MD5 over all rows in order, computed by PostgreSQL in each database; chartkeep has no part in it. */
+  readonly md5Source: string
+  readonly md5Rebuilt: string
+}
+
+export interface NotHeld {
+  readonly kind: string
+  readonly name: string
+  readonly reason: string
+}
+
+export interface DemoResult {
+  readonly startedAt: string
+  readonly seconds: number
+  readonly machine: { readonly cores: number; readonly processor: string; readonly system: string }
+  readonly versions: { readonly chartkeep: string; readonly node: string; readonly postgres: string }
+  readonly seed: number
+  readonly databaseBytes: number
+  readonly repositoryBytes: number
+  readonly steps: readonly Step[]
+  readonly shifts: { readonly base: Shift; readonly between: Shift }
+  readonly base: SnapshotResult
+  readonly second: SnapshotResult
+  readonly check: VerificationResult
+  readonly scrub: VerificationResult
+  readonly compare: VerificationResult
+  readonly restore: RestoreResult
+  readonly tables: readonly TableResult[]
+  readonly notHeld: readonly NotHeld[]
+  /** The signed head that was taken out after the base. */
+  readonly checkpoint: string
+  readonly ledgerVerdict: string
+}

@@ -1,0 +1,138 @@
+/**
+ * Keeps the demo's story: what was done, when, by which command, and what it printed. A step that fails ends the story
+ * and is named.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { stripVTControlCharacters } from 'node:util'
+import type { z } from 'zod'
+import { Failure } from '../../src/errors.ts'
+import { formatSeconds } from './format.ts'
+import type { Step, StepName } from './result.ts'
+import { stepTitles } from './words.ts'
+
+const CHECKOUT = fileURLToPath(new URL('../../', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+
+/** The command that failed, with the exit status it had: the demo ends with the same. */
+export class StepFailed extends Error {
+  readonly exitStatus: number
+  readonly step: StepName
+  constructor(step: StepName, exitStatus: number, said: string) {
+    super(said)
+    this.name = 'StepFailed'
+    this.step = step
+    this.exitStatus = exitStatus
+  }
+}
+
+export interface CommandOptions {
+  /** Shown after the command as a shell would have it: `> demo-output/chartkeep.yaml`. */
+  readonly redirection?: string
+}
+
+export class Story {
+  readonly steps: Step[] = []
+  readonly #startedMs = performance.now()
+  readonly #environment: Readonly<Record<string, string>>
+  readonly print: (line: string) => void
+
+  constructor(environment: Readonly<Record<string, string>>, print: (line: string) => void) {
+    this.#environment = environment
+    this.print = print
+  }
+
+  nowSeconds(): number {
+    return (performance.now() - this.#startedMs) / 1000
+  }
+
+  /** Something that is not a command of chartkeep. `tell` says what came of it. */
+  async does<T>(name: StepName, work: () => Promise<T>, tell: (result: T) => string): Promise<T> {
+    this.#announce(name)
+    const startSeconds = this.nowSeconds()
+    const result = await work().catch((error: unknown) => {
+      if (error instanceof Failure) throw new StepFailed(name, error.exitStatus, describeFailure(error))
+      throw error
+    })
+    this.#finish({ name, command: null, output: tell(result), startSeconds })
+    return result
+  }
+
+  /** @returns all of stdout. The command is the real one, in a process of its own. */
+  async types(name: StepName, args: readonly string[], options: CommandOptions = {}): Promise<string> {
+    return (await this.#run(name, args, options, (stdout) => (options.redirection ? '' : stdout.trimEnd()))).stdout
+  }
+
+  /** With `--json`: the last line of stdout, which `tell` puts into words. */
+  async asks<S extends z.ZodType>(
+    name: StepName,
+    args: readonly string[],
+    shape: S,
+    tell: (result: z.output<S>) => string,
+  ): Promise<z.output<S>> {
+    const read = (stdout: string) => shape.parse(lastObject(stdout))
+    const { stdout } = await this.#run(name, [...args, '--json'], {}, (printed) => tell(read(printed)))
+    return read(stdout)
+  }
+
+  /** What must hold, or the demo has shown nothing. */
+  expect(step: StepName, holds: boolean, otherwise: string): void {
+    if (!holds) throw new StepFailed(step, 1, otherwise)
+  }
+
+  async #run(
+    name: StepName,
+    args: readonly string[],
+    { redirection }: CommandOptions,
+    tell: (stdout: string) => string,
+  ): Promise<{ stdout: string }> {
+    const command = ['chartkeep', ...args.map(quote), ...(redirection ? [redirection] : [])].join(' ')
+    this.#announce(name)
+    this.print(`  $ ${command}`)
+    const startSeconds = this.nowSeconds()
+    const { status, stdout, stderr } = await runChartkeep(args, this.#environment)
+    if (status !== 0) throw new StepFailed(name, status, `${command}\n${stderr.trimEnd() || stdout.trimEnd()}`)
+    this.#finish({ name, command, output: tell(stdout), startSeconds })
+    return { stdout }
+  }
+
+  #announce(name: StepName): void {
+    this.print('')
+    this.print(`${stepTitles[name].en}  ${stepTitles[name].zh}`)
+  }
+
+  #finish(step: Omit<Step, 'seconds'>): void {
+    const seconds = this.nowSeconds() - step.startSeconds
+    this.steps.push({ ...step, seconds })
+    for (const line of step.output === '' ? [] : step.output.split('\n')) this.print(`  ${line}`)
+    this.print(`  (${formatSeconds(seconds)})`)
+  }
+}
+
+async function runChartkeep(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): Promise<{ status: number; stdout: string; stderr: string }> {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MAIN, ...args], {
+    cwd: CHECKOUT,
+    env: { ...process.env, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const [stdout, stderr, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
+  return { status: typeof status === 'number' ? status : 1, stdout, stderr: stripVTControlCharacters(stderr) }
+}
+
+export function lastObject(stdout: string): unknown {
+  return JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '')
+}
+
+/** As a shell needs it. */
+function quote(argument: string): string {
+  return /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`
+}
+
+function describeFailure(error: Failure): string {
+  return [`error ${error.code}: ${error.message}`, ...error.hints.map((hint) => `hint: ${hint}`)].join('\n')
+}

@@ -1,0 +1,27 @@
+/** What the steps are called, in both languages. */
+import type { StepName } from './result.ts'
+
+export interface Words {
+  readonly en: string
+  readonly zh: string
+}
+
+export const stepTitles: Readonly<Record<StepName, Words>> = {
+  server: { en: 'Start a PostgreSQL server', zh: '启动 PostgreSQL 服务器' },
+  database: { en: 'Make an ICU database', zh: '建立重症监护数据库' },
+  role: { en: 'What the administrator runs once', zh: '管理员执行一次的授权脚本' },
+  discover: { en: 'Draft the configuration', zh: '生成配置草稿' },
+  init: { en: 'Make the repository', zh: '建立加密仓库' },
+  base: { en: 'Back up while the ward works', zh: '病区工作中完成首次备份' },
+  checkpoint: { en: 'Take a signed checkpoint out of the house', zh: '取出签名检查点，另行保管' },
+  ward: { en: 'The ward works on', zh: '病区继续工作' },
+  second: { en: 'Back up again', zh: '再次备份' },
+  snapshots: { en: 'List the snapshots', zh: '列出快照' },
+  check: { en: 'Check the structure', zh: '检查结构' },
+  scrub: { en: 'Read and digest every byte', zh: '逐字节读取并校验' },
+  compare: { en: 'Compare with the live database', zh: '与运行中的数据库比对' },
+  restore: { en: 'Rebuild the database elsewhere', zh: '在另一个数据库中重建' },
+  prove: { en: 'Prove it, with and without chartkeep', zh: '独立证明重建结果' },
+  ledger: { en: 'Prove that history was not rewritten', zh: '证明历史未被改写' },
+  show: { en: 'Ask what is not held', zh: '查看未纳入备份的内容' },
+}
