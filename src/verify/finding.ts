@@ -42,10 +42,11 @@ export type FindingKind =
   | 'garbage'
   | 'unknown-object'
   | 'not-looked'
+  | 'moved-on'
   | 'table-missing'
+  | 'table-added'
   | 'columns-differ'
   | 'rows-differ'
-  | 'other-source'
 
 export interface Finding {
   readonly severity: 'error' | 'warning'
@@ -102,7 +103,7 @@ export function notLooked(what: string, error: Failure): Finding {
 
 export function statusOf(findings: readonly Finding[]): VerificationStatus {
   if (findings.some((found) => found.severity === 'error')) return 'failed'
-  return findings.some((found) => found.kind === 'not-looked') ? 'inconclusive' : 'passed'
+  return findings.some(({ kind }) => kind === 'not-looked' || kind === 'moved-on') ? 'inconclusive' : 'passed'
 }
 
 export function verification(findings: readonly Finding[], looked: Looked, seconds: number): Verification {
@@ -114,8 +115,12 @@ export function verification(findings: readonly Finding[], looked: Looked, secon
  * right) says nothing of that, and is thrown on.
  */
 export function damageOf(error: unknown): Failure {
-  if (error instanceof Failure && DAMAGE.has(error.code)) return error
+  if (isDamage(error)) return error
   throw error
+}
+
+export function isDamage(error: unknown): error is Failure {
+  return error instanceof Failure && DAMAGE.has(error.code)
 }
 
 const DAMAGE: ReadonlySet<string> = new Set([

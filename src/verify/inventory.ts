@@ -91,6 +91,8 @@ export async function takeInventory(repository: Repository, listing: Listing, fi
   await checkSigners(repository, findings)
   const forgotten = await forgottenSnapshots(repository, findings)
   const manifests = await readManifests(repository, listing, findings)
+  // What was damaged may be mended while this process goes on.
+  repository.forgetSigners()
   const read = new Set(manifests.map(({ manifest }) => manifest.snapshotId))
   const unreadable = new Set(
     listing

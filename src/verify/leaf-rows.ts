@@ -18,7 +18,7 @@ export function leafProblem(
   let previous: Uint8Array | null = after
   let size = 0
   for (let row = 0; row < rows.count; row += 1) {
-    const key: Uint8Array = spec.key.length > 0 ? rowKey(rows, row) : withOrdinal(rowKey(rows, row), previous)
+    const key = fullKey(spec, rows, row, previous)
     if (previous !== null && compareBytes(previous, key) >= 0) return `has row ${row + 1} out of order`
     const bytes = rows.textStart[row + 1]! - rows.textStart[row]!
     size += bytes
@@ -29,6 +29,11 @@ export function leafProblem(
   }
   const ends = rows.count > 0 && previous !== null && compareBytes(previous, entry.lastKey) === 0
   return ends ? null : 'ends at another key than its parent says'
+}
+
+/** A row's key in its tree: `parseRows` does not number the rows of a bag. `previous` is the full key before it. */
+export function fullKey(spec: TreeSpec, rows: Rows, row: number, previous: Uint8Array | null): Uint8Array {
+  return spec.key.length > 0 ? rowKey(rows, row) : withOrdinal(rowKey(rows, row), previous)
 }
 
 /** The key of a bag's row, numbered among the equal rows before it. */

@@ -52,6 +52,12 @@ interface Found {
   complete: boolean
 }
 
+interface Mapped {
+  /** Those of the wanted values that were found. */
+  readonly found: Values
+  readonly into: Values
+}
+
 export class PatientFinder {
   readonly #repository: Repository
   readonly #manifests: ReadonlyMap<string, Manifest>
@@ -77,6 +83,13 @@ export class PatientFinder {
       }
     }
     return new Map([...found].map(([packId, patients]) => [packId, this.#named(patients)]))
+  }
+
+  /** Of the patients that these anchors of a table lead to: `anchors` as latin1 of their encoding. @throws store-… */
+  async ofAnchors(snapshotId: string, table: TableManifest, anchors: ReadonlySet<string>): Promise<AffectedPatients> {
+    const manifest = this.#manifests.get(snapshotId)
+    if (!manifest || table.anchor === null) return { pseudonyms: [], complete: true, count: 0 }
+    return this.#named(await this.#follow(manifest, table.anchorPath, { values: new Set(anchors), complete: true }))
   }
 
   #named({ values, complete }: Found): AffectedPatients {
@@ -176,11 +189,13 @@ export class PatientFinder {
     if (path.at(-1) !== goal) return { values: new Set(), complete: false }
     let { values, complete } = anchors
     for (let step = 1; step + 1 < path.length; step += 2) {
-      const next: Values = new Set()
+      const next: Mapped = { found: new Set(), into: new Set() }
       for (const table of tablesNamed(manifest, path[step]!)) {
         complete = (await this.#mapThrough(table, [path[step]!, path[step + 1]!], values, next)) && complete
       }
-      values = next
+      // A row that leads to nobody: whose it is cannot be said.
+      complete &&= next.found.size === values.size
+      values = next.into
     }
     return { values, complete }
   }
@@ -190,7 +205,7 @@ export class PatientFinder {
     table: TableManifest,
     columns: readonly [string, string],
     wanted: Values,
-    into: Values,
+    mapped: Mapped,
   ): Promise<boolean> {
     const spec = tableSpec(table)
     const locator = locatorSpec(spec)
@@ -205,7 +220,9 @@ export class PatientFinder {
       for await (const rows of reader.leaves(root, useLocator ? spanOf(wanted) : undefined)) {
         for (let row = 0; row < rows.count; row += 1) {
           const key = encodedField(rows, row, fields[0]).toString('latin1')
-          if (wanted.has(key)) into.add(encodedField(rows, row, fields[1]).toString('latin1'))
+          if (!wanted.has(key)) continue
+          mapped.found.add(key)
+          mapped.into.add(encodedField(rows, row, fields[1]).toString('latin1'))
         }
       }
       return true

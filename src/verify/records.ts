@@ -21,7 +21,9 @@ export async function forgottenSnapshots(repository: Repository, findings: Findi
   return new Set((entries ?? []).filter(isForgetting).map(({ subject }) => subject))
 }
 
+/** As they are stored now: a process that runs for months must not look at what it once read. */
 export async function checkSigners(repository: Repository, findings: Finding[]): Promise<void> {
+  repository.forgetSigners()
   await orFinding(findings, 'signer-damaged', () => repository.signers())
 }
 

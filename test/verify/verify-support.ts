@@ -13,9 +13,13 @@ export async function check(repository: Repository): Promise<Verification> {
   return await checkRepository({ repository, signal: never(), nowMs: () => NOW_MS })
 }
 
-/** In this thread, over the repository's own store: faults of the store reach it. Leaves no proof. */
-export async function scrub(repository: Repository, options: Partial<ScrubRequest> = {}): Promise<ScrubResult> {
-  return await scrubRepository({
+interface ScrubOptions extends Partial<ScrubRequest> {
+  readonly keepProof?: boolean
+}
+
+/** In this thread, over the repository's own store: faults of the store reach it. Leaves no proof unless told to. */
+export async function scrub(repository: Repository, options: ScrubOptions = {}): Promise<ScrubResult> {
+  const result = await scrubRepository({
     repository,
     signal: never(),
     nowMs: () => NOW_MS,
@@ -24,6 +28,8 @@ export async function scrub(repository: Repository, options: Partial<ScrubReques
     scrubPack: (from, task) => scrubPack(from.store, task),
     ...options,
   })
+  if (result.proof && !options.keepProof) await repository.store.delete(result.proof)
+  return result
 }
 
 export function errorsOf({ findings }: Verification): Finding[] {
