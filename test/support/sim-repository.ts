@@ -1,5 +1,5 @@
 /** A repository in memory with one set of keys, opened over any store as often as wanted: no key derivation each time. */
-import { randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { type SnapshotReport, takeSnapshot } from '../../src/backup/snapshot.ts'
 import { Repository } from '../../src/repository/repository.ts'
 import { initRepository } from '../../src/repository/repository-lifecycle.ts'
@@ -8,7 +8,7 @@ import { FakeSource, type FakeTables, InProcessPool } from './fake-source.ts'
 import { fakeLayout } from './fake-ward.ts'
 import { MemoryStore } from './memory-store.ts'
 
-const SECRET = { kind: 'key-file', bytes: randomBytes(32) } as const
+const SECRET = { kind: 'key-file', bytes: Buffer.alloc(32, 7) } as const
 const SETTINGS = { url: 'memory:' }
 
 export interface SimRepository {
@@ -17,9 +17,18 @@ export interface SimRepository {
   over(store: Store): Repository
 }
 
+/** The same keys in every run of a test, so that leaves are cut in the same places. */
+function fixedRandom(): (bytes: number) => Uint8Array {
+  let calls = 0
+  return (bytes) => {
+    calls += 1
+    return createHash('shake256', { outputLength: bytes }).update(`sim ${calls}`).digest()
+  }
+}
+
 /** @param store empty; in memory when not given */
 export async function makeSimRepository(store: Store = new MemoryStore()): Promise<SimRepository> {
-  const world = { nowMs: () => Date.UTC(2026, 0, 1), random: randomBytes }
+  const world = { nowMs: () => Date.UTC(2026, 0, 1), random: fixedRandom() }
   const { repository } = await initRepository(store, SETTINGS, [SECRET], world)
   const { id, keyring } = repository
   return { store, over: (other) => new Repository({ id, keyring, store: other, storeSettings: SETTINGS }) }

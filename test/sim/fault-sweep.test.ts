@@ -1,0 +1,57 @@
+/** Every call of a backup to its store fails in every way that a store can (test/support/fault-sweep.ts says how). */
+import { beforeAll, describe, expect, test } from 'vitest'
+import { casesForEveryDay, casesOf, prepareSweep, runCase, type Sweep } from '../support/fault-sweep.ts'
+import type { Outcome, StoreFault } from '../support/faulty-store.ts'
+
+const SWEEP_TIMEOUT_MS = 240_000
+
+let sweep: Sweep
+
+beforeAll(async () => {
+  sweep = await prepareSweep({ vitals: 300 })
+})
+
+/** @returns what each case ended with, by outcome of the store; a claim that does not hold names its fault */
+async function runAll(on: Sweep, faults: readonly StoreFault[]): Promise<Map<Outcome, Set<string>>> {
+  const ends = new Map<Outcome, Set<string>>()
+  for (const fault of faults) {
+    const { method, key } = on.calls[fault.call - 1]!
+    const end = await runCase(on, fault).catch((error) => {
+      throw new Error(`${fault.outcome}${fault.onward ? ' from' : ' at'} call ${fault.call}, ${method} ${key}`, {
+        cause: error,
+      })
+    })
+    ends.set(fault.outcome, (ends.get(fault.outcome) ?? new Set()).add(end.code))
+  }
+  return ends
+}
+
+describe('a backup over a store of which any one call, or every one from there on, fails', () => {
+  test(
+    'harms no snapshot, whatever the outcome, and the next run heals',
+    async () => {
+      const ends = await runAll(sweep, casesForEveryDay(sweep.calls))
+
+      expect([...ends.get('lost')!].sort()).toEqual(['store-unreachable'])
+      expect([...ends.get('full')!]).toEqual(['store-full'])
+      expect([...ends.get('vanishes')!].sort()).toEqual(['store-lied', 'whole'])
+      expect([...ends.get('wrong-range')!]).toEqual(['repository-damaged'])
+    },
+    SWEEP_TIMEOUT_MS,
+  )
+
+  test(
+    'comes to its end in spite of any one transient failure, because it is tried again',
+    async () => {
+      const retried = { ...sweep, options: { ...sweep.options, retried: true } }
+      const once = casesOf(sweep.calls).filter(
+        ({ outcome, onward }) => !onward && ['lost', 'applied'].includes(outcome),
+      )
+
+      const ends = await runAll(retried, once)
+
+      expect([...ends.values()].map((codes) => [...codes])).toEqual([['whole'], ['whole']])
+    },
+    SWEEP_TIMEOUT_MS,
+  )
+})
