@@ -11,6 +11,7 @@ import { register as registerAudit } from './audit.ts'
 import { register as registerBackup } from './backup.ts'
 import { register as registerCheck } from './check.ts'
 import type { Cli } from './command.ts'
+import { register as registerCompare } from './compare.ts'
 import { register as registerDiscover } from './discover.ts'
 import { register as registerInit } from './init.ts'
 import { register as registerKey } from './key.ts'
@@ -65,6 +66,7 @@ registerRestoreDatabase(restore, cli)
 program.addCommand(restore)
 registerCheck(program, cli)
 registerScrub(program, cli)
+registerCompare(program, cli)
 registerStoreProbe(program, cli)
 registerKey(program, cli)
 registerWrapper(program, cli)
