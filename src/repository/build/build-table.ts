@@ -4,13 +4,13 @@
  *     lines ─┬─→ sort ─→ cut, digest, encode ─→ leaves of the rows
  *            └─→ key and anchor ─→ sort ─→ … ─→ leaves of the locator
  */
-import type { ChunkPlace } from '../tree/node-codec.ts'
+
 import type { DigestKeys } from '../tree/digest.ts'
+import type { ChunkPlace } from '../tree/node-codec.ts'
 import { locatorSpec, type TreeSpec } from '../tree/spec.ts'
 import type { BuiltLeaf } from '../tree/tree-writer.ts'
-import { LeafBuilder } from './leaf-builder.ts'
-import { LocatorLines } from './locator-lines.ts'
-import { RowSorter } from './row-sorter.ts'
+import { MergedLeaves } from './merged-leaves.ts'
+import { RunSorter } from './run-sorter.ts'
 
 export type TreeKind = 'rows' | 'locator'
 
@@ -34,24 +34,26 @@ export interface TableBuild {
 /** @throws duplicate-key, source-failed, local-disk-full, and what `lines` throws */
 export async function buildTable(build: TableBuild): Promise<void> {
   const locator = locatorSpec(build.spec)
-  await using rows = new RowSorter(build.spec, build)
-  await using keys = locator ? new RowSorter(locator, { ...build, runBytes: build.runBytes >> 2 }) : null
-  const derived = locator ? new LocatorLines(build.spec) : null
+  using keys = locator
+    ? new RunSorter(locator, { ...build, runBytes: build.runBytes >> 2, onLocatorLines: null })
+    : null
+  using rows = new RunSorter(build.spec, {
+    ...build,
+    onLocatorLines: keys ? (lines) => keys.add(lines) : null,
+  })
 
   for await (const chunk of build.lines) {
     build.onRead(chunk.length)
-    await rows.add(chunk)
-    if (keys && derived) await keys.add(derived.derive(chunk))
+    rows.add(chunk)
   }
 
   await buildTree(build, 'rows', build.spec, rows)
   if (locator && keys) await buildTree(build, 'locator', locator, keys)
 }
 
-async function buildTree(build: TableBuild, tree: TreeKind, spec: TreeSpec, sorter: RowSorter): Promise<void> {
-  const builder = new LeafBuilder({ spec, keys: build.keys, findStored: build.findStored[tree], encode: build.encode })
-  for await (const block of sorter.sorted()) {
-    for await (const leaf of builder.add(block)) await build.onLeaf(tree, leaf)
-  }
-  for await (const leaf of builder.finish()) await build.onLeaf(tree, leaf)
+async function buildTree(build: TableBuild, tree: TreeKind, spec: TreeSpec, sorter: RunSorter): Promise<void> {
+  sorter.startMerge()
+  const options = { spec, keys: build.keys, findStored: build.findStored[tree], encode: build.encode }
+  const merged = new MergedLeaves(sorter.kernel, options, () => sorter.refill())
+  for await (const leaf of merged.leaves()) await build.onLeaf(tree, leaf)
 }

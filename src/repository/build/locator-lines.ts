@@ -1,6 +1,7 @@
 /** From a table's lines to its locator's: the key's fields, then the anchor's. */
-import { ByteWriter } from '../tree/varint.ts'
+
 import type { TreeSpec } from '../tree/spec.ts'
+import { ByteWriter } from '../tree/varint.ts'
 
 const TAB = 0x09
 const NEWLINE = 0x0a

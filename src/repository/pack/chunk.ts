@@ -10,7 +10,11 @@ export type ChunkType = (typeof CHUNK_TYPES)[keyof typeof CHUNK_TYPES]
 
 /** One row may be a gigabyte (PostgreSQL's limit for a field); nothing above is honest. */
 const PLAIN_BYTES_MAX = 2 ** 31 - 1
-const ZSTD_PARAMS = { params: { [constants.ZSTD_c_compressionLevel]: 3 } }
+/** Columns leave little for higher levels to find: 3 makes 1 % less of the audit log than 1, in a fifth more time. */
+const ZSTD_PARAMS = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
+/** Below, Node's zlib takes no smaller buffer; above, a claim that may be false should not decide what is taken. */
+const CHUNK_BYTES_MIN = 64
+const CHUNK_BYTES_MAX = 1024 * 1024
 
 export function packPayload(plain: Uint8Array): Buffer {
   const compressed = zstdCompressSync(plain, ZSTD_PARAMS)
@@ -38,7 +42,8 @@ export function unpackPayload(payload: Uint8Array, what: string): Uint8Array {
 
 function decompress(body: Uint8Array, plainBytes: number, reader: ByteReader): Uint8Array {
   try {
-    return zstdDecompressSync(body, { maxOutputLength: Math.max(1, plainBytes) })
+    const chunkSize = Math.min(CHUNK_BYTES_MAX, Math.max(CHUNK_BYTES_MIN, plainBytes))
+    return zstdDecompressSync(body, { chunkSize, maxOutputLength: Math.max(1, plainBytes) })
   } catch {
     throw reader.damaged('does not decompress')
   }

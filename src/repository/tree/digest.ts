@@ -11,8 +11,9 @@
  * published digest from being searched for a patient's values; the separator's HMAC keeps one patient's key out of
  * another's proof. xxHash cuts, and never certifies.
  */
-import { createHash, createHmac, hash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import { merkleRoot } from '../ledger/merkle.ts'
+import { HmacSha256 } from './hmac.ts'
 import type { Rows } from './rows.ts'
 
 export interface DigestKeys {
@@ -31,20 +32,22 @@ const NODE_PREFIX = 0x02
 
 /** Digests of one tree. Keeps the last salt: rows of one anchor lie together. */
 export class TreeDigester {
-  readonly #keys: DigestKeys
+  readonly #saltHmac: HmacSha256
+  readonly #separatorHmac: HmacSha256
   readonly #name: Buffer
   #anchor: Buffer | null = null
   #salt: Uint8Array = new Uint8Array()
 
   constructor(keys: DigestKeys, treeName: string) {
-    this.#keys = keys
+    this.#saltHmac = new HmacSha256(keys.saltKey)
+    this.#separatorHmac = new HmacSha256(keys.separatorKey)
     this.#name = Buffer.concat([Buffer.from(treeName), Buffer.of(0)])
   }
 
   salt(anchor: Buffer): Uint8Array {
     if (this.#anchor?.equals(anchor)) return this.#salt
     this.#anchor = Buffer.from(anchor)
-    this.#salt = createHmac('sha256', this.#keys.saltKey).update(this.#name).update(anchor).digest()
+    this.#salt = this.#saltHmac.digest(this.#name, anchor)
     return this.#salt
   }
 
@@ -82,7 +85,7 @@ export class TreeDigester {
   }
 
   #separator(key: Uint8Array): Uint8Array {
-    return createHmac('sha256', this.#keys.separatorKey).update(this.#name).update(key).digest()
+    return this.#separatorHmac.digest(this.#name, key)
   }
 }
 

@@ -1,0 +1,51 @@
+/** tree/leaf-codec.ts by the kernel: the same bytes from the same text, and back. */
+import type { Kernel } from './kernel.ts'
+
+const HEAD_BYTES = 16
+const HEAD_BYTES_PER_COLUMN = 11
+/** A short field may become a number of eight bytes. */
+const NUMBER_BYTES = 9
+const COLUMN_BYTES = 24
+
+export class LeafCodec {
+  readonly #kernel: Kernel
+  readonly #columns: number
+
+  constructor(kernel: Kernel, columns: number) {
+    this.#kernel = kernel
+    this.#columns = columns
+  }
+
+  /** The encoded leaf, in a view that is gone with the next call. */
+  encode(text: number, textBytes: number, rows: number): Buffer {
+    const kernel = this.#kernel
+    const fields = rows * this.#columns
+    const mark = kernel.mark()
+    const bounds = kernel.allocate(4 * (fields + 1))
+    const values = kernel.allocate(8 * rows)
+    const headBytes = HEAD_BYTES + this.#columns * HEAD_BYTES_PER_COLUMN
+    const head = kernel.allocate(headBytes)
+    const body = kernel.allocate(headBytes + textBytes + fields * NUMBER_BYTES) + headBytes
+    const end = kernel.calls.encodeLeaf(text, text + textBytes, rows, this.#columns, bounds, values, head, body)
+    kernel.release(mark)
+    if (end === 0) throw new Error('a leaf was given rows of unequal width')
+    const start = body - (kernel.calls.headEnd() - head)
+    kernel.write(start, kernel.bytes(head, kernel.calls.headEnd()))
+    return kernel.bytes(start, end)
+  }
+
+  /** @returns the address of the text, until the next call; or null when the bytes are not such a leaf */
+  decode(encoded: Uint8Array, expected: { readonly rows: number; readonly textBytes: number }): number | null {
+    const kernel = this.#kernel
+    const mark = kernel.mark()
+    const from = kernel.allocate(encoded.length)
+    const columns = kernel.allocate(COLUMN_BYTES * this.#columns)
+    const out = kernel.allocate(expected.textBytes)
+    kernel.write(from, encoded)
+    const end = from + encoded.length
+    const { rows, textBytes } = expected
+    const decoded = kernel.calls.decodeLeaf(from, end, rows, this.#columns, textBytes, columns, out)
+    kernel.release(mark)
+    return decoded === 1 ? out : null
+  }
+}
