@@ -13,7 +13,7 @@ export function formatShare(part: number, whole: number): string {
   return `${percent.toFixed(percent < 10 ? 1 : 0)} %`
 }
 
-/** Some 15 characters of a digest are enough to compare by eye. */
+/** Enough to compare by eye. */
 export function shortDigest(hex: string): string {
-  return hex.slice(0, 16)
+  return hex.slice(0, 10)
 }

@@ -109,17 +109,16 @@ export function tablesSection({ tables }: DemoResult): string {
     sign(each.rowsSecond - each.rowsBase) || (each.changed ? both({ en: 'changed', zh: '有修改' }) : ''),
     formatCount(each.rowsSecond),
     formatCount(each.rowsRebuilt),
-    `<code>${shortDigest(each.rootSnapshot)}</code>`,
-    `<code>${shortDigest(each.rootRebuilt ?? '')}</code>`,
-    `<code>${each.md5Source.slice(0, 8)}</code> = <code>${each.md5Rebuilt.slice(0, 8)}</code>`,
+    `<code>${shortDigest(each.rootSnapshot)} ${shortDigest(each.rootRebuilt ?? '')}</code>`,
+    `<code>${shortDigest(each.md5Source)} ${shortDigest(each.md5Rebuilt)}</code>`,
     isEqual(each) ? '<span class="good">✓</span>' : '✗',
   ]
   return section(
     'tables',
     { en: 'Table by table', zh: '逐表结果' },
     paragraph({
-      en: 'Rows and roots of the snapshot beside those of the rebuilt database. The digests are cut short here; <code>results/demo.json</code> has them whole.',
-      zh: '快照与重建数据库的行数、根摘要对照。此处摘要为缩写，完整值见 <code>results/demo.json</code>。',
+      en: "Rows and roots of the snapshot beside those of the rebuilt database, and PostgreSQL's own digests of both databases. Digests are cut short here; <code>results/demo.json</code> has them whole.",
+      zh: '快照与重建数据库的行数、根摘要对照，以及 PostgreSQL 对两库各自计算的摘要。此处摘要为缩写，完整值见 <code>results/demo.json</code>。',
     }),
     table(
       [
@@ -129,9 +128,8 @@ export function tablesSection({ tables }: DemoResult): string {
         { title: { en: 'Since', zh: '变化' }, isNumber: true },
         { title: { en: 'Rows, second', zh: '第二次行数' }, isNumber: true },
         { title: { en: 'Rows, rebuilt', zh: '重建行数' }, isNumber: true },
-        { title: { en: 'Root, snapshot', zh: '快照根摘要' } },
-        { title: { en: 'Root, rebuilt', zh: '重建根摘要' } },
-        { title: { en: "PostgreSQL's MD5", zh: 'PostgreSQL MD5' } },
+        { title: { en: 'Roots: snapshot, rebuilt', zh: '根摘要：快照、重建' } },
+        { title: { en: "PostgreSQL's MD5: source, rebuilt", zh: 'PostgreSQL MD5：源、重建' } },
         { title: { en: 'Equal', zh: '一致' } },
       ],
       tables.map(row),

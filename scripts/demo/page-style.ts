@@ -7,12 +7,12 @@ export const pageStyle = `
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); line-height: 1.55;
   font-family: system-ui, -apple-system, "Segoe UI", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif; }
-main { max-width: 1080px; margin: 0 auto; padding: 28px 20px 64px; }
+main { max-width: 1180px; margin: 0 auto; padding: 28px 20px 64px; }
 header { display: flex; flex-wrap: wrap; gap: 8px 24px; align-items: baseline; justify-content: space-between; }
 h1 { font-size: 1.7rem; margin: 0; letter-spacing: -.01em; }
 h2 { font-size: 1.15rem; margin: 0 0 .6rem; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 20px 22px; margin-top: 18px; }
-p { margin: .4rem 0; max-width: 78ch; }
+p { margin: .4rem 0; max-width: 92ch; }
 .soft, figcaption { color: var(--soft); font-size: .9rem; }
 .switch label { cursor: pointer; padding: 3px 12px; border: 1px solid var(--line); border-radius: 99px; font-size: .9rem; }
 .switch input { position: absolute; opacity: 0; }
@@ -26,7 +26,7 @@ body:not(:has(#zh:checked)) [lang="zh-CN"], body:has(#zh:checked) [lang="en"] { 
 .tile span { color: var(--soft); font-size: .85rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .88rem; }
-th, td { text-align: left; padding: 5px 10px 5px 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th, td { text-align: left; padding: 5px 12px 5px 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { color: var(--soft); font-weight: 600; }
 td.wrap, .wrap { white-space: normal; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }

@@ -22,8 +22,6 @@ export interface Places {
   readonly checkpoint: string
   readonly setupSql: string
   readonly repositoryUrl: string
-  /** Of the JSON that a step printed. */
-  result(name: string): string
 }
 
 export interface Stage {
@@ -57,6 +55,5 @@ export function placesIn(directory: string): Places {
     checkpoint: place('checkpoint.txt'),
     setupSql: place('setup.sql'),
     repositoryUrl: pathToFileURL(join(directory, 'repository')).href,
-    result: (name) => join(directory, 'results', `${name}.json`),
   }
 }

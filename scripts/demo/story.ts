@@ -8,7 +8,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { stripVTControlCharacters } from 'node:util'
 import type { z } from 'zod'
-import { Failure } from '../../src/errors.ts'
+import { Failure, type FailureRecord, failures, toFailureRecord } from '../../src/errors.ts'
 import { formatSeconds } from './format.ts'
 import type { Step, StepName } from './result.ts'
 import { stepTitles } from './words.ts'
@@ -53,8 +53,7 @@ export class Story {
     this.#announce(name)
     const startSeconds = this.nowSeconds()
     const result = await work().catch((error: unknown) => {
-      if (error instanceof Failure) throw new StepFailed(name, error.exitStatus, describeFailure(error))
-      throw error
+      throw new StepFailed(name, exitStatusOf(error), describeFailure(toFailureRecord(error)))
     })
     this.#finish({ name, command: null, output: tell(result), startSeconds })
     return result
@@ -133,6 +132,10 @@ function quote(argument: string): string {
   return /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`
 }
 
-function describeFailure(error: Failure): string {
-  return [`error ${error.code}: ${error.message}`, ...error.hints.map((hint) => `hint: ${hint}`)].join('\n')
+function exitStatusOf(error: unknown): number {
+  return error instanceof Failure ? error.exitStatus : failures.defect.exit
+}
+
+function describeFailure({ code, message, hints }: FailureRecord): string {
+  return [`error ${code}: ${message}`, ...hints.map((hint) => `hint: ${hint}`)].join('\n')
 }

@@ -6,7 +6,7 @@ import type { TableRows } from './databases.ts'
 import type { TableResult } from './result.ts'
 
 export interface Known {
-  readonly before: Manifest
+  readonly base: Manifest
   readonly manifest: Manifest
   /** Of the rebuilt database. */
   readonly roots: readonly ProvenTable[]
@@ -16,8 +16,8 @@ export interface Known {
   readonly target: ReadonlyMap<string, TableRows>
 }
 
-export function assembleTables({ before, manifest, roots, source, target }: Known): TableResult[] {
-  const earlier = new Map(before.tables.map((table) => [table.name, table]))
+export function assembleTables({ base, manifest, roots, source, target }: Known): TableResult[] {
+  const earlier = new Map(base.tables.map((table) => [table.name, table]))
   const proven = new Map(roots.map((table) => [table.table, table]))
   return manifest.tables.map((table) => ({
     name: table.name,
