@@ -2,7 +2,7 @@
  * The ledger: the append-only list of everything that was ever a snapshot. Pure: arrays in, arrays out; where entries
  * and checkpoints are kept is another module's business.
  *
- * An entry is canonical JSON (docs/FORMAT-ledger.md), one for each manifest, never removed, not even when the snapshot
+ * An entry is canonical JSON (docs/FORMAT.md, section 13), one for each manifest, never removed, not even when the snapshot
  * is forgotten:
  *
  *     {"manifest":"<sha-256>","previous":"<sha-256>"|null,"snapshot":"<id>","time":"2026-03-01T10:15:00Z"}
