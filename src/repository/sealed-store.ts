@@ -1,5 +1,6 @@
 /** Small sealed objects of one repository: reads, writes and lists them by name. */
 import { randomBytes } from 'node:crypto'
+import { assert } from '../errors.ts'
 import type { Keyring } from './keyring.ts'
 import { openObject, sealObject } from './sealed-object.ts'
 import type { Store } from './store/contract.ts'
@@ -16,7 +17,11 @@ export class SealedStore {
   /** Durable on return. @throws object-exists, store-… */
   async write(name: string, type: number, plain: Uint8Array): Promise<void> {
     const key = this.#keyring.currentDataKey
-    await this.store.put(name, sealObject(plain, { type, name, key, salt: randomBytes(16) }))
+    const sealed = sealObject(plain, { type, name, key, salt: randomBytes(16) })
+    // A cipher or compressor that went wrong must fail the backup, not the restore (F27).
+    const opened = openObject(sealed, { type, name }, this.#keyring.dataKey)
+    assert(Buffer.compare(opened, plain) === 0, `object ${name} opens to what was sealed`)
+    await this.store.put(name, sealed)
   }
 
   /** @throws object-missing, repository-damaged, repository-format, store-… */

@@ -9,6 +9,7 @@ import type { Repository } from '../repository/repository.ts'
 import type { ChunkPlace, TreeEntry } from '../repository/tree/node-codec.ts'
 import { TreeReader } from '../repository/tree/tree-reader.ts'
 import { rootEntry } from '../repository/tree/tree-root.ts'
+import type { Damage } from './damage.ts'
 import { damageOf, type Finding, finding } from './finding.ts'
 import type { PackReport } from './scrub-pack.ts'
 import { type SnapshotTree, specId, treesOf } from './trees.ts'
@@ -18,13 +19,15 @@ type Sum = bigint | null
 
 export class LocatorSums {
   readonly #repository: Repository
+  readonly #damage: Damage
   readonly #chunks: ChunkReader
   /** By snapshot, table and kind; added up over the passes. */
   readonly #totals = new Map<string, Sum>()
   readonly #packs = new Map<string, Pick<PackReport, 'leafOffsets' | 'leafSums'>>()
 
-  constructor(repository: Repository) {
+  constructor(repository: Repository, damage: Damage) {
     this.#repository = repository
+    this.#damage = damage
     this.#chunks = new ChunkReader(repository.store, repository.keyring.secrets.dataKeys)
   }
 
@@ -75,7 +78,8 @@ export class LocatorSums {
       const { children } = await reader.readNode(entry, level)
       for (const child of children) sum = added(sum, await this.#below(reader, child, level - 1, pass))
     } catch (error) {
-      damageOf(error)
+      // Known already, or it was whole a moment ago: either way nothing was compared, and that is said.
+      this.#damage.addChunk(entry.place, 'node-damaged', damageOf(error).message)
       sum = null
     }
     pass.memo.set(id, sum)

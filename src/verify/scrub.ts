@@ -24,7 +24,7 @@ import { LocatorSums } from './locator-walk.ts'
 import { oldestProof, type ProofAge, writeProof } from './proofs.ts'
 import type { PackReport, ScrubTask } from './scrub-pack.ts'
 import { treesOf } from './trees.ts'
-import { TreeWalk } from './walk.ts'
+import { type Seat, TreeWalk } from './walk.ts'
 
 export interface ScrubRequest extends Omit<CheckRequest, 'onProgress'> {
   /** Only what these need; all when not given. Structure is looked at for all in any case. */
@@ -115,7 +115,7 @@ class ScrubRun {
 
   async scrub(): Promise<Finding[]> {
     this.#packs = await this.#packsNeeded()
-    const sums = new LocatorSums(this.#request.repository)
+    const sums = new LocatorSums(this.#request.repository, this.#structure.damage)
     for (const packs of passes(this.#packs, this.#request.leavesPerPass ?? LEAVES_PER_PASS)) {
       const packIds = new Set(packs.map(({ packId }) => packId))
       const expectations = new LeafExpectations(packIds)
@@ -154,13 +154,14 @@ class ScrubRun {
     const { damage } = this.#structure
     const visitor = {
       wants: (place: ChunkPlace) => !damage.has(place),
-      onNode: ({ entry }: { entry: { place: ChunkPlace } }) => onPlace(entry.place),
-      onLeaf: (seat: Parameters<LeafExpectations['add']>[0]) => {
+      onNode: ({ entry }: Seat) => onPlace(entry.place),
+      onLeaf: (seat: Seat) => {
         onPlace(seat.entry.place)
         expectations?.add(seat)
       },
-      // Both are known from the look at the structure.
-      onDamage: () => {},
+      // It was whole in the look at the structure, and is not now: its leaves are not looked at.
+      onDamage: ({ entry }: Seat, message: string) => damage.addChunk(entry.place, 'node-damaged', message),
+      // Known from there.
       onShape: () => {},
     }
     const walk = new TreeWalk(this.#request.repository, visitor, this.#request.signal)

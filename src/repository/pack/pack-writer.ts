@@ -123,7 +123,10 @@ class OpenPack {
   }
 
   close(): { record: PackRecord; bytes: Uint8Array } {
-    const directory = aes256Gcm.seal(this.#key, DIRECTORY_NONCE, this.#header, encodeDirectory(this.#chunks))
+    const plain = encodeDirectory(this.#chunks)
+    const directory = aes256Gcm.seal(this.#key, DIRECTORY_NONCE, this.#header, plain)
+    const opened = aes256Gcm.open(this.#key, DIRECTORY_NONCE, this.#header, directory)
+    assert(opened !== null && Buffer.compare(opened, plain) === 0, 'a directory decrypts to what was encrypted')
     const trailer = Buffer.alloc(4)
     trailer.writeUInt32LE(directory.length)
     for (const part of [directory, trailer, PACK_END]) this.#append(part)

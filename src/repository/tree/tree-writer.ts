@@ -116,8 +116,11 @@ export class TreeWriter {
   #encode(level: number, children: readonly TreeEntry[], digest: Uint8Array): Uint8Array {
     const payload = packPayload(encodeNode({ level, children }))
     const decoded = decodeNode(unpackPayload(payload, 'a new node'), 'a new node')
-    const same = compareBytes(this.#digester.nodeDigest(decoded.level, decoded.children), digest) === 0
-    assert(same, `a node of ${this.#options.treeName} decodes to what was encoded`)
+    const sameDigest = compareBytes(this.#digester.nodeDigest(decoded.level, decoded.children), digest) === 0
+    assert(
+      sameDigest && decoded.children.every((child, index) => isSameStored(child, children[index]!)),
+      `a node of ${this.#options.treeName} decodes to what was encoded`,
+    )
     return payload
   }
 
@@ -128,6 +131,13 @@ export class TreeWriter {
     }
     return this.#levels[level - 1]!
   }
+}
+
+/** What a node says of a child beside what the digest covers. */
+function isSameStored(a: TreeEntry, b: TreeEntry): boolean {
+  const { packId, offset, storedBytes } = a.place
+  const isSamePlace = packId === b.place.packId && offset === b.place.offset && storedBytes === b.place.storedBytes
+  return isSamePlace && a.textBytes === b.textBytes
 }
 
 interface OpenLevel {
