@@ -9,25 +9,19 @@
  */
 import { randomBytes } from 'node:crypto'
 import { Failure } from '../errors.ts'
-import { type BuildAll, buildAllTables } from '../intake/build-all.ts'
-import type { TableConsumer } from '../intake/build-pool.ts'
-import { includedTables, type PatientLayout, planTables, type TablePlan } from '../intake/table-plan.ts'
+import type { BuildAll } from '../intake/build-all.ts'
+import { includedTables, type PatientLayout, planTables } from '../intake/table-plan.ts'
 import { indexKey, manifestKey, timedIdAfter } from '../repository/layout.ts'
-import { FORMAT_VERSION, type Manifest, type TableManifest } from '../repository/manifest.ts'
-import { PackWriter } from '../repository/pack/pack-writer.ts'
-import type { ReadManifest, Repository } from '../repository/repository.ts'
-import { locatorSpec, type TreeSpec } from '../repository/tree/spec.ts'
-import { storedNodes } from '../repository/tree/stored-leaves.ts'
-import { TreeReader } from '../repository/tree/tree-reader.ts'
-import type { TreeRoot } from '../repository/tree/tree-root.ts'
-import { type BuiltLeaf, TreeWriter } from '../repository/tree/tree-writer.ts'
-import type { ConsistentRead, Source } from '../source/contract.ts'
+import { FORMAT_VERSION, type Manifest } from '../repository/manifest.ts'
+import type { Repository } from '../repository/repository.ts'
+import type { Source } from '../source/contract.ts'
 import { tool } from '../tool.ts'
 import { type AdoptedPacks, adoptPacks } from './adopt-packs.ts'
 import { confirmPacks, confirmRead } from './confirm-stored.ts'
 import { logSnapshot } from './log-snapshot.ts'
 import { choosePrevious, listSnapshots, type SnapshotMode } from './previous.ts'
 import { type ProgressListener, SnapshotProgress } from './progress.ts'
+import { SnapshotRun } from './snapshot-run.ts'
 
 export interface SnapshotRequest {
   readonly sourceName: string
@@ -160,134 +154,6 @@ async function together<A, B>(
   for (const work of works) work.catch((error) => stop.abort(error))
   await Promise.allSettled(works)
   return await Promise.all(works)
-}
-
-interface RunParts {
-  readonly read: ConsistentRead
-  readonly previous: ReadManifest['manifest'] | null
-  readonly adopted: AdoptedPacks
-  readonly progress: SnapshotProgress
-}
-
-/** What one attempt holds while it runs. */
-class SnapshotRun {
-  leavesStored = 0
-  leavesReused = 0
-  readonly #request: SnapshotRequest
-  readonly #read: ConsistentRead
-  readonly #previous: ReadonlyMap<string, TableManifest>
-  readonly #adopted: AdoptedPacks
-  readonly #progress: SnapshotProgress
-  readonly #leafPacks: PackWriter
-  readonly #nodePacks: PackWriter
-  readonly #writers = new Map<string, { rows: TreeWriter; locator: TreeWriter | null }>()
-  readonly #roots = new Map<string, { rows: TreeRoot; locator: TreeRoot | null }>()
-
-  constructor(request: SnapshotRequest, { read, previous, adopted, progress }: RunParts) {
-    this.#request = request
-    this.#read = read
-    this.#previous = new Map(previous?.tables.map((table) => [table.name, table]))
-    this.#adopted = adopted
-    this.#progress = progress
-    const { store, keyring } = request.repository
-    const { packBytesTarget } = request
-    const target = packBytesTarget === undefined ? {} : { bytesTarget: packBytesTarget }
-    const options = { store, dataKey: keyring.currentDataKey, random: randomBytes, ...target }
-    this.#leafPacks = new PackWriter(options)
-    this.#nodePacks = new PackWriter(options)
-  }
-
-  async buildTrees(plans: readonly TablePlan[], signal: AbortSignal): Promise<number> {
-    const { repository, pool } = this.#request
-    return await buildAllTables({
-      read: this.#read,
-      plans,
-      pool,
-      secrets: repository.keyring.secrets,
-      encode: true,
-      store: repository.storeSettings,
-      capabilities: repository.store.capabilities,
-      previousOf: (plan) => this.#previous.get(plan.table.name) ?? null,
-      consumerOf: (plan) => this.#consumer(plan),
-      onTableDone: (plan) => this.#finishTable(plan),
-      signal,
-    })
-  }
-
-  async flush() {
-    const leafPacks = await this.#leafPacks.flush()
-    return [...leafPacks, ...(await this.#nodePacks.flush())]
-  }
-
-  tableManifest(plan: TablePlan): TableManifest {
-    const { table } = plan
-    const roots = this.#roots.get(table.name)
-    if (!roots) throw new Failure('defect', `assertion failed: table ${table.name} was built`)
-    return {
-      name: table.name,
-      sqlName: table.sqlName,
-      oid: table.oid,
-      category: plan.category,
-      partitionOf: table.partitionOf,
-      columns: table.columns.map(({ name, type, notNull }) => ({ name, type, notNull })),
-      primaryKey: plan.spec.key.map((position) => table.columns[position]!.name),
-      anchor: plan.anchor,
-      anchorPath: [...plan.anchorPath],
-      ...roots,
-    }
-  }
-
-  async #consumer(plan: TablePlan): Promise<TableConsumer> {
-    const previous = this.#previous.get(plan.table.name)
-    const locator = locatorSpec(plan.spec)
-    const writers = {
-      rows: await this.#writer(plan.spec, previous?.rows ?? null),
-      locator: locator ? await this.#writer(locator, previous?.locator ?? null) : null,
-    }
-    this.#writers.set(plan.table.name, writers)
-    this.#progress.startTable(plan)
-    return {
-      onLeaf: async (tree, built) => {
-        const leaf = this.#withAdopted(built)
-        this.#count(leaf)
-        await writers[tree]?.addLeaf(leaf)
-      },
-      onRead: (bytes) => this.#progress.addRead(bytes),
-    }
-  }
-
-  async #writer(spec: TreeSpec, previous: TreeRoot | null): Promise<TreeWriter> {
-    const { repository } = this.#request
-    const keys = repository.keyring.secrets
-    const reader = new TreeReader(spec, repository.chunkReader(), keys)
-    return new TreeWriter({
-      treeName: spec.name,
-      keys,
-      leafPacks: this.#leafPacks,
-      nodePacks: this.#nodePacks,
-      storedNodes: previous ? await storedNodes(reader, previous) : new Map(),
-    })
-  }
-
-  async #finishTable(plan: TablePlan): Promise<void> {
-    const writers = this.#writers.get(plan.table.name)
-    if (!writers) throw new Failure('defect', `assertion failed: table ${plan.table.name} was begun`)
-    const roots = { rows: await writers.rows.finish(), locator: (await writers.locator?.finish()) ?? null }
-    this.#writers.delete(plan.table.name)
-    this.#roots.set(plan.table.name, roots)
-    this.#progress.finishTable(plan, roots.rows.rows)
-  }
-
-  #withAdopted(leaf: BuiltLeaf): BuiltLeaf {
-    const place = leaf.place ? null : this.#adopted.use(leaf.digest)
-    return place ? { ...leaf, payload: null, place } : leaf
-  }
-
-  #count(leaf: BuiltLeaf): void {
-    if (leaf.place) this.leavesReused += 1
-    else this.leavesStored += 1
-    this.#progress.addStored(leaf.payload?.length ?? 0)
-  }
 }
 
 function excluded(layout: PatientLayout): Manifest['notCaptured'] {

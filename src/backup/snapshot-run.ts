@@ -1,0 +1,156 @@
+/**
+ * One attempt at a snapshot while it runs: the trees it builds, the packs it fills, what it counts.
+ *
+ *     thread: leaves in key order ─→ stored already? ─→ pack ─→ inner nodes ─→ root of the table
+ */
+import { randomBytes } from 'node:crypto'
+import { assert } from '../errors.ts'
+import { type BuildAll, buildAllTables } from '../intake/build-all.ts'
+import type { TableConsumer } from '../intake/build-pool.ts'
+import type { TablePlan } from '../intake/table-plan.ts'
+import type { Manifest, TableManifest } from '../repository/manifest.ts'
+import { type PackRecord, PackWriter } from '../repository/pack/pack-writer.ts'
+import type { Repository } from '../repository/repository.ts'
+import { locatorSpec, type TreeSpec } from '../repository/tree/spec.ts'
+import { storedNodes } from '../repository/tree/stored-leaves.ts'
+import { TreeReader } from '../repository/tree/tree-reader.ts'
+import type { TreeRoot } from '../repository/tree/tree-root.ts'
+import { type BuiltLeaf, TreeWriter } from '../repository/tree/tree-writer.ts'
+import type { ConsistentRead } from '../source/contract.ts'
+import type { AdoptedPacks } from './adopt-packs.ts'
+import type { SnapshotProgress } from './progress.ts'
+
+/** What an attempt needs of the request. */
+export interface RunRequest {
+  readonly repository: Repository
+  readonly pool: BuildAll['pool']
+  readonly packBytesTarget?: number
+}
+
+export interface RunParts {
+  readonly read: ConsistentRead
+  readonly previous: Manifest | null
+  readonly adopted: AdoptedPacks
+  readonly progress: SnapshotProgress
+}
+
+export class SnapshotRun {
+  leavesStored = 0
+  leavesReused = 0
+  readonly #request: RunRequest
+  readonly #read: ConsistentRead
+  readonly #previous: ReadonlyMap<string, TableManifest>
+  readonly #adopted: AdoptedPacks
+  readonly #progress: SnapshotProgress
+  readonly #leafPacks: PackWriter
+  readonly #nodePacks: PackWriter
+  readonly #writers = new Map<string, { rows: TreeWriter; locator: TreeWriter | null }>()
+  readonly #roots = new Map<string, { rows: TreeRoot; locator: TreeRoot | null }>()
+
+  constructor(request: RunRequest, { read, previous, adopted, progress }: RunParts) {
+    this.#request = request
+    this.#read = read
+    this.#previous = new Map(previous?.tables.map((table) => [table.name, table]))
+    this.#adopted = adopted
+    this.#progress = progress
+    const { store, keyring } = request.repository
+    const { packBytesTarget } = request
+    const target = packBytesTarget === undefined ? {} : { bytesTarget: packBytesTarget }
+    const options = { store, dataKey: keyring.currentDataKey, random: randomBytes, ...target }
+    this.#leafPacks = new PackWriter(options)
+    this.#nodePacks = new PackWriter(options)
+  }
+
+  async buildTrees(plans: readonly TablePlan[], signal: AbortSignal): Promise<number> {
+    const { repository, pool } = this.#request
+    return await buildAllTables({
+      read: this.#read,
+      plans,
+      pool,
+      secrets: repository.keyring.secrets,
+      encode: true,
+      store: repository.storeSettings,
+      capabilities: repository.store.capabilities,
+      previousOf: (plan) => this.#previous.get(plan.table.name) ?? null,
+      consumerOf: (plan) => this.#consumer(plan),
+      onTableDone: (plan) => this.#finishTable(plan),
+      signal,
+    })
+  }
+
+  /** When it returns, everything stored is durable. @returns the packs that this attempt wrote */
+  async flush(): Promise<PackRecord[]> {
+    const leafPacks = await this.#leafPacks.flush()
+    return [...leafPacks, ...(await this.#nodePacks.flush())]
+  }
+
+  tableManifest(plan: TablePlan): TableManifest {
+    const { table } = plan
+    const roots = this.#roots.get(table.name)
+    assert(roots, `table ${table.name} was built`)
+    return {
+      name: table.name,
+      sqlName: table.sqlName,
+      oid: table.oid,
+      category: plan.category,
+      partitionOf: table.partitionOf,
+      columns: table.columns.map(({ name, type, notNull }) => ({ name, type, notNull })),
+      primaryKey: plan.spec.key.map((position) => table.columns[position]!.name),
+      anchor: plan.anchor,
+      anchorPath: [...plan.anchorPath],
+      ...roots,
+    }
+  }
+
+  async #consumer(plan: TablePlan): Promise<TableConsumer> {
+    const previous = this.#previous.get(plan.table.name)
+    const locator = locatorSpec(plan.spec)
+    const writers = {
+      rows: await this.#writer(plan.spec, previous?.rows ?? null),
+      locator: locator ? await this.#writer(locator, previous?.locator ?? null) : null,
+    }
+    this.#writers.set(plan.table.name, writers)
+    this.#progress.startTable(plan)
+    return {
+      onLeaf: async (tree, built) => {
+        const leaf = this.#withAdopted(built)
+        this.#count(leaf)
+        await writers[tree]?.addLeaf(leaf)
+      },
+      onRead: (bytes) => this.#progress.addRead(bytes),
+    }
+  }
+
+  async #writer(spec: TreeSpec, previous: TreeRoot | null): Promise<TreeWriter> {
+    const { repository } = this.#request
+    const keys = repository.keyring.secrets
+    const reader = new TreeReader(spec, repository.chunkReader(), keys)
+    return new TreeWriter({
+      treeName: spec.name,
+      keys,
+      leafPacks: this.#leafPacks,
+      nodePacks: this.#nodePacks,
+      storedNodes: previous ? await storedNodes(reader, previous) : new Map(),
+    })
+  }
+
+  async #finishTable(plan: TablePlan): Promise<void> {
+    const writers = this.#writers.get(plan.table.name)
+    assert(writers, `table ${plan.table.name} was begun`)
+    const roots = { rows: await writers.rows.finish(), locator: (await writers.locator?.finish()) ?? null }
+    this.#writers.delete(plan.table.name)
+    this.#roots.set(plan.table.name, roots)
+    this.#progress.finishTable(plan, roots.rows.rows)
+  }
+
+  #withAdopted(leaf: BuiltLeaf): BuiltLeaf {
+    const place = leaf.place ? null : this.#adopted.use(leaf.digest)
+    return place ? { ...leaf, payload: null, place } : leaf
+  }
+
+  #count(leaf: BuiltLeaf): void {
+    if (leaf.place) this.leavesReused += 1
+    else this.leavesStored += 1
+    this.#progress.addStored(leaf.payload?.length ?? 0)
+  }
+}
