@@ -36,6 +36,8 @@ describe('a backup over a store of which any one call, or every one from there o
       expect([...ends.get('full')!]).toEqual(['store-full'])
       expect([...ends.get('vanishes')!].sort()).toEqual(['store-lied', 'whole'])
       expect([...ends.get('wrong-range')!]).toEqual(['repository-damaged'])
+      // Of the manifests: it does not show the newest. Of packs, it only costs that they are stored again.
+      expect([...ends.get('partial-listing')!]).toContain('store-lied')
     },
     SWEEP_TIMEOUT_MS,
   )

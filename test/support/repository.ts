@@ -14,7 +14,7 @@ import type { Store, StoreSettings } from '../../src/repository/store/contract.t
 import { createStore } from '../../src/repository/store/open.ts'
 import type { Source } from '../../src/source/contract.ts'
 
-const SECRET = { kind: 'passphrase', passphrase: 'correct horse battery staple' } as const
+export const TEST_SECRET = { kind: 'passphrase', passphrase: 'correct horse battery staple' } as const
 
 export const never = (): AbortSignal => new AbortController().signal
 
@@ -33,14 +33,14 @@ export async function makeRepository(): Promise<TestRepository> {
   const directory = await mkdtemp(join(tmpdir(), 'chartkeep-verify-'))
   const settings = { url: `file://${directory}` }
   const world = { nowMs: () => Date.UTC(2026, 0, 1), random: randomBytes }
-  const { repository } = await initRepository(await createStore(settings), settings, [SECRET], world)
+  const { repository } = await initRepository(await createStore(settings), settings, [TEST_SECRET], world)
   const pool = new BuildPool(1)
   return {
     directory,
     settings,
     repository,
     pool,
-    open: async (store) => await openRepository(store ?? (await createStore(settings)), settings, SECRET),
+    open: async (store) => await openRepository(store ?? (await createStore(settings)), settings, TEST_SECRET),
     snapshot: async (source, layout, atMs) => {
       const report = await takeSnapshot({
         sourceName: 'icu',

@@ -30,7 +30,10 @@ export async function clearDatabase(session: Session): Promise<void> {
 const RELATION_KINDS = `CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW'
   WHEN 'S' THEN 'SEQUENCE' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END`
 
-/** Schemas of their own whole; in `public`, which stays, object by object. */
+/**
+ * Schemas of their own whole; in `public`, which stays, object by object. What belongs to another object (an identity's
+ * sequence) goes with that; a partitioned table belongs to its own columns, and to nothing else.
+ */
 const OBJECTS = `
   SELECT statement FROM (
     SELECT 1 AS step, 'SCHEMA IF EXISTS ' || quote_ident(n.nspname) AS statement FROM pg_catalog.pg_namespace n
@@ -41,7 +44,7 @@ const OBJECTS = `
       WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND NOT c.relispartition
         AND NOT ${inExtension('pg_class', 'c.oid')}
         AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass
-          AND d.objid = c.oid AND d.deptype = 'i')
+          AND d.objid = c.oid AND d.refobjid <> c.oid AND d.deptype = 'i')
     UNION ALL
     SELECT 3, CASE p.prokind WHEN 'p' THEN 'PROCEDURE' WHEN 'a' THEN 'AGGREGATE' ELSE 'FUNCTION' END || ' IF EXISTS '
         || ${statementName('n.nspname', 'p.proname')} || '(' || pg_get_function_identity_arguments(p.oid) || ')'
