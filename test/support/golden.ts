@@ -1,5 +1,5 @@
 /** Golden repositories as they lie in the checkout, and copies of them to work on. */
-import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { UnlockSecret } from '../../src/repository/crypto/key-wrapper.ts'
@@ -35,10 +35,11 @@ export async function readFiles(directory: string): Promise<Map<string, Uint8Arr
   return new Map([...files].sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-/** A copy of the repository in a directory of its own. */
+/** A copy of the repository in a directory of its own, with the empty folder of a directory store, which git drops. */
 export async function copyGolden(): Promise<{ directory: string } & AsyncDisposable> {
   const directory = await mkdtemp(join(tmpdir(), 'chartkeep-golden-'))
   await cp(join(GOLDEN, 'repository'), directory, { recursive: true })
+  await mkdir(join(directory, '+tmp'), { recursive: true })
   return { directory, [Symbol.asyncDispose]: async () => await rm(directory, { recursive: true, force: true }) }
 }
 
