@@ -19,6 +19,7 @@ import { TreeReader } from '../../src/repository/tree/tree-reader.ts'
 import { openSource } from '../../src/source/open.ts'
 import type { Verification } from '../../src/verify/finding.ts'
 import { scrubPack } from '../../src/verify/scrub-pack.ts'
+import { ScrubPool } from '../../src/verify/scrub-pool.ts'
 import { runSql } from '../source/postgres/support.ts'
 import { MemoryStore } from '../support/memory-store.ts'
 import { makeRepository, objectKeys, type TestRepository, whileDamaged } from '../support/repository.ts'
@@ -40,7 +41,7 @@ beforeAll(async () => {
   first = await made.snapshot(source, wardLayout, Date.UTC(2026, 0, 2))
   await runSql(url, 'UPDATE vital_sign SET value = 1 WHERE id = 777', `INSERT INTO drug VALUES ('D99', 'new')`)
   second = await made.snapshot(source, wardLayout, Date.UTC(2026, 0, 3))
-  await scrub(made.repository)
+  await scrub(made.repository, { keepProof: true })
   keys = await objectKeys(made.directory)
 })
 
@@ -107,6 +108,34 @@ describe('a repository as it was written', () => {
     const scrubbed = await scrub(made.repository, { leavesPerPass: 1 })
 
     expect(scrubbed).toMatchObject({ status: 'passed', findings: [] })
+  })
+})
+
+describe('a scrub by threads', () => {
+  test('says what one in this thread says, of a whole repository and of a damaged one', async () => {
+    await using pool = new ScrubPool(2)
+    const byThreads = { lanes: 2, scrubPack: pool.scrubPack.bind(pool) }
+    const { packId, offset } = (await vitalLeaves(first)).entries[1]!.place
+    const key = `packs/${packId.slice(0, 2)}/${packId}`
+    const both = async () => {
+      const [here, there] = [await scrub(made.repository), await scrub(made.repository, byThreads)]
+      return { here: { ...here, proof: null }, there: { ...there, proof: null } }
+    }
+
+    const whole = await both()
+    const damaged = await whileDamaged(made.directory, key, (bytes) => flipped(bytes, offset * 8), both)
+
+    expect(whole.there).toEqual(whole.here)
+    expect(whole.there.status).toBe('passed')
+    expect(damaged.there).toEqual(damaged.here)
+    expect(damaged.there.status).toBe('failed')
+  })
+
+  test('of one snapshot reads the packs that it needs, and proves only those', async () => {
+    const found = await scrub(made.repository, { snapshots: [first] })
+
+    expect(found).toMatchObject({ status: 'passed', looked: { packsRead: 2 } })
+    expect(found.age?.neverProved).toBe(0)
   })
 })
 
@@ -412,6 +441,30 @@ describe('objects in the wrong place', () => {
     } finally {
       await made.repository.store.delete(stray)
     }
+  })
+})
+
+/** Last, for it removes the proofs that others damage. */
+describe('proofs', () => {
+  test('say how long ago each pack was read, and that a damaged one was not proved', async () => {
+    const { repository } = made
+    const before = await repository.sealed.names('proofs/')
+    for (const name of before) await repository.store.delete(name)
+
+    const one = await scrub(repository, { snapshots: [first], nowMs: () => Date.UTC(2026, 1, 1), keepProof: true })
+    const all = await scrub(repository, { nowMs: () => Date.UTC(2026, 2, 1), keepProof: true })
+    const { packId, offset } = (await vitalLeaves(first)).entries[1]!.place
+    const key = `packs/${packId.slice(0, 2)}/${packId}`
+    const damaged = await whileDamaged(
+      made.directory,
+      key,
+      (bytes) => flipped(bytes, offset * 8),
+      () => scrub(repository, { nowMs: () => Date.UTC(2026, 3, 1), keepProof: true }),
+    )
+
+    expect(one.age).toEqual({ oldest: null, neverProved: 2 })
+    expect(all.age).toEqual({ oldest: '2026-03-01T00:00:00.000Z', neverProved: 0 })
+    expect(damaged.age).toEqual({ oldest: '2026-03-01T00:00:00.000Z', neverProved: 0 })
   })
 })
 

@@ -8,6 +8,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import { Failure } from '../../src/errors.ts'
 import { buildTable } from '../../src/repository/build/build-table.ts'
 import { aes256Gcm } from '../../src/repository/crypto/provider.ts'
+import { LeafCodec } from '../../src/repository/kernel/leaf-codec.ts'
 import { PackWriter } from '../../src/repository/pack/pack-writer.ts'
 import type { Repository } from '../../src/repository/repository.ts'
 import type { TreeSpec } from '../../src/repository/tree/spec.ts'
@@ -18,7 +19,7 @@ import { memoryRepository } from '../support/forge.ts'
 
 /** Of each maker's outputs, the `call`th gets bit `bit` flipped, counted round its length. */
 const faults = vi.hoisted(() => ({
-  zlib: null as { call: number; bit: number } | null,
+  compressor: null as { call: number; bit: number } | null,
   node: null as { call: number; bit: number } | null,
   calls: 0,
 }))
@@ -33,11 +34,9 @@ function damaged<T extends Uint8Array>(made: T, fault: { call: number; bit: numb
   return copy as Uint8Array as T
 }
 
-vi.mock('node:zlib', async (original) => {
-  const zlib = await original<typeof import('node:zlib')>()
-  const zstdCompressSync: typeof zlib.zstdCompressSync = (...given) =>
-    damaged(zlib.zstdCompressSync(...given), faults.zlib)
-  return { ...zlib, default: { ...zlib, zstdCompressSync }, zstdCompressSync }
+vi.mock('../../src/repository/pack/chunk.ts', async (original) => {
+  const chunk = await original<typeof import('../../src/repository/pack/chunk.ts')>()
+  return { ...chunk, packPayload: (plain: Uint8Array) => damaged(chunk.packPayload(plain), faults.compressor) }
 })
 
 vi.mock('../../src/repository/tree/node-codec.ts', async (original) => {
@@ -50,7 +49,7 @@ vi.mock('../../src/repository/tree/node-codec.ts', async (original) => {
 
 afterEach(() => {
   vi.restoreAllMocks()
-  Object.assign(faults, { zlib: null, node: null, calls: 0 })
+  Object.assign(faults, { compressor: null, node: null, calls: 0 })
 })
 
 const SPEC: TreeSpec = { name: 'public.t', fieldCount: 3, anchor: null, key: [0] }
@@ -101,12 +100,12 @@ describe('what is stored without an error is what was given', () => {
     expect(await attempt(repository)).toBe('whole')
   })
 
-  test.each(['zlib', 'node'] as const)('when one bit of what %s makes is wrong', async (maker) => {
+  test.each(['compressor', 'node'] as const)('when one bit of what the encoder makes is wrong: %s', async (maker) => {
     const seen: string[] = []
     for (let place = 0; place < 40; place += 1) {
       const { repository } = await memoryRepository()
       // The repository's own objects are made by now: the next call is a chunk's.
-      faults[maker] = { call: 1 + (maker === 'zlib' ? place % 3 : 0), bit: Math.floor(place * 1009.7) }
+      faults[maker] = { call: 1 + (maker === 'compressor' ? place % 3 : 0), bit: Math.floor(place * 1009.7) }
       faults.calls = 0
       seen.push(await attempt(repository))
       faults[maker] = null
@@ -114,6 +113,41 @@ describe('what is stored without an error is what was given', () => {
 
     expect(seen).not.toContain('LOST')
     expect(seen.filter((one) => one === 'refused').length).toBeGreaterThan(20)
+  })
+
+  test('when one bit of what the encoder of leaves makes is wrong', async () => {
+    const seen: string[] = []
+    for (let place = 0; place < 40; place += 1) {
+      const { repository } = await memoryRepository()
+      faults.calls = 0
+      const fault = { call: 1 + (place % 2), bit: Math.floor(place * 1009.7) }
+      const encode = LeafCodec.prototype.encode
+      const spy = vi.spyOn(LeafCodec.prototype, 'encode').mockImplementation(function (this: LeafCodec, ...given) {
+        return damaged(encode.apply(this, given), fault)
+      })
+      seen.push(await attempt(repository))
+      spy.mockRestore()
+    }
+
+    expect(seen).not.toContain('LOST')
+    expect(seen.filter((one) => one === 'refused').length).toBeGreaterThan(20)
+  })
+
+  test('when an index or a manifest is sealed wrongly: it is not stored', async () => {
+    const { repository, store: objects } = await memoryRepository()
+    const before = objects.objects.size
+    const seal = aes256Gcm.seal.bind(aes256Gcm)
+    for (let bit = 0; bit < 200; bit += 37) {
+      faults.calls = 0
+      const spy = vi
+        .spyOn(aes256Gcm, 'seal')
+        .mockImplementation((...given) => damaged(seal(...given), { call: 1, bit }))
+      const index = { format: 1 as const, snapshotId: '20260101T000000Z-00000000', packs: [] }
+      await expect(repository.writeIndex(index)).rejects.toBeInstanceOf(Failure)
+      spy.mockRestore()
+    }
+
+    expect(objects.objects.size).toBe(before)
   })
 
   test('when one bit of what the cipher makes is wrong, ciphertext or tag', async () => {

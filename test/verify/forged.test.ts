@@ -180,7 +180,7 @@ describe('a tree that is not the tree of its rows', () => {
   })
 
   test('nodes that end where the rule does not cut are noticed by check', async () => {
-    const { checked } = await scrubOf({ nodeCut: { scale: 2, min: 1, max: 2 } })
+    const { checked } = await scrubOf({ nodeCut: { scale: 4, min: 2, max: 3 } })
 
     expect(new Set(kindsOf(checked))).toEqual(new Set(['tree-shape']))
   })
@@ -191,6 +191,29 @@ describe('a tree that is not the tree of its rows', () => {
     })
 
     expect(kindsOf(scrubbed)).toContain('chunk-damaged')
+  })
+})
+
+describe('a leaf whose place', () => {
+  const placed = (packId: string, offset: number) => (leaves: BuiltLeaf[]) =>
+    leaves.with(0, { ...leaves[0]!, payload: null, place: { packId, offset, storedBytes: 100 } })
+
+  test('is a pack that never was is noticed by check, and its patients are named', async () => {
+    const { repository, checked } = await scrubOf({ alter: placed('ab'.repeat(16), 32) })
+
+    expect(errorsOf(checked)).toMatchObject([
+      { kind: 'pack-missing', tables: ['public.vital_sign'], patientsComplete: true },
+    ])
+    expect(errorsOf(checked)[0]?.patients).toEqual(expect.arrayContaining(pseudonyms(repository, [1])))
+  })
+
+  test('is behind the end of its pack is noticed by check', async () => {
+    const { repository } = await memoryRepository()
+    const { roots } = await forgeSnapshot(repository, [patient])
+    const alter = placed(roots.get('public.patient')!.pack, 1_000_000)
+    await forgeSnapshot(repository, [patient, icuStay, { ...vitalSign, alter }])
+
+    expect(errorsOf(await check(repository))).toMatchObject([{ kind: 'leaf-place', tables: ['public.vital_sign'] }])
   })
 })
 
