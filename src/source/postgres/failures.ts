@@ -154,6 +154,9 @@ function hintsFor(code: FailureCode, error: ServerError, side: 'source' | 'targe
   if (code === 'source-login-refused') {
     return ['Check the user name, the password (PGPASSWORD, a pgpass file or passwordFile), and pg_hba.conf.']
   }
+  if (code === 'source-not-found') {
+    return ['The name of the database stands at the end of the address: postgres://user@host:port/database.']
+  }
   if (code === 'untranslatable-text') {
     return ['Rebuild into a database with the encoding of the source: CREATE DATABASE … ENCODING … TEMPLATE template0.']
   }

@@ -1,0 +1,115 @@
+/**
+ * The command line as somebody uses it: processes of src/cli/main.ts, over a real server with a small ward in it and
+ * a role that `setup-sql` made.
+ */
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type PostgresServer, startPostgres } from '../../scripts/support/postgres-server.ts'
+import { runSql } from '../source/postgres/support.ts'
+import { objectKeys } from '../support/repository.ts'
+import { wardSql } from '../support/ward.ts'
+
+const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const COMMAND_TIMEOUT_MS = 50_000
+const VITALS = 600
+
+/** Of the role chartkeep. */
+export const PASSWORD = 'a password of the role'
+const PASSPHRASE = 'correct horse battery staple'
+export const ROLE = 'chartkeep'
+
+/** Undefined takes a variable away. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+export interface Ended {
+  readonly status: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** In a folder of its own with a configuration, with its secrets in the environment. */
+export interface Site extends AsyncDisposable {
+  readonly server: PostgresServer
+  readonly folder: string
+  /** As superuser. */
+  readonly adminUrl: string
+  /** As the role, without a password. */
+  readonly url: string
+  readonly repository: string
+  /** Everything that any command has printed, by command. */
+  readonly printed: Map<string, string>
+  run(args: readonly string[], environment?: Environment): Promise<Ended>
+  /** Objects of the repository, but for the record of who did what, which grows by failures too. */
+  objects(): Promise<string[]>
+  writeFile(name: string, content: string): Promise<string>
+}
+
+/** `further`: statements on the database, after the ward's tables are made. */
+export async function makeSite(...further: readonly string[]): Promise<Site> {
+  const server = await startPostgres({ requirePasswords: true })
+  const folder = await mkdtemp(join(tmpdir(), 'chartkeep-cli-'))
+  const adminUrl = await server.createDatabase('icu')
+  await runSql(adminUrl, ...wardSql({ vitals: VITALS }), ...further)
+  const url = `postgres://${ROLE}@127.0.0.1:${server.port}/icu`
+  const printed = new Map<string, string>()
+  const repository = join(folder, 'repository')
+  const run = async (args: readonly string[], environment: Environment = {}) => {
+    const ended = await runCommand(args, folder, environment)
+    printed.set(`${printed.size}: ${args.join(' ')}`, ended.stdout + ended.stderr)
+    return ended
+  }
+  const { stdout: script } = await run(['setup-sql', url])
+  await runSql(adminUrl, withoutPsqlCommands(script), `ALTER ROLE ${ROLE} PASSWORD '${PASSWORD}'`)
+  return {
+    server,
+    folder,
+    adminUrl,
+    url,
+    repository,
+    printed,
+    run,
+    objects: async () => (await objectKeys(repository)).filter((key) => !key.startsWith('audit/')),
+    writeFile: async (name, content) => {
+      await writeFile(join(folder, name), content)
+      return join(folder, name)
+    },
+    [Symbol.asyncDispose]: async () => {
+      await server[Symbol.asyncDispose]()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** `chartkeep.yaml` from `discover`, as it is, and an empty repository. */
+export async function setUpRepository(site: Site): Promise<void> {
+  const { stdout } = await site.run(['discover', site.url, '--repo', `file://${site.repository}`])
+  await site.writeFile('chartkeep.yaml', stdout)
+  await site.run(['init'])
+}
+
+export function runCommand(args: readonly string[], folder: string, environment: Environment = {}): Promise<Ended> {
+  const env = { ...process.env, PGPASSWORD: PASSWORD, CHARTKEEP_PASSPHRASE: PASSPHRASE, ...environment }
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      ['--disable-warning=ExperimentalWarning', MAIN, ...args],
+      { cwd: folder, env, timeout: COMMAND_TIMEOUT_MS },
+      (error, stdout, stderr) => {
+        const status = typeof error?.code === 'number' ? error.code : 1
+        resolve({ status: error === null ? 0 : status, stdout, stderr })
+      },
+    )
+  })
+}
+
+/** The last line of what a command with `--json` printed. */
+export function lastObject(text: string): Record<string, unknown> {
+  return JSON.parse(text.trimEnd().split('\n').at(-1) ?? '')
+}
+
+function withoutPsqlCommands(script: string): string {
+  return script.replaceAll(/^\\.*$/gm, '')
+}
