@@ -2,7 +2,7 @@
  * The algorithms behind everything the repository keeps, behind one interface, so that a second provider (SM4, SM3,
  * SM2) can stand beside the first. The ids are in the header of every object and never change their meaning.
  */
-import { createCipheriv, createDecipheriv, hash, hkdfSync } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey, hash, hkdfSync, type KeyObject } from 'node:crypto'
 import { Failure } from '../../errors.ts'
 
 export const KEY_BYTES = 32
@@ -23,7 +23,7 @@ export const aes256Gcm: Cipher = {
   id: 1,
   name: 'AES-256-GCM',
   seal(key, nonce, associated, plain) {
-    const cipher = createCipheriv('aes-256-gcm', key, nonce)
+    const cipher = createCipheriv('aes-256-gcm', keyObject(key), nonce)
     cipher.setAAD(associated)
     const sealed = Buffer.allocUnsafe(plain.length + TAG_BYTES)
     cipher.update(plain).copy(sealed)
@@ -33,7 +33,7 @@ export const aes256Gcm: Cipher = {
   },
   open(key, nonce, associated, sealed) {
     if (sealed.length < TAG_BYTES) return null
-    const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES })
+    const decipher = createDecipheriv('aes-256-gcm', keyObject(key), nonce, { authTagLength: TAG_BYTES })
     decipher.setAAD(associated)
     decipher.setAuthTag(sealed.subarray(sealed.length - TAG_BYTES))
     const plain = decipher.update(sealed.subarray(0, sealed.length - TAG_BYTES))
@@ -45,6 +45,20 @@ export const aes256Gcm: Cipher = {
     return plain
   },
 }
+
+/**
+ * A key as OpenSSL has it, kept as long as its bytes are: making one for every chunk takes 30 of the 47 µs that
+ * encrypting 5 KB takes. Nobody writes to the bytes of a key.
+ */
+function keyObject(key: Uint8Array): KeyObject {
+  const known = keyObjects.get(key)
+  if (known) return known
+  const made = createSecretKey(key)
+  keyObjects.set(key, made)
+  return made
+}
+
+const keyObjects = new WeakMap<Uint8Array, KeyObject>()
 
 export const HASH_SHA256 = { id: 1, name: 'SHA-256' } as const
 

@@ -112,7 +112,7 @@ describe('the kernel', () => {
     )
   })
 
-  it('decodes a damaged leaf to what TypeScript decodes, or to nothing where TypeScript refuses', () => {
+  it('refuses a damaged leaf, or decodes it to what TypeScript makes of it, whose answer is asked for when it refuses', () => {
     fc.assert(
       fc.property(table, fc.nat(), fc.nat({ max: 255 }), fc.boolean(), (rows, where, byte, cut) => {
         const text = textOf(rows)
@@ -125,7 +125,7 @@ describe('the kernel', () => {
         const at = new LeafCodec(kernel, columns).decode(damaged, expected)
         const slow = attempt(() => decodeLeaf(damaged, expected))
 
-        expect(at === null).toBe(slow === null)
+        expect(at === null || slow !== null).toBe(true)
         if (at !== null) expect(kernel.bytes(at, at + text.length).equals(slow!)).toBe(true)
       }),
       propertyRuns(3000),

@@ -2,22 +2,24 @@
  * A leaf's text from its columns. Every read is checked, for these bytes may come from a damaged repository; what is
  * wrong with them is for tree/leaf-codec.ts to say, which is asked again when this one refuses.
  */
-import { copyLoosely, NEWLINE, newlines, TAB } from './bytes'
+import { copyLoosely, NEWLINE, separators, TAB } from './bytes'
 import { writeInteger } from './integer'
 import { getVarint, varintEnd } from './varint'
 
 const PLAIN: u8 = 0
 const CONSTANT: u8 = 1
 const INTEGERS: u8 = 2
+const ROWS_MAX: u32 = 131_072
 /** Of a column while it is read: where it stands, its end, the value before, its codec. */
 const COLUMN_BYTES: usize = 24
-const INTEGER_BYTES_MAX: usize = 24
+/** Of at most 15 digits is what the codec promises; beyond 2^53 other readers would disagree. */
+const INTEGER_MAX: i64 = 999_999_999_999_999
 
 /** `columnRoom`: 24 bytes for each column; `out` has 32 more than `textBytes`. @returns whether it is such a leaf */
 export function decodeLeaf(
   encoded: usize, encodedEnd: usize, rows: u32, columns: u32, textBytes: usize, columnRoom: usize, out: usize,
 ): bool {
-  if (<usize>rows > textBytes || columns == 0) return false
+  if (<usize>rows > textBytes || rows > ROWS_MAX || columns == 0) return false
   if (!takeHeads(encoded, encodedEnd, rows, columns, columnRoom)) return false
   const outEnd = out + textBytes
   const columnsEnd = columnRoom + <usize>columns * COLUMN_BYTES
@@ -56,8 +58,17 @@ function takeHeads(encoded: usize, encodedEnd: usize, rows: u32, columns: u32, c
     store<u32>(column, <u32>at)
     at += bytes
     store<u32>(column, <u32>at, 4)
+    if (load<u32>(column, 16) == CONSTANT && holdsSeparator(at - bytes, at)) return false
   }
   return true
+}
+
+function holdsSeparator(start: usize, end: usize): bool {
+  for (let at = start; at < end; at += 16) {
+    const mask = separators(at)
+    if (mask && at + ctz<u32>(mask) < end) return true
+  }
+  return false
 }
 
 /** One field to `to`. @returns its end, or 0 */
@@ -81,22 +92,23 @@ function takeInteger(column: usize, at: usize, end: usize, to: usize): usize {
   const next = varintEnd()
   if (!next) return 0
   const value = load<i64>(column, 8) + (<i64>(zigzag >> 1) ^ -(<i64>(zigzag & 1)))
+  if (value > INTEGER_MAX || value < -INTEGER_MAX) return 0
   store<i64>(column, value, 8)
   store<u32>(column, <u32>next)
   return writeInteger(value, to)
 }
 
-/** Copies sixteen bytes at a time, and finds the newline in them while they are there. */
+/** Copies sixteen bytes at a time, and finds the newline in them while they are there; a tab is none of a field's. */
 function takePlain(column: usize, start: usize, end: usize, out: usize, outEnd: usize): usize {
   let at = start
   let to = out
   while (at < end) {
     if (to >= outEnd) return 0
     v128.store(to, v128.load(at))
-    const mask = newlines(at)
+    const mask = separators(at)
     if (mask) {
       const bytes = <usize>ctz<u32>(mask)
-      if (at + bytes >= end) return 0
+      if (at + bytes >= end || load<u8>(at + bytes) != NEWLINE) return 0
       store<u32>(column, <u32>(at + bytes + 1))
       return to + bytes
     }
