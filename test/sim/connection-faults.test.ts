@@ -81,7 +81,8 @@ describe('a backup whose connection to the database', () => {
       for (const planned of faults) {
         proxy.plan([planned])
         ends.push(await endOf(backUp(never())))
-        for (const [id, lines] of base) expect((await readEverySnapshot(made.repository)).get(id)).toEqual(lines)
+        const found = await readEverySnapshot(made.repository)
+        for (const [id, lines] of base) expect(found.get(id)).toEqual(lines)
       }
       process.stdout.write(`${ends.join(' ')}\n`)
 
