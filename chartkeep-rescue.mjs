@@ -347,7 +347,7 @@ class Repository {
     }
   }
 
-  /** Section 13: the chain, and every checkpoint against it. */
+  /** Section 13: the chain, and every head and checkpoint against it. */
   readLedger() {
     this.ledger = []
     const entries = []
@@ -365,9 +365,7 @@ class Repository {
         this.ledger.push(entry)
       }
     })
-    this.leafHashes = entries.map((bytes) => sha256(Buffer.of(0), bytes))
-    for (const name of this.folder.names('ledger/checkpoints/')) this.attempt(() => this.#verifyCheckpoint(name))
-    for (const name of this.folder.names('ledger/heads/')) this.attempt(() => this.#verifyHead(name))
+    this.#verifyStates(entries)
   }
 
   /** Section 14. */
@@ -495,47 +493,74 @@ class Repository {
     }
   }
 
-  #verifyCheckpoint(name) {
+  /** Heads and checkpoints of every size, in one walk: a root for each size by itself would take hours after ten years. */
+  #verifyStates(entries) {
+    const hashes = []
+    for (const [index, bytes] of entries.entries()) {
+      let carried = sha256(Buffer.of(0), bytes)
+      for (let rest = index; rest % 2 === 1; rest = (rest - 1) / 2)
+        carried = sha256(Buffer.of(1), hashes.pop(), carried)
+      hashes.push(carried)
+      const suffix = String(index + 1).padStart(10, '0')
+      const root = hashes.reduceRight((right, left) => sha256(Buffer.of(1), left, right))
+      if (this.folder.has(`ledger/checkpoints/${suffix}`))
+        this.attempt(() => this.#verifyCheckpoint(suffix, index + 1, root))
+      if (!this.folder.has(`ledger/heads/${suffix}`)) continue
+      const state = {
+        hashes: hashes.map(hex),
+        lastEntry: hex(sha256(bytes)),
+        lastSnapshot: this.ledger[index].snapshot,
+        size: index + 1,
+      }
+      this.attempt(() => this.#verifyHead(`ledger/heads/${suffix}`, Buffer.from(canonical(state))))
+    }
+    for (const prefix of ['ledger/checkpoints/', 'ledger/heads/']) {
+      const beyond = this.folder.names(prefix).find((name) => !(Number(name.slice(prefix.length)) <= entries.length))
+      if (beyond)
+        this.report(`object ${beyond} knows more entries than the ledger's ${entries.length}: the newest are gone`)
+    }
+  }
+
+  #verifyHead(name, expected) {
+    if (!this.sealed(name, SEAL.ledgerHead).equals(expected))
+      throw new Damage(`object ${name} does not fit the ledger's entries`)
+  }
+
+  #verifyCheckpoint(suffix, size, root) {
+    const name = `ledger/checkpoints/${suffix}`
     const note = this.folder.read(name, 1 << 20).toString('utf8')
     const split = note.lastIndexOf('\n\n')
     const text = note.slice(0, split + 1)
     const origin = `chartkeep/${this.id}`
     const rawKey = publicKeyOfSeed(this.ledgerSeed)
     const keyId = sha256(Buffer.from(`${origin}\n`), Buffer.of(1), rawKey).subarray(0, 4)
-    const signatures = note
+    const start = `— ${origin} `
+    const lines = note
       .slice(split + 2)
       .split('\n')
-      .filter((line) => line.startsWith(`— ${origin} `))
-    const ours = signatures
-      .map((line) => Buffer.from(line.slice(`— ${origin} `.length), 'base64'))
+      .slice(0, -1)
+    const ours = lines
+      .filter((line) => line.startsWith(start))
+      .map((line) => canonicalBase64(line.slice(start.length)))
       .filter((bytes) => bytes.subarray(0, 4).equals(keyId))
+    const isWellFormed = split > 0 && note.endsWith('\n') && lines.every((line) => line.startsWith('— '))
     const isSigned =
-      split > 0 && ours.length > 0 && ours.every((bytes) => ed25519Verify(rawKey, Buffer.from(text), bytes.subarray(4)))
-    if (!isSigned) throw new Damage(`object ${name} is not signed by the ledger's key`)
-    const [first, size, root] = text.split('\n')
-    if (first !== origin || name !== `ledger/checkpoints/${String(size).padStart(10, '0')}`)
-      throw new Damage(`object ${name} is of another ledger or size`)
-    if (Number(size) > this.leafHashes.length)
-      throw new Damage(`object ${name} says the ledger has ${size} entries, it has ${this.leafHashes.length}`)
-    if (merkleRoot(this.leafHashes.slice(0, Number(size))).toString('base64') !== root) {
+      ours.length > 0 && ours.every((bytes) => ed25519Verify(rawKey, Buffer.from(text), bytes.subarray(4)))
+    if (!isWellFormed || !isSigned) throw new Damage(`object ${name} is not signed by the ledger's key`)
+    const [first, count, rootText] = text.split('\n')
+    if (first !== origin || count !== String(size)) throw new Damage(`object ${name} is of another ledger or size`)
+    if (root.toString('base64') !== rootText)
       throw new Damage(`the first ${size} entries of the ledger are not those of its checkpoint`)
-    }
-  }
-
-  #verifyHead(name) {
-    const head = this.json(name, SEAL.ledgerHead)
-    if (name !== `ledger/heads/${String(head.size).padStart(10, '0')}` || !Array.isArray(head.hashes))
-      throw new Damage(`object ${name} is not a ledger head`)
-    if (head.size > this.leafHashes.length)
-      throw new Damage(`object ${name} says the ledger has ${head.size} entries, it has ${this.leafHashes.length}`)
-    const hashes = head.hashes.map((text) => Buffer.from(String(text), 'hex'))
-    const root = hashes.reduceRight((right, left) => (right ? sha256(Buffer.of(1), left, right) : left), null)
-    if (!root?.equals(merkleRoot(this.leafHashes.slice(0, head.size))))
-      throw new Damage(`object ${name} does not fit the ledger's entries`)
   }
 }
 
 const packName = (packId) => `packs/${packId.slice(0, 2)}/${packId}`
+
+/** Empty for any spelling but the one that an encoder writes. */
+function canonicalBase64(text) {
+  const bytes = Buffer.from(text, 'base64')
+  return bytes.toString('base64') === text ? bytes : Buffer.alloc(0)
+}
 
 function publicKeyOfSeed(seed) {
   const pkcs8 = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed])

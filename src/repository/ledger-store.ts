@@ -44,6 +44,15 @@ interface Head {
   readonly lastSnapshot: string | null
 }
 
+export interface ExpectedState {
+  readonly size: number
+  /** Canonical JSON of the head. */
+  readonly head: Uint8Array
+  readonly root: Uint8Array
+}
+
+const EMPTY_HEAD: Head = { range: new CompactRange(), lastEntry: null, lastSnapshot: null }
+
 export class LedgerStore {
   readonly origin: string
   readonly #sealed: SealedStore
@@ -121,6 +130,18 @@ export class LedgerStore {
     return verifyAgainst(await this.read(), ...checkpoints)
   }
 
+  /**
+   * What the head and the checkpoint of every size must say, sizes 1, 2, …: the entries decide, and a wrong head would
+   * lead the next append astray. One walk, because a root for each of ten years' sizes by itself would take hours.
+   */
+  *expectedStates(ledger: Ledger): Generator<ExpectedState> {
+    let head = EMPTY_HEAD
+    for (const [index, { bytes }] of ledger.entries.entries()) {
+      head = extend(head, bytes, index)
+      yield { size: index + 1, head: encodeHead(head), root: head.range.root() }
+    }
+  }
+
   /** The current head, signed now. */
   async checkpoint(time: string): Promise<{ checkpoint: Checkpoint; note: string }> {
     const { range } = await this.#readHead()
@@ -139,7 +160,7 @@ export class LedgerStore {
 
   async #readHead(): Promise<Head> {
     const newest = (await this.#sealed.names(LEDGER_HEAD_PREFIX)).at(-1)
-    let head: Head = { range: new CompactRange(), lastEntry: null, lastSnapshot: null }
+    let head = EMPTY_HEAD
     if (newest !== undefined) {
       const parsed = headSchema.safeParse(
         parseCanonical(await this.#sealed.read(newest, OBJECT_TYPES.ledgerHead), newest),
@@ -161,8 +182,8 @@ export class LedgerStore {
   }
 
   async #writeHead(head: Head): Promise<void> {
-    const { size, hashes } = head.range.toState()
-    const plain = canonicalBytes({ size, hashes, lastEntry: head.lastEntry, lastSnapshot: head.lastSnapshot })
+    const { size } = head.range
+    const plain = encodeHead(head)
     await this.#sealed.write(numbered(LEDGER_HEAD_PREFIX, size), OBJECT_TYPES.ledgerHead, plain).catch(unlessThere)
   }
 
@@ -176,6 +197,10 @@ export class LedgerStore {
   #sign(checkpoint: Checkpoint): string {
     return signCheckpoint(checkpoint, [{ name: this.origin, privateKey: this.#keyring.ledgerKey }])
   }
+}
+
+function encodeHead({ range, lastEntry, lastSnapshot }: Head): Uint8Array {
+  return canonicalBytes({ ...range.toState(), lastEntry, lastSnapshot })
 }
 
 function extend(head: Head, bytes: Uint8Array, index: number): Head {

@@ -11,6 +11,7 @@ import { canonicalBytes, parseCanonical } from './canonical-json.ts'
 import { sha256 } from './crypto/provider.ts'
 import type { Keyring } from './keyring.ts'
 import { indexKey, MANIFEST_PREFIX, manifestKey, snapshotIdOf } from './layout.ts'
+import type { Ledger } from './ledger/log.ts'
 import { LedgerStore } from './ledger-store.ts'
 import { type Manifest, parseManifest } from './manifest.ts'
 import { ChunkReader } from './pack/chunk-reader.ts'
@@ -50,6 +51,7 @@ export class Repository implements AsyncDisposable {
   readonly ledger: LedgerStore
   readonly audit: AuditLog
   #signers: Promise<readonly KnownSigner[]> | null = null
+  #ledgerRead: Promise<Ledger> | null = null
 
   constructor(options: { id: string; store: Store; storeSettings: StoreSettings; keyring: Keyring }) {
     this.id = options.id
@@ -111,7 +113,9 @@ export class Repository implements AsyncDisposable {
 
   /** Where the ledger holds this very manifest, or null. */
   async #ledgerIndex(snapshotId: string, sha256Hex: string): Promise<number | null> {
-    const { entries } = await this.ledger.read()
+    // Entries that a revocation leaves valid were there before it, and never change: once read is enough.
+    this.#ledgerRead ??= this.ledger.read()
+    const { entries } = await this.#ledgerRead
     const index = entries.findIndex(({ entry }) => entry.snapshot === snapshotId && entry.manifest === sha256Hex)
     return index < 0 ? null : index
   }
@@ -125,6 +129,7 @@ export class Repository implements AsyncDisposable {
   /** After a key was made or revoked. */
   forgetSigners(): void {
     this.#signers = null
+    this.#ledgerRead = null
   }
 
   /** @returns SHA-256 of the index's canonical JSON, hex */

@@ -7,6 +7,7 @@ import type { AuditEntry } from '../repository/audit.ts'
 import { LEDGER_CHECKPOINT_PREFIX, LEDGER_HEAD_PREFIX, manifestKey, numbered } from '../repository/layout.ts'
 import { openCheckpoint } from '../repository/ledger/checkpoint.ts'
 import { type Ledger, verifyAgainst } from '../repository/ledger/log.ts'
+import type { ExpectedState } from '../repository/ledger-store.ts'
 import type { ReadManifest, Repository } from '../repository/repository.ts'
 import { OBJECT_TYPES } from '../repository/sealed-object.ts'
 import { isRevokedFor } from '../repository/signers.ts'
@@ -27,6 +28,13 @@ export async function checkSigners(repository: Repository, findings: Finding[]):
   await orFinding(findings, 'signer-damaged', () => repository.signers())
 }
 
+interface LedgerLook {
+  readonly repository: Repository
+  readonly ledger: Ledger
+  /** By size. */
+  readonly states: ReadonlyMap<number, ExpectedState>
+}
+
 /** `unreadable`: manifests that are there and do not open; that is said elsewhere. */
 export async function checkLedger(
   repository: Repository,
@@ -37,8 +45,9 @@ export async function checkLedger(
   const ledger = await orFinding(findings, 'ledger-damaged', () => repository.ledger.read())
   if (!ledger) return
   findings.push(...entriesAgainstManifests(ledger, manifests, known))
-  await checkHeads(repository, ledger, findings)
-  await checkCheckpoints(repository, ledger, findings)
+  const states = new Map([...repository.ledger.expectedStates(ledger)].map((state) => [state.size, state]))
+  await checkHeads({ repository, ledger, states }, findings)
+  await checkCheckpoints({ repository, ledger, states }, findings)
 }
 
 function entriesAgainstManifests(
@@ -95,22 +104,30 @@ function signedAfterRevocation(ledger: Ledger, manifests: readonly ReadManifest[
 }
 
 /** Heads can be computed again from the entries; one that says more than the entries do shows that some are gone. */
-async function checkHeads(repository: Repository, ledger: Ledger, findings: Finding[]): Promise<void> {
+async function checkHeads({ repository, ledger, states }: LedgerLook, findings: Finding[]): Promise<void> {
   const names = await repository.sealed.names(LEDGER_HEAD_PREFIX)
   for (const name of names) {
-    await orFinding(findings, 'ledger-damaged', () => repository.sealed.read(name, OBJECT_TYPES.ledgerHead))
+    await orFinding(findings, 'ledger-damaged', async () => {
+      const found = await repository.sealed.read(name, OBJECT_TYPES.ledgerHead)
+      const wanted = states.get(Number(name.slice(LEDGER_HEAD_PREFIX.length)))?.head
+      if (wanted === undefined || Buffer.compare(found, wanted) === 0) return
+      const message = `object ${name} is not what the ledger's entries give: the next entry would be written wrong`
+      findings.push(finding({ kind: 'ledger-damaged', object: name, message, patientsComplete: false }))
+    })
   }
   sayMissing(findings, names, LEDGER_HEAD_PREFIX, ledger)
 }
 
-async function checkCheckpoints(repository: Repository, ledger: Ledger, findings: Finding[]): Promise<void> {
+async function checkCheckpoints({ repository, ledger, states }: LedgerLook, findings: Finding[]): Promise<void> {
   const names = await repository.sealed.names(LEDGER_CHECKPOINT_PREFIX)
   for (const name of names) {
     await orFinding(findings, 'ledger-damaged', async () => {
       const note = Buffer.from(await repository.store.get(name)).toString('utf8')
       const checkpoint = openCheckpoint(note, [repository.ledger.verifierKey], repository.ledger.origin)
+      const root = states.get(checkpoint.size)?.root
+      const fits = root !== undefined && Buffer.compare(root, checkpoint.root) === 0
+      if (fits && numbered(LEDGER_CHECKPOINT_PREFIX, checkpoint.size) === name) return
       const { kind } = verifyAgainst(ledger, checkpoint)
-      if (kind === 'consistent' && numbered(LEDGER_CHECKPOINT_PREFIX, checkpoint.size) === name) return
       const message = `the ledger is not what object ${name} says it was: ${kind}`
       findings.push(finding({ kind: 'ledger-damaged', object: name, message, patientsComplete: false }))
     })
