@@ -36,6 +36,8 @@ export interface BuildTableTask {
     readonly capabilities: StoreCapabilities
     readonly rows: TreeRoot | null
     readonly locator: TreeRoot | null
+    /** Packs that are not there, or not whole. */
+    readonly lostPacks: readonly string[]
   } | null
   /** False where only digests are wanted. */
   readonly encode: boolean
@@ -47,6 +49,8 @@ export interface BuildTableTask {
 export type BuildMessage =
   | { readonly kind: 'leaves'; readonly tree: TreeKind; readonly leaves: readonly BuiltLeaf[]; readonly bytes: number }
   | { readonly kind: 'read'; readonly bytes: number }
+  /** The previous snapshot's trees could not be read or are not whole: what they lost was built anew. */
+  | { readonly kind: 'previous-damaged' }
   /** Nothing follows. */
   | { readonly kind: 'end' }
 
@@ -79,10 +83,13 @@ async function build(task: BuildTableTask, sender: LeafSender): Promise<number> 
   await using stack = new AsyncDisposableStack()
   const store = task.previous ? await openStore(task.previous.store, task.previous.capabilities) : null
   if (store) stack.defer(() => store.close())
+  const lostPacks = new Set(task.previous?.lostPacks)
+  const trees: StoredLeaves[] = []
   const find = (spec: TreeSpec | null, root: TreeRoot | null): FindStored => {
     if (!store || !spec || !root) return async () => null
     const reader = new TreeReader(spec, new ChunkReader(store, task.secrets.dataKeys), task.secrets)
-    const stored = new StoredLeaves(reader, root)
+    const stored = new StoredLeaves(reader, root, lostPacks)
+    trees.push(stored)
     return (lastKey, digest) => stored.find(lastKey, digest)
   }
 
@@ -105,6 +112,7 @@ async function build(task: BuildTableTask, sender: LeafSender): Promise<number> 
     },
   })
   sender.report(bytesRead - bytesReported)
+  if (trees.some((tree) => tree.damaged)) sender.reportDamage()
   return bytesRead
 }
 
@@ -158,6 +166,11 @@ class LeafSender {
   report(bytes: number): void {
     const message: BuildMessage = { kind: 'read', bytes }
     if (bytes > 0) this.#port.postMessage(message)
+  }
+
+  reportDamage(): void {
+    const message: BuildMessage = { kind: 'previous-damaged' }
+    this.#port.postMessage(message)
   }
 
   end(): void {

@@ -43,6 +43,8 @@ export class AdoptedPacks {
   /** Orphans left aside because there are leaves enough. */
   packsLeftAside = 0
   leavesUsed = 0
+  /** Packs that an index lists and that are not there, or of another size. Nothing in them counts as stored. */
+  lostPacks: ReadonlySet<string> = new Set()
   readonly #places = new LeafPlaces()
   readonly #packsUsed = new Set<string>()
 
@@ -73,7 +75,8 @@ export class AdoptedPacks {
 /** @throws store-…: damage of an orphan, or of an old index, is no reason to fail */
 export async function adoptPacks(repository: Repository, options: AdoptOptions): Promise<AdoptedPacks> {
   const adopted = new AdoptedPacks()
-  const orphans = await findOrphans(repository, options)
+  const { orphans, lost } = await takeStock(repository, options)
+  adopted.lostPacks = lost
   for (const packId of orphans) {
     options.signal.throwIfAborted()
     if (adopted.leaves >= (options.leavesMax ?? LEAVES_MAX)) adopted.packsLeftAside += 1
@@ -98,27 +101,35 @@ async function adoptPack({ store, keyring }: Repository, packId: string, adopted
   }
 }
 
+interface PackStock {
+  readonly orphans: Set<string>
+  readonly lost: Set<string>
+}
+
 /** A run that died between its index and its manifest left an index that counts for nothing. */
-async function findOrphans(repository: Repository, { snapshotIds, signal }: AdoptOptions): Promise<Set<string>> {
-  const orphans = new Set<string>()
-  for await (const { key } of repository.store.list(PACK_PREFIX)) orphans.add(packIdOf(key))
-  if (orphans.size === 0) return orphans
+async function takeStock(repository: Repository, { snapshotIds, signal }: AdoptOptions): Promise<PackStock> {
+  const there = new Map<string, number>()
+  for await (const { key, bytes } of repository.store.list(PACK_PREFIX)) there.set(packIdOf(key), bytes)
+  const stock: PackStock = { orphans: new Set(there.keys()), lost: new Set() }
   const waiting = [...snapshotIds]
   const lane = async () => {
-    for (let id = waiting.pop(); id !== undefined && orphans.size > 0; id = waiting.pop()) {
+    for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
       signal.throwIfAborted()
-      for (const packId of await packsOfIndex(repository, indexKey(id))) orphans.delete(packId)
+      for (const { packId, bytes } of await packsOfIndex(repository, indexKey(id))) {
+        stock.orphans.delete(packId)
+        if (there.get(packId) !== bytes) stock.lost.add(packId)
+      }
     }
   }
   await Promise.all(Array.from({ length: READS_AT_ONCE }, lane))
-  return orphans
+  return stock
 }
 
 /** The packs of an index that is damaged pass for orphans: they are read, and found whole or not. */
-async function packsOfIndex(repository: Repository, name: string): Promise<string[]> {
+async function packsOfIndex(repository: Repository, name: string): Promise<readonly PackRecord[]> {
   try {
     const bytes = await repository.sealed.read(name, OBJECT_TYPES.index)
-    return parsePackIndex(parseCanonical(bytes, name), name).packs.map((pack) => pack.packId)
+    return parsePackIndex(parseCanonical(bytes, name), name).packs
   } catch (error) {
     if (isDamage(error)) return []
     throw error

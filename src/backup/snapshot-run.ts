@@ -5,14 +5,14 @@
  */
 import { randomBytes } from 'node:crypto'
 import { assert } from '../errors.ts'
-import { type BuildAll, buildAllTables } from '../intake/build-all.ts'
+import { type BuildAll, buildAllTables, type PreviousTrees } from '../intake/build-all.ts'
 import type { TableConsumer } from '../intake/build-pool.ts'
 import type { TablePlan } from '../intake/table-plan.ts'
 import type { Manifest, TableManifest } from '../repository/manifest.ts'
 import { type PackRecord, PackWriter } from '../repository/pack/pack-writer.ts'
 import type { Repository } from '../repository/repository.ts'
 import { locatorSpec, type TreeSpec } from '../repository/tree/spec.ts'
-import { storedNodes } from '../repository/tree/stored-leaves.ts'
+import { NO_STORED_NODES, storedNodes } from '../repository/tree/stored-leaves.ts'
 import { TreeReader } from '../repository/tree/tree-reader.ts'
 import type { TreeRoot } from '../repository/tree/tree-root.ts'
 import { type BuiltLeaf, TreeWriter } from '../repository/tree/tree-writer.ts'
@@ -37,11 +37,14 @@ export interface RunParts {
 export class SnapshotRun {
   leavesStored = 0
   leavesReused = 0
+  /** Tables of which the previous snapshot had lost something that is stored again now. */
+  readonly tablesHealed = new Set<string>()
   readonly #request: RunRequest
   readonly #read: ConsistentRead
   readonly #previous: ReadonlyMap<string, TableManifest>
   readonly #adopted: AdoptedPacks
   readonly #progress: SnapshotProgress
+  readonly #lostPacks: ReadonlySet<string>
   readonly #leafPacks: PackWriter
   readonly #nodePacks: PackWriter
   readonly #writers = new Map<string, { rows: TreeWriter; locator: TreeWriter | null }>()
@@ -53,6 +56,7 @@ export class SnapshotRun {
     this.#previous = new Map(previous?.tables.map((table) => [table.name, table]))
     this.#adopted = adopted
     this.#progress = progress
+    this.#lostPacks = adopted.lostPacks
     const { store, keyring } = request.repository
     const { packBytesTarget } = request
     const target = packBytesTarget === undefined ? {} : { bytesTarget: packBytesTarget }
@@ -71,7 +75,7 @@ export class SnapshotRun {
       encode: true,
       store: repository.storeSettings,
       capabilities: repository.store.capabilities,
-      previousOf: (plan) => this.#previous.get(plan.table.name) ?? null,
+      previousOf: (plan) => this.#previousTrees(plan),
       consumerOf: (plan) => this.#consumer(plan),
       onTableDone: (plan) => this.#finishTable(plan),
       signal,
@@ -102,12 +106,18 @@ export class SnapshotRun {
     }
   }
 
+  #previousTrees(plan: TablePlan): PreviousTrees | null {
+    const table = this.#previous.get(plan.table.name)
+    if (!table) return null
+    return { rows: table.rows, locator: table.locator, lostPacks: [...this.#lostPacks] }
+  }
+
   async #consumer(plan: TablePlan): Promise<TableConsumer> {
     const previous = this.#previous.get(plan.table.name)
     const locator = locatorSpec(plan.spec)
     const writers = {
-      rows: await this.#writer(plan.spec, previous?.rows ?? null),
-      locator: locator ? await this.#writer(locator, previous?.locator ?? null) : null,
+      rows: await this.#writer(plan.table.name, plan.spec, previous?.rows ?? null),
+      locator: locator ? await this.#writer(plan.table.name, locator, previous?.locator ?? null) : null,
     }
     this.#writers.set(plan.table.name, writers)
     this.#progress.startTable(plan)
@@ -118,19 +128,22 @@ export class SnapshotRun {
         await writers[tree]?.addLeaf(leaf)
       },
       onRead: (bytes) => this.#progress.addRead(bytes),
+      onPreviousDamaged: () => this.tablesHealed.add(plan.table.name),
     }
   }
 
-  async #writer(spec: TreeSpec, previous: TreeRoot | null): Promise<TreeWriter> {
+  async #writer(table: string, spec: TreeSpec, previous: TreeRoot | null): Promise<TreeWriter> {
     const { repository } = this.#request
     const keys = repository.keyring.secrets
     const reader = new TreeReader(spec, repository.chunkReader(), keys)
+    const stored = previous ? await storedNodes(reader, previous, this.#lostPacks) : NO_STORED_NODES
+    if (stored.damaged) this.tablesHealed.add(table)
     return new TreeWriter({
       treeName: spec.name,
       keys,
       leafPacks: this.#leafPacks,
       nodePacks: this.#nodePacks,
-      storedNodes: previous ? await storedNodes(reader, previous) : new Map(),
+      storedNodes: stored.places,
     })
   }
 

@@ -50,6 +50,8 @@ export interface SnapshotReport {
   /** Of those reused: what a run that did not come to its end had stored. */
   readonly leavesAdopted: number
   readonly packsAdopted: number
+  /** Tables of which the previous snapshot had lost something: this one stored it again. */
+  readonly tablesHealed: readonly string[]
   readonly notCaptured: number
   readonly position: string
   readonly seconds: number
@@ -135,7 +137,11 @@ async function attemptSnapshot(request: SnapshotRequest): Promise<SnapshotReport
   const sha256 = await repository.writeManifest(manifest)
   await confirmRead(manifestKey(snapshotId), () => repository.readManifest(snapshotId))
   await logSnapshot(repository, { snapshotIds, written: { snapshotId, sha256 }, nowMs: request.nowMs })
-  return report(manifest, { adopted, seconds: (request.nowMs() - startedMs) / 1000 })
+  return report(manifest, {
+    adopted,
+    tablesHealed: [...run.tablesHealed].sort(),
+    seconds: (request.nowMs() - startedMs) / 1000,
+  })
 }
 
 function reportAdopted({ onProgress }: SnapshotRequest, adopted: AdoptedPacks): void {
@@ -160,7 +166,10 @@ function excluded(layout: PatientLayout): Manifest['notCaptured'] {
   return [...layout.exclude].map((name) => ({ kind: 'table', name, reason: 'excluded by the configuration' }))
 }
 
-function report(manifest: Manifest, run: { adopted: AdoptedPacks; seconds: number }): SnapshotReport {
+function report(
+  manifest: Manifest,
+  run: { adopted: AdoptedPacks; tablesHealed: string[]; seconds: number },
+): SnapshotReport {
   return {
     snapshot: manifest.snapshotId,
     mode: manifest.mode,
@@ -173,6 +182,7 @@ function report(manifest: Manifest, run: { adopted: AdoptedPacks; seconds: numbe
     leavesReused: manifest.run.leavesReused,
     leavesAdopted: run.adopted.leavesUsed,
     packsAdopted: run.adopted.packsUsed.length,
+    tablesHealed: run.tablesHealed,
     notCaptured: manifest.notCaptured.length,
     position: manifest.position.lsn,
     seconds: run.seconds,

@@ -95,6 +95,11 @@ function showReport(cli: Cli, report: SnapshotReport): void {
   out(
     `leaves    ${formatCount(report.leavesStored)} new, ${formatCount(report.leavesReused)} shared with earlier snapshots`,
   )
+  if (report.tablesHealed.length > 0) {
+    out(
+      `healed    earlier snapshots are damaged in ${report.tablesHealed.join(', ')}: stored again; run chartkeep check`,
+    )
+  }
   if (report.notCaptured > 0) {
     out(`not held  ${report.notCaptured} objects: chartkeep show ${report.snapshot}`)
   }

@@ -11,6 +11,13 @@ import type { TablePlan } from './table-plan.ts'
 /** Row text that one thread sorts in memory. With keys and order beside it, about twice as much is used. */
 const RUN_BYTES = 32 * 1024 * 1024
 
+export interface PreviousTrees {
+  readonly rows: TreeRoot | null
+  readonly locator: TreeRoot | null
+  /** Packs of the store that are not there, or not whole: nothing in them counts as stored. */
+  readonly lostPacks: readonly string[]
+}
+
 export interface BuildAll {
   readonly read: ConsistentRead
   readonly plans: readonly TablePlan[]
@@ -20,7 +27,7 @@ export interface BuildAll {
   /** The store that `previousOf` speaks of. */
   readonly store: StoreSettings
   readonly capabilities: StoreCapabilities
-  readonly previousOf: (plan: TablePlan) => { rows: TreeRoot | null; locator: TreeRoot | null } | null
+  readonly previousOf: (plan: TablePlan) => PreviousTrees | null
   readonly consumerOf: (plan: TablePlan) => Promise<TableConsumer>
   /** After the last leaf of the table. */
   readonly onTableDone: (plan: TablePlan) => Promise<void>
@@ -70,9 +77,7 @@ async function buildOne(build: BuildAll, plan: TablePlan, signal: AbortSignal): 
     table,
     spec: plan.spec,
     secrets: build.secrets,
-    previous: previous
-      ? { store: build.store, capabilities: build.capabilities, rows: previous.rows, locator: previous.locator }
-      : null,
+    previous: previous ? { store: build.store, capabilities: build.capabilities, ...previous } : null,
     encode: build.encode,
     runBytes: build.runBytes ?? RUN_BYTES,
     spillDirectory: tmpdir(),

@@ -15,6 +15,8 @@ export const THREADS_DEFAULT = 2
 export interface TableConsumer {
   readonly onLeaf: (tree: TreeKind, leaf: BuiltLeaf) => Promise<void>
   readonly onRead: (bytes: number) => void
+  /** The previous snapshot's trees of this table are damaged; what they lost is among the new leaves. */
+  readonly onPreviousDamaged: () => void
 }
 
 export class BuildPool implements AsyncDisposable {
@@ -51,6 +53,7 @@ export class BuildPool implements AsyncDisposable {
     const ended = Promise.withResolvers<void>()
     port1.on('message', (message: BuildMessage) => {
       if (message.kind === 'read') return consumer.onRead(message.bytes)
+      if (message.kind === 'previous-damaged') return consumer.onPreviousDamaged()
       if (message.kind === 'end') return ended.resolve()
       consumed = consumed
         .then(async () => {

@@ -7,15 +7,15 @@
  * not as the database's own keys would have it.
  */
 import { assert } from '../errors.ts'
-import { buildAllTables } from './build-all.ts'
-import type { BuildPool, TableConsumer } from './build-pool.ts'
-import type { TablePlan } from './table-plan.ts'
 import type { Manifest, TableManifest } from '../repository/manifest.ts'
 import type { Repository } from '../repository/repository.ts'
 import { tableSpec } from '../repository/table-spec.ts'
 import { locatorSpec, type TreeSpec } from '../repository/tree/spec.ts'
 import { TreeWriter } from '../repository/tree/tree-writer.ts'
 import type { ConsistentRead, Source, TableInfo } from '../source/contract.ts'
+import { buildAllTables } from './build-all.ts'
+import type { BuildPool, TableConsumer } from './build-pool.ts'
+import type { TablePlan } from './table-plan.ts'
 
 export interface ProvenTable {
   readonly table: string
@@ -119,7 +119,11 @@ class DigestTrees {
     const locator = locatorSpec(plan.spec)
     const writers = { rows: this.#writer(plan.spec), locator: locator ? this.#writer(locator) : null }
     this.#open.set(plan.table.name, writers)
-    return { onLeaf: async (tree, leaf) => await writers[tree]?.addLeaf(leaf), onRead }
+    return {
+      onLeaf: async (tree, leaf) => await writers[tree]?.addLeaf(leaf),
+      onRead,
+      onPreviousDamaged: () => {},
+    }
   }
 
   async finish(plan: TablePlan): Promise<void> {

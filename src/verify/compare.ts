@@ -177,7 +177,10 @@ class CompareRun {
       encode: true,
       store: this.#repository.storeSettings,
       capabilities: this.#repository.store.capabilities,
-      previousOf: (plan) => stored.get(plan.table.name) ?? null,
+      previousOf: (plan) => {
+        const table = stored.get(plan.table.name)
+        return table ? { rows: table.rows, locator: table.locator, lostPacks: [] } : null
+      },
       consumerOf: async (plan) => this.#consumer(plan, stored.get(plan.table.name)!, request.onProgress ?? (() => {})),
       onTableDone: async (plan) => await this.#diffs.get(plan.table.name)?.finish(),
       signal: request.signal,
@@ -188,7 +191,12 @@ class CompareRun {
     const reader = new TreeReader(plan.spec, this.#repository.chunkReader(), this.#repository.keyring.secrets)
     const diff = new TableDiff(reader, table.rows)
     this.#diffs.set(table.name, diff)
-    return { onLeaf: async (tree, leaf) => (tree === 'rows' ? await diff.add(leaf) : undefined), onRead }
+    return {
+      onLeaf: async (tree, leaf) => (tree === 'rows' ? await diff.add(leaf) : undefined),
+      onRead,
+      // The leaves that it lost are compared row by row, and their reading says what is damaged.
+      onPreviousDamaged: () => {},
+    }
   }
 
   #comparable(): TableManifest[] {

@@ -127,10 +127,10 @@ export class InProcessPool implements Pool {
     return text.length
   }
 
-  #find({ secrets }: BuildTask, spec: TreeSpec | null, root: TreeRoot | null): FindStored {
+  #find(task: BuildTask, spec: TreeSpec | null, root: TreeRoot | null): FindStored {
     if (!spec || !root) return async () => null
-    const reader = new TreeReader(spec, new ChunkReader(this.#store, secrets.dataKeys), secrets)
-    const stored = new StoredLeaves(reader, root)
+    const reader = new TreeReader(spec, new ChunkReader(this.#store, task.secrets.dataKeys), task.secrets)
+    const stored = new StoredLeaves(reader, root, new Set(task.previous?.lostPacks))
     return (lastKey, digest) => stored.find(lastKey, digest)
   }
 }
