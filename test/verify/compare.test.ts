@@ -140,6 +140,15 @@ describe('a database that was given the rows of a snapshot', () => {
     expect(found.findings).toMatchObject([{ patients: [], patientsComplete: true }])
   })
 
+  test('rows that are missing at the end of a table, and all rows of one, are counted', async () => {
+    const found = await compareUrl(await wardDatabase('DELETE FROM vital_sign WHERE stay_id = 124', 'TRUNCATE drug'))
+
+    expect(differences(found)).toEqual([
+      { table: 'public.drug', missing: 50, extra: 0, changed: 0 },
+      { table: 'public.vital_sign', missing: 250, extra: 0, changed: 0 },
+    ])
+  })
+
   test('rows that differ all over a table are counted exactly', async () => {
     const change = [
       'DELETE FROM vital_sign WHERE id % 7 = 0',

@@ -199,6 +199,42 @@ describe('one lost object', () => {
     expect(errorsOf(answer)).toMatchObject([{ kind: 'snapshot-vanished', snapshots: [second] }])
   })
 
+  test('a snapshot removed together with its ledger entry and checkpoint is missed as long as the head is there', async () => {
+    const removed = [
+      `manifests/${second}`,
+      `indexes/${second}`,
+      'ledger/entries/0000000001',
+      'ledger/checkpoints/0000000002',
+    ]
+    const without = (rest: readonly string[]): Promise<Verification> =>
+      rest.length === 0
+        ? check(made.repository)
+        : whileDamaged(
+            made.directory,
+            rest[0]!,
+            () => null,
+            () => without(rest.slice(1)),
+          )
+
+    const answer = await without(removed)
+
+    expect(errorsOf(answer)).toMatchObject([{ kind: 'ledger-damaged', object: 'ledger/heads/0000000002' }])
+  })
+
+  test('the key of who signed, after it was read: a process that runs for months looks again', async () => {
+    const key = keys.find((name) => name.startsWith('signers/'))!
+    await made.repository.readManifest(first)
+
+    const answer = await whileDamaged(
+      made.directory,
+      key,
+      () => null,
+      () => check(made.repository),
+    )
+
+    expect(answer.status).toBe('failed')
+  })
+
   test('an index: its snapshot, and every later one that needs its packs', async () => {
     const answer = await whileDamaged(
       made.directory,
