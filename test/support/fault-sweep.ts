@@ -94,13 +94,21 @@ export function casesForEveryDay(calls: readonly StoreCall[]): StoreFault[] {
  * @throws when anything that is claimed does not hold
  */
 export async function runCase(sweep: Sweep, fault: StoreFault, store: Store = copyOf(sweep.start)): Promise<CaseEnd> {
-  const { options, repository } = sweep
   const faulty = new FaultyStore(store, [fault])
   setTimeout(() => faulty.release(), SLOW_MS)
   const policy = { ...realRetryPolicy, attempts: 3, sleep: async () => {} }
-  const through = options.retried ? withRetries(faulty, policy) : faulty
-  const end = await backUp(repository, through, { edition: 2, options }).then(wholeEnd, endOf)
+  const end = await runThrough(sweep, sweep.options.retried ? withRetries(faulty, policy) : faulty, store)
   faulty.assertAllFired()
+  return end
+}
+
+/**
+ * The second snapshot through `through`, a way to `store` that may fail; the judgement, and the healing, on `store`.
+ * @throws when anything that is claimed does not hold
+ */
+export async function runThrough(sweep: Sweep, through: Store, store: Store): Promise<CaseEnd> {
+  const { options, repository } = sweep
+  const end = await backUp(repository, through, { edition: 2, options }).then(wholeEnd, endOf)
 
   const found = await readEverySnapshot(repository.over(store))
   const expected = [1, 2].map((edition) => linesOfTables(fakeWard({ vitals: options.vitals, edition })))
