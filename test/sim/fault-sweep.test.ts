@@ -1,6 +1,6 @@
 /** Every call of a backup to its store fails in every way that a store can (test/support/fault-sweep.ts says how). */
 import { beforeAll, describe, expect, test } from 'vitest'
-import { casesForEveryDay, casesOf, prepareSweep, runCase, type Sweep } from '../support/fault-sweep.ts'
+import { casesForEveryDay, prepareSweep, runCase, type Sweep, transientCases } from '../support/fault-sweep.ts'
 import type { Outcome, StoreFault } from '../support/faulty-store.ts'
 
 const SWEEP_TIMEOUT_MS = 240_000
@@ -47,11 +47,7 @@ describe('a backup over a store of which any one call, or every one from there o
     'comes to its end in spite of any one transient failure, because it is tried again',
     async () => {
       const retried = { ...sweep, options: { ...sweep.options, retried: true } }
-      const once = casesOf(sweep.calls).filter(
-        ({ outcome, onward }) => !onward && ['lost', 'applied'].includes(outcome),
-      )
-
-      const ends = await runAll(retried, once)
+      const ends = await runAll(retried, transientCases(sweep.calls))
 
       expect([...ends.values()].map((codes) => [...codes])).toEqual([['whole'], ['whole']])
     },

@@ -86,7 +86,14 @@ export function casesOf(calls: readonly StoreCall[]): StoreFault[] {
 /** A third of them: what an outcome does from there on is for the soak, but for the one that is most like a crash. */
 export function casesForEveryDay(calls: readonly StoreCall[]): StoreFault[] {
   const rare: readonly Outcome[] = ['slow', 'refused']
-  return casesOf(calls).filter(({ outcome, onward }) => (onward ? outcome === 'lost' : !rare.includes(outcome)))
+  return casesOf(calls).filter(({ call, outcome, onward }) =>
+    onward ? outcome === 'lost' && call % 2 === 0 : !rare.includes(outcome),
+  )
+}
+
+/** Each call once: lost, or applied and not acknowledged, in turn. */
+export function transientCases(calls: readonly StoreCall[]): StoreFault[] {
+  return calls.map((_, index) => ({ call: index + 1, outcome: index % 2 === 0 ? 'lost' : 'applied' }))
 }
 
 /**
