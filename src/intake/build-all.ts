@@ -8,8 +8,11 @@ import type { ConsistentRead } from '../source/contract.ts'
 import type { BuildPool, TableConsumer } from './build-pool.ts'
 import type { TablePlan } from './table-plan.ts'
 
-/** Row text that one thread sorts in memory. With keys and order beside it, about twice as much is used. */
-const RUN_BYTES = 32 * 1024 * 1024
+/**
+ * Row text that one thread sorts in memory. With keys, order and the locator's rows beside it, a thread takes four times
+ * as much; two threads and all that surrounds them stay below the 600 MB that a backup may take.
+ */
+const RUN_BYTES = 20 * 1024 * 1024
 
 export interface PreviousTrees {
   readonly rows: TreeRoot | null

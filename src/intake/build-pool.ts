@@ -30,6 +30,8 @@ export class BuildPool implements AsyncDisposable {
       minThreads: 1,
       maxThreads: threads,
       idleTimeout: 10_000,
+      // Rows are not in the JavaScript heap: a small nursery sees to it that used-up buffers are freed soon.
+      resourceLimits: { maxYoungGenerationSizeMb: 6 },
       // Between tasks a thread must go on closing its connections, not block.
       atomics: 'disabled',
     })

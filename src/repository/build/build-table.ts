@@ -35,10 +35,11 @@ export interface TableBuild {
 export async function buildTable(build: TableBuild): Promise<void> {
   const locator = locatorSpec(build.spec)
   using keys = locator
-    ? new RunSorter(locator, { ...build, runBytes: build.runBytes >> 2, onLocatorLines: null })
+    ? new RunSorter(locator, { ...build, memory: 'smallest', runBytes: build.runBytes >> 2, onLocatorLines: null })
     : null
   using rows = new RunSorter(build.spec, {
     ...build,
+    memory: 'largest',
     onLocatorLines: keys ? (lines) => keys.add(lines) : null,
   })
 

@@ -7,7 +7,7 @@ import { assert } from '../../errors.ts'
 import { FILL, type Kernel } from '../kernel/kernel.ts'
 import { LeafCodec } from '../kernel/leaf-codec.ts'
 import { merkleRoot } from '../ledger/merkle.ts'
-import { packPayload, unpackPayload } from '../pack/chunk.ts'
+import { packPayload, unpackToView } from '../pack/chunk.ts'
 import { LEAF_CUT } from '../tree/boundary.ts'
 import { TreeDigester } from '../tree/digest.ts'
 import type { BuiltLeaf } from '../tree/tree-writer.ts'
@@ -152,7 +152,7 @@ export class MergedLeaves {
   #encode(rows: number, textBytes: number): Uint8Array {
     const what = `a new leaf of ${this.#options.spec.name}`
     const payload = packPayload(this.#codec.encode(this.#text, textBytes, rows))
-    const decoded = this.#codec.decode(unpackPayload(payload, what), { rows, textBytes })
+    const decoded = this.#codec.decode(unpackToView(payload, what), { rows, textBytes })
     assert(decoded !== null, `${what} decodes to as many rows as were encoded`)
     assert(this.#kernel.calls.sameBytes(decoded, this.#text, textBytes) === 1, `${what} decodes to what was encoded`)
     return payload

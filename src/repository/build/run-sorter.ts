@@ -30,6 +30,8 @@ export interface SorterOptions {
   readonly spillDirectory: string
   /** Given the lines of the locator, in a view that is gone on return. */
   readonly onLocatorLines: ((lines: Uint8Array) => void) | null
+  /** Which of a thread's kernels to take: the locator's stays small. */
+  readonly memory: 'largest' | 'smallest'
   readonly fanIn?: number
 }
 
@@ -64,7 +66,7 @@ export class RunSorter implements Disposable {
     this.#spec = spec
     this.#options = options
     this.#rowsMax = Math.max(1, Math.floor(options.runBytes / RUN_BYTES_PER_ROW))
-    this.kernel = takeKernel()
+    this.kernel = takeKernel(options.memory)
     setSpec(this.kernel, spec)
     this.#capacity = options.runBytes
     this.#text = this.kernel.allocate(this.#capacity)

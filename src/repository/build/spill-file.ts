@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { constants, zstdCompressSync } from 'node:zlib'
 import { Failure } from '../../errors.ts'
 import { aes256Gcm, KEY_BYTES } from '../crypto/provider.ts'
-import { decompress } from '../pack/zstd.ts'
+import { decompressToView } from '../pack/zstd.ts'
 
 /** Level 1 would halve what is written, and take a third longer; the disk is not what we wait for. */
 const FASTEST = { params: { [constants.ZSTD_c_compressionLevel]: -3 } }
@@ -50,7 +50,7 @@ export class SpillFile implements Disposable {
     return { offset, storedBytes: sealed.length, bytes: bytes.length, number }
   }
 
-  /** @throws local-disk-full when the disk did not keep it */
+  /** A view, until the next call. @throws local-disk-full when the disk did not keep it */
   read(block: SpillBlock): Uint8Array {
     const sealed = Buffer.allocUnsafe(block.storedBytes)
     for (let read = 0; read < sealed.length; ) {
@@ -60,7 +60,7 @@ export class SpillFile implements Disposable {
     }
     const plain = aes256Gcm.open(this.#key, nonce(block.number), NO_DATA, sealed)
     if (!plain) throw new Failure('local-disk-full', 'a temporary file did not keep what was written to it')
-    return decompress(plain, block.bytes)
+    return decompressToView(plain, block.bytes)
   }
 
   [Symbol.dispose](): void {

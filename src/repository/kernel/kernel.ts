@@ -149,7 +149,9 @@ const IDLE_MAX = 2
 /** A kernel that a giant row has swollen is not kept: its memory cannot shrink. */
 const IDLE_MEMORY_BYTES_MAX = 160 * 1024 * 1024
 
-export function takeKernel(): Kernel {
+/** `largest`, for a table's rows, or `smallest`, for its locator, of those at hand: so that only one grows large. */
+export function takeKernel(wanted: 'largest' | 'smallest'): Kernel {
+  idle.sort((a, b) => (wanted === 'largest' ? a.memoryBytes - b.memoryBytes : b.memoryBytes - a.memoryBytes))
   return idle.pop() ?? new Kernel()
 }
 

@@ -12,9 +12,9 @@ import { type ChunkType, unpackPayload } from './chunk.ts'
 import {
   chunkAssociated,
   chunkNonce,
+  DIRECTORY_NONCE,
   decodeDirectory,
   decodePackHeader,
-  DIRECTORY_NONCE,
   PACK_END,
   PACK_FORMAT_VERSION,
   PACK_HEADER_BYTES,
@@ -105,7 +105,10 @@ function packAccess(header: Buffer, packId: string, dataKeys: readonly SealKey[]
     throw new Failure(
       'repository-format',
       `pack ${packId} has format ${decoded.formatVersion}, this version reads ${PACK_FORMAT_VERSION}`,
-      { hints: ['Use the version of chartkeep that wrote this repository, or a later one.'], context: { pack: packId } },
+      {
+        hints: ['Use the version of chartkeep that wrote this repository, or a later one.'],
+        context: { pack: packId },
+      },
     )
   }
   if (decoded.packId !== packId) throw damagedPack(packId, `holds pack ${decoded.packId}`)

@@ -3,7 +3,7 @@
  * varint of the plain length, the bytes.
  */
 import { ByteReader, ByteWriter } from '../tree/varint.ts'
-import { compress, decompress } from './zstd.ts'
+import { compress, decompressToView } from './zstd.ts'
 
 export const CHUNK_TYPES = { leaf: 1, node: 2 } as const
 export type ChunkType = (typeof CHUNK_TYPES)[keyof typeof CHUNK_TYPES]
@@ -24,6 +24,11 @@ export function packPayload(plain: Uint8Array): Buffer {
 
 /** @throws repository-damaged */
 export function unpackPayload(payload: Uint8Array, what: string): Uint8Array {
+  return Uint8Array.from(unpackToView(payload, what))
+}
+
+/** As `unpackPayload`; what it gives is gone with the next call. */
+export function unpackToView(payload: Uint8Array, what: string): Uint8Array {
   const reader = new ByteReader(payload, what)
   const compression = reader.byte()
   const plainBytes = reader.varint()
@@ -37,7 +42,7 @@ export function unpackPayload(payload: Uint8Array, what: string): Uint8Array {
 
 function decompressed(body: Uint8Array, plainBytes: number, reader: ByteReader): Uint8Array {
   try {
-    return decompress(body, plainBytes)
+    return decompressToView(body, plainBytes)
   } catch {
     throw reader.damaged('does not decompress')
   }

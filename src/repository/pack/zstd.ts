@@ -29,11 +29,16 @@ const CHUNK_BYTES_MIN = 64
 
 export function compress(plain: Uint8Array): Uint8Array {
   const fast = plain.length <= PIECE_BYTES_MAX ? compressor.run(plain, plain.length + COMPRESSED_SLACK_BYTES) : null
-  return fast ?? zstdCompressSync(plain, OPTIONS)
+  return fast ? Buffer.from(fast) : zstdCompressSync(plain, OPTIONS)
 }
 
 /** @throws when the bytes are not one frame of at most `plainBytes` */
 export function decompress(bytes: Uint8Array, plainBytes: number): Uint8Array {
+  return Buffer.from(decompressToView(bytes, plainBytes))
+}
+
+/** As `decompress`; what it gives is gone with the next call, in exchange for an allocation less. */
+export function decompressToView(bytes: Uint8Array, plainBytes: number): Uint8Array {
   // One byte more than there should be: what is longer does not end within the room, and is left to the public function.
   const fast = plainBytes <= PIECE_BYTES_MAX ? decompressor.run(bytes, plainBytes + 1) : null
   if (fast && fast.length === plainBytes) return fast
@@ -63,7 +68,7 @@ class Context {
     this.#make = make
   }
 
-  /** @returns null when it did not go through in one step: the context is then given up */
+  /** @returns a view, until the next step; null when it did not go through in one: the context is then given up */
   run(input: Uint8Array, roomBytes: number): Uint8Array | null {
     const owner = this.#owner ?? this.#open()
     const { _handle: handle, _writeState: state } = owner
@@ -72,7 +77,7 @@ class Context {
     handle.writeSync(constants.ZSTD_e_end, input, 0, input.length, this.#room, 0, roomBytes)
     const [left, unread] = state
     const failed = owner._handle !== handle || unread !== 0 || left === undefined || left === 0 || left === roomBytes
-    if (!failed) return Buffer.from(this.#room.subarray(0, roomBytes - left))
+    if (!failed) return this.#room.subarray(0, roomBytes - left)
     this.#owner = null
     return null
   }

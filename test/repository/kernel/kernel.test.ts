@@ -166,6 +166,7 @@ describe('leaves built by the kernel', () => {
       runBytes: 9000,
       spillDirectory: tmpdir(),
       onLocatorLines: null,
+      memory: 'largest',
       fanIn: 3,
     })
     for (const line of lines) sorter.add(Buffer.from(line))
