@@ -3,6 +3,13 @@
  * each kill every earlier snapshot is whole, and the next run needs nobody's help. The points are random: the seed is
  * printed, and KILL_SEED sets it.
  */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { watch } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type PostgresServer, startPostgres } from '../../scripts/support/postgres-server.ts'
@@ -11,13 +18,14 @@ import { openSource } from '../../src/source/open.ts'
 import { connectClient, runSql } from '../source/postgres/support.ts'
 import { type DoomedPlan, runDoomed } from '../support/doomed-process.ts'
 import { readEverySnapshot } from '../support/read-back.ts'
-import { makeRepository, never, type TestRepository } from '../support/repository.ts'
+import { makeRepository, never, TEST_SECRET, type TestRepository } from '../support/repository.ts'
 import { wardLayout, wardSql } from '../support/ward.ts'
 
-const KILLS = Number(process.env.KILLS ?? 3)
+const KILLS = Number(process.env.KILLS ?? 2)
 const seed = Number(process.env.KILL_SEED ?? Date.now() % 2 ** 31)
 const TIMEOUT_MS = 60_000 * (2 + KILLS)
 const PACK_BYTES = 8 * 1024
+const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 
 let server: PostgresServer
 let made: TestRepository
@@ -111,6 +119,31 @@ describe('kill -9', () => {
     TIMEOUT_MS,
   )
 
+  test(
+    'of the command itself, in the midst of what it writes, leaves nothing that the next one minds',
+    async () => {
+      const earlier = await readEverySnapshot(made.repository)
+      const config = await writeConfiguration()
+      for (const event of randomPoints(10, 2)) {
+        await runSql(url, `UPDATE vital_sign SET value = value + 1`)
+
+        await killedCommand(['backup', '--config', config, '--json'], event)
+
+        const after = await readEverySnapshot(made.repository)
+        for (const [id, lines] of earlier) expect(after.get(id)).toEqual(lines)
+      }
+      const healed = await killedCommand(['backup', '--config', config, '--json'], Number.POSITIVE_INFINITY)
+
+      expect(healed).toMatchObject({ status: 0, signal: null })
+      expect(JSON.parse(healed.output.trim().split('\n').at(-1)!)).toMatchObject({
+        type: 'snapshot',
+        mode: 'full-read',
+      })
+      expect(await proveNewest(url)).toEqual([])
+    },
+    TIMEOUT_MS,
+  )
+
   test('does not open the way into a database that somebody else uses', async () => {
     const used = await server.createDatabase('used')
     await runSql(used, 'CREATE TABLE mine (a integer)', 'INSERT INTO mine VALUES (1)')
@@ -123,6 +156,36 @@ describe('kill -9', () => {
     expect((await client.query('SELECT a FROM mine')).rows).toEqual([{ a: 1 }])
   })
 })
+
+async function writeConfiguration(): Promise<string> {
+  const { patient, anchors, links } = wardLayout
+  const linkTexts = links.map((link) => {
+    return `${link.table}.${link.column} -> ${link.referencedTable}.${link.referencedColumn}`
+  })
+  const icu = { url, patient, anchors: Object.fromEntries(anchors), links: linkTexts }
+  const path = join(made.directory, '+tmp', 'chartkeep.yaml')
+  // JSON is YAML.
+  await writeFile(path, JSON.stringify({ repository: made.settings, sources: { icu } }))
+  return path
+}
+
+/** Killed when the folder in which the store writes its files has changed for the `event`th time. */
+async function killedCommand(args: readonly string[], event: number) {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MAIN, ...args], {
+    env: { ...process.env, CHARTKEEP_PASSPHRASE: TEST_SECRET.passphrase },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let events = 0
+  const watcher = watch(join(made.directory, '+tmp'), () => {
+    events += 1
+    if (events === event) child.kill('SIGKILL')
+  })
+  const exited = once(child, 'exit')
+  const output = await text(child.stdout)
+  const [status, signal] = (await exited) as [number | null, NodeJS.Signals | null]
+  watcher.close()
+  return { status, signal, output }
+}
 
 async function markOf(database: string): Promise<string | null> {
   await using client = await connectClient(database)
