@@ -25,7 +25,7 @@ beforeAll(async () => {
   repository = await openRepository(store, { url: store.url }, patterns.secrets.keyFile)
 })
 
-/** Every value of the kind that stands in `value` with one scalar in it changed, one after the other. */
+/** `value` with one scalar in it changed, an item taken out or a member put in: one after the other. */
 function* changes(value: JsonValue): Generator<JsonValue> {
   if (Array.isArray(value)) {
     if (value.length > 0) yield value.slice(1)
@@ -33,6 +33,7 @@ function* changes(value: JsonValue): Generator<JsonValue> {
       for (const changed of changes(item)) yield value.with(index, changed)
     }
   } else if (value !== null && typeof value === 'object') {
+    yield { ...value, later: true }
     for (const [name, member] of Object.entries(value)) {
       for (const changed of changes(member as JsonValue)) yield { ...value, [name]: changed }
     }

@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Failure } from '../../src/errors.ts'
 import type { UnlockSecret } from '../../src/repository/crypto/key-wrapper.ts'
+import { TAG_BYTES } from '../../src/repository/crypto/provider.ts'
 import { CHUNK_TYPES } from '../../src/repository/pack/chunk.ts'
 import { PackWriter } from '../../src/repository/pack/pack-writer.ts'
 import type { Repository } from '../../src/repository/repository.ts'
@@ -16,7 +17,7 @@ import { scrubPack } from '../../src/verify/scrub-pack.ts'
 import { GOLDEN, type GoldenSecrets, goldenSecrets, readFiles } from './golden.ts'
 import { MemoryStore } from './memory-store.ts'
 
-export const MUTATION_KINDS = ['flip', 'truncate', 'extend', 'zero', 'swap', 'older', 'foreign'] as const
+export const MUTATION_KINDS = ['flip', 'tag', 'truncate', 'extend', 'zero', 'swap', 'older', 'foreign'] as const
 export type MutationKind = (typeof MUTATION_KINDS)[number]
 
 export type Objects = ReadonlyMap<string, Uint8Array>
@@ -46,8 +47,10 @@ export function mutate(patterns: Patterns, name: string, kind: MutationKind, ran
   const replaced = (other: Uint8Array | undefined): Objects | null =>
     other && Buffer.compare(other, whole) !== 0 ? new Map([...golden, [name, other]]) : null
 
-  if (kind === 'flip') {
-    bytes[Math.floor(random() * bytes.length)]! ^= 1 << Math.floor(random() * 8)
+  if (kind === 'flip' || kind === 'tag') {
+    // Whatever else would notice a change of what is said, only a cipher notices one of its tag, the last bytes.
+    const start = kind === 'tag' ? Math.max(0, bytes.length - TAG_BYTES) : 0
+    bytes[start + Math.floor(random() * (bytes.length - start))]! ^= 1 << Math.floor(random() * 8)
     return replaced(bytes)
   }
   if (kind === 'truncate') return replaced(bytes.subarray(0, Math.floor(random() * bytes.length)))
