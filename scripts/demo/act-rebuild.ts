@@ -65,8 +65,7 @@ async function prove(stage: Stage, { into, baseSnapshot, manifest }: Proof): Pro
     const { repositoryUrl, passphrase } = places
     const rebuilt = { url: into, repositoryUrl, passphraseFile: fromCheckout(passphrase), manifest, baseSnapshot }
     const { base, roots } = await rootsOfRebuilt(rebuilt)
-    const source = await digestByPostgres(sourceUrl, names)
-    const target = await digestByPostgres(into, names)
+    const [source, target] = await Promise.all([digestByPostgres(sourceUrl, names), digestByPostgres(into, names)])
     return assembleTables({ base, manifest, roots, source, target })
   }
   const tables = await story.does(
