@@ -1,9 +1,14 @@
 /** Every call of a backup to its store fails in every way that a store can (test/support/fault-sweep.ts says how). */
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { TEMPORARY } from '../../src/repository/store/directory.ts'
+import { createStore } from '../../src/repository/store/open.ts'
 import { casesForEveryDay, prepareSweep, runCase, type Sweep, transientCases } from '../support/fault-sweep.ts'
 import type { Outcome, StoreFault } from '../support/faulty-store.ts'
 
-const SWEEP_TIMEOUT_MS = 240_000
+const SWEEP_TIMEOUT_MS = 400_000
 
 let sweep: Sweep
 
@@ -50,6 +55,27 @@ describe('a backup over a store of which any one call, or every one from there o
       const ends = await runAll(retried, transientCases(sweep.calls))
 
       expect([...ends.values()].map((codes) => [...codes])).toEqual([['whole'], ['whole']])
+    },
+    SWEEP_TIMEOUT_MS,
+  )
+
+  test(
+    'keeps a directory as whole: full, gone or unacknowledged at any of its writes',
+    async () => {
+      const puts = sweep.calls.flatMap(({ method }, index) => (method === 'put' ? [index + 1] : []))
+      const outcomes = ['full', 'lost', 'applied'] as const
+      const faults = puts.map((call, index) => ({ call, outcome: outcomes[index % 3]!, onward: index % 2 === 0 }))
+      const codes = new Set<string>()
+      for (const fault of faults) {
+        const directory = await mkdtemp(join(tmpdir(), 'chartkeep-sweep-'))
+        const store = await createStore({ url: `file://${directory}` })
+        for (const [key, bytes] of sweep.start.objects) await store.put(key, bytes)
+        codes.add((await runCase(sweep, fault, store)).code)
+        expect(await readdir(join(directory, TEMPORARY))).toEqual([])
+        await rm(directory, { recursive: true })
+      }
+
+      expect([...codes].sort()).toEqual(['store-full', 'store-unreachable'])
     },
     SWEEP_TIMEOUT_MS,
   )
