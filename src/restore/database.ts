@@ -9,12 +9,12 @@
  */
 import { Failure } from '../errors.ts'
 import type { BuildPool } from '../intake/build-pool.ts'
+import { type ProvenTable, proveRoots } from '../intake/prove-roots.ts'
 import type { Manifest, TableManifest } from '../repository/manifest.ts'
 import type { Repository } from '../repository/repository.ts'
 import { tableSpec } from '../repository/table-spec.ts'
 import type { ConnectionSettings, DdlStep, NotCaptured, Target } from '../source/contract.ts'
 import { openSource, openTarget } from '../source/open.ts'
-import { type ProvenTable, proveRoots } from '../intake/prove-roots.ts'
 import { LoadPool } from './load-pool.ts'
 
 export interface RestoreRequest {
