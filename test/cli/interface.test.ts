@@ -179,6 +179,25 @@ describe('values of rows', () => {
     expect(leaks()).toEqual([])
   })
 
+  it('do not get out of a restore that a function of the database ends', async () => {
+    await runSql(
+      site.adminUrl,
+      'CREATE FUNCTION fits(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN true; END $$',
+      'CREATE TABLE bed_code (code text PRIMARY KEY CHECK (fits(code)))',
+      `INSERT INTO bed_code VALUES ('${PLANTED[2]}')`,
+      // What the rows once passed they pass no more, and the server quotes the value that does not.
+      `CREATE OR REPLACE FUNCTION fits(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS
+         $$ BEGIN RETURN $1::integer > 0; END $$`,
+    )
+    const into = await site.server.createDatabase('icu_judged')
+    const taken = await site.run(['backup'])
+    const restored = await site.run(['restore', 'database', '--at', 'latest', '--into', into])
+
+    expect([taken.status, restored.status]).toEqual([0, 52])
+    expect(restored.stderr).toContain('22P02')
+    expect(leaks()).toEqual([])
+  })
+
   it('do not get out of findings about a damaged repository', async () => {
     const packs = (await objectKeys(site.repository)).filter((key) => key.startsWith('packs/'))
     for (const key of packs) {
