@@ -3,11 +3,11 @@
  * parent holds before anything of it is used (I3).
  */
 import { Failure } from '../../errors.ts'
+import { decodeLeaf } from '../kernel/decode-leaf.ts'
 import { CHUNK_TYPES } from '../pack/chunk.ts'
 import type { ChunkReader, ChunkRequest } from '../pack/chunk-reader.ts'
 import { type DigestKeys, TreeDigester } from './digest.ts'
 import { compareBytes } from './key.ts'
-import { decodeLeaf } from './leaf-codec.ts'
 import { decodeNode, type TreeEntry, type TreeNode } from './node-codec.ts'
 import { parseRows, type Rows } from './rows.ts'
 import type { TreeSpec } from './spec.ts'
