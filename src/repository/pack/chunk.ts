@@ -24,7 +24,7 @@ export function packPayload(plain: Uint8Array): Buffer {
 
 /** @throws repository-damaged */
 export function unpackPayload(payload: Uint8Array, what: string): Uint8Array {
-  return Uint8Array.from(unpackToView(payload, what))
+  return new Uint8Array(unpackToView(payload, what))
 }
 
 /** As `unpackPayload`; what it gives is gone with the next call. */

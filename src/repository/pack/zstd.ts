@@ -24,8 +24,8 @@ const COMPRESSED_SLACK_BYTES = 1024
 const ROOM_BYTES_MIN = 256 * 1024
 /** Larger pieces are rare, and the cost of a context is nothing to them. */
 const PIECE_BYTES_MAX = 4 * 1024 * 1024
-/** Node's zlib takes no smaller buffer. */
-const CHUNK_BYTES_MIN = 64
+/** Node's own; with a smaller one, zstd overlooks a frame that promises more than it holds. */
+const CHUNK_BYTES_MIN = 16 * 1024
 
 export function compress(plain: Uint8Array): Uint8Array {
   const fast = plain.length <= PIECE_BYTES_MAX ? compressor.run(plain, plain.length + COMPRESSED_SLACK_BYTES) : null
