@@ -4,6 +4,7 @@
  * another was under way; whether a snapshot is in the ledger is asked of the ledger, and not guessed from its last
  * entry.
  */
+import { Failure } from '../errors.ts'
 import type { Repository } from '../repository/repository.ts'
 
 export interface LogRequest {
@@ -19,8 +20,9 @@ const LOOKED_AT = 8
 export async function logSnapshot(repository: Repository, { snapshotIds, written, nowMs }: LogRequest): Promise<void> {
   const time = `${new Date(nowMs()).toISOString().slice(0, 19)}Z`
   for (const snapshot of await repository.ledger.missing(snapshotIds.slice(-LOOKED_AT))) {
-    const { sha256 } = await repository.readManifest(snapshot)
-    await repository.ledger.append({ snapshot, manifest: sha256, time })
+    const read = await repository.tryManifest(snapshot)
+    if (read instanceof Failure) continue
+    await repository.ledger.append({ snapshot, manifest: read.sha256, time })
   }
   await repository.ledger.append({ snapshot: written.snapshotId, manifest: written.sha256, time })
 }

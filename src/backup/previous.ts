@@ -10,7 +10,7 @@ export type SnapshotMode = Manifest['mode']
 export interface PreviousSnapshot {
   /** The newest snapshot of this source's history, to share leaves with. */
   readonly previous: ReadManifest | null
-  /** The newest snapshot of all, to chain to. */
+  /** The newest snapshot of all that can be read, to chain to. */
   readonly latest: ReadManifest | null
   readonly mode: SnapshotMode
   readonly modeReason: string
@@ -42,11 +42,13 @@ export async function choosePrevious(
   repository: Repository,
   { snapshotIds: ids, sourceName, identity }: PreviousQuestion,
 ): Promise<PreviousSnapshot> {
-  const newest = ids.at(-1)
-  const latest = newest === undefined ? null : await repository.readManifest(newest)
+  let latest: ReadManifest | null = null
   let sameName = false
   for (const id of ids.toReversed()) {
-    const read = id === newest && latest ? latest : await repository.readManifest(id)
+    // One that is damaged or planted is for check to say: it must not keep the hospital without a backup.
+    const read = await repository.tryManifest(id)
+    if (read instanceof Failure) continue
+    latest ??= read
     if (read.manifest.sourceName !== sourceName) continue
     if (isSameHistory(read.manifest.source, identity)) {
       return { previous: read, latest, mode: 'full-read', modeReason: 'changes are not captured: every row was read' }

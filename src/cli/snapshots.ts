@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { Failure } from '../errors.ts'
 import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
 import { openConfiguredRepository, readConfiguration } from './open.ts'
 import { formatBytes, formatCount, formatTable } from './terminal.ts'
@@ -26,7 +27,14 @@ async function run(cli: Cli, options: CommonOptions): Promise<void> {
   await using repository = await openConfiguredRepository(cli, configuration)
   const lines: string[][] = []
   for (const id of await repository.snapshotIds()) {
-    const { manifest } = await repository.readManifest(id)
+    const read = await repository.tryManifest(id)
+    if (read instanceof Failure) {
+      if (options.json) cli.terminal.out(JSON.stringify({ type: 'snapshot', snapshot: id, unreadable: read.code }))
+      lines.push([id, '?', `unreadable: ${read.code}`])
+      cli.setExitStatus(read.exitStatus)
+      continue
+    }
+    const { manifest } = read
     if (options.source !== undefined && manifest.sourceName !== options.source) continue
     const rows = manifest.tables.reduce((sum, table) => sum + table.rows.rows, 0)
     if (options.json) {

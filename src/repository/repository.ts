@@ -5,7 +5,7 @@
  * Write order: packs, index, manifest; read order is the reverse. Nothing here decides what a snapshot contains.
  */
 import { z } from 'zod'
-import { Failure } from '../errors.ts'
+import { Failure, type FailureCode } from '../errors.ts'
 import { AuditLog } from './audit.ts'
 import { canonicalBytes, parseCanonical } from './canonical-json.ts'
 import { sha256 } from './crypto/provider.ts'
@@ -38,6 +38,12 @@ export interface ReadManifest {
   readonly signer: KnownSigner
 }
 
+const UNUSABLE: ReadonlySet<FailureCode> = new Set<FailureCode>([
+  'repository-damaged',
+  'repository-format',
+  'signature-refused',
+  'snapshot-not-found',
+])
 const MANIFEST_PURPOSE = 'chartkeep manifest v1'
 const signedManifestSchema = z.strictObject({ manifest: z.unknown(), signature: signatureSchema })
 
@@ -95,6 +101,17 @@ export class Repository implements AsyncDisposable {
       throw refused(name, `is signed by key ${signer.signerId}, which was revoked before the ledger held it`)
     }
     return { manifest, sha256: digest, signer }
+  }
+
+  /**
+   * As `readManifest`, or why it cannot be relied on: a snapshot that is damaged or planted must not stand in the way
+   * of the others. @throws store-…
+   */
+  async tryManifest(snapshotId: string): Promise<ReadManifest | Failure> {
+    return await this.readManifest(snapshotId).catch((error) => {
+      if (error instanceof Failure && UNUSABLE.has(error.code)) return error
+      throw error
+    })
   }
 
   /** The snapshot appears: call only when everything that it names is durable (I1). @returns its SHA-256, hex */

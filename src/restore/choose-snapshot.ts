@@ -12,25 +12,49 @@ export interface ChosenSnapshot {
   readonly secondsBefore: number | null
 }
 
-/** @throws snapshot-not-found, bad-usage, repository-… */
+/**
+ * @throws snapshot-not-found, bad-usage; what is wrong with a newer snapshot that may have been the one meant, with the
+ * name of the next whole one
+ */
 export async function chooseSnapshot(repository: Repository, at: string, sourceName: string): Promise<ChosenSnapshot> {
   const ids = await repository.snapshotIds()
   if (ids.includes(at)) return { manifest: (await repository.readManifest(at)).manifest, secondsBefore: null }
   const wantedMs = at === 'latest' ? null : parseTime(at)
   let considered = 0
+  let passedOver: Failure | null = null
   for (const id of ids.toReversed()) {
-    const { manifest } = await repository.readManifest(id)
+    const read = await repository.tryManifest(id)
+    if (read instanceof Failure) {
+      passedOver ??= read
+      continue
+    }
+    const { manifest } = read
     if (manifest.sourceName !== sourceName) continue
     considered += 1
-    if (wantedMs === null) return { manifest, secondsBefore: null }
     const takenMs = Date.parse(manifest.position.sourceTime)
-    if (takenMs <= wantedMs) return { manifest, secondsBefore: (wantedMs - takenMs) / 1000 }
+    if (wantedMs !== null && takenMs > wantedMs) continue
+    if (passedOver) throw unreadable(passedOver, manifest)
+    return { manifest, secondsBefore: wantedMs === null ? null : (wantedMs - takenMs) / 1000 }
   }
+  if (passedOver) throw passedOver
   const why =
     considered === 0 ? `there is no snapshot of ${sourceName}` : `no snapshot of ${sourceName} is as old as ${at}`
   throw new Failure('snapshot-not-found', why, {
     hints: ['Run `chartkeep snapshots` to see which there are.'],
     context: { source: sourceName, snapshots: considered },
+  })
+}
+
+/** An older snapshot than the one that was meant is the operator's to choose, not ours. */
+function unreadable(newer: Failure, whole: Manifest): Failure {
+  const { snapshotId, position } = whole
+  return new Failure(newer.code, newer.message, {
+    context: newer.context,
+    cause: newer,
+    hints: [
+      `The newest whole snapshot before it is of ${position.sourceTime}: name it by --at ${snapshotId}.`,
+      ...newer.hints,
+    ],
   })
 }
 
