@@ -13,7 +13,7 @@ import { objectKeys } from '../support/repository.ts'
 import { wardSql } from '../support/ward.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
-const COMMAND_TIMEOUT_MS = 50_000
+const COMMAND_TIMEOUT_MS = 120_000
 const VITALS = 600
 
 /** Of the role chartkeep. */

@@ -4,9 +4,12 @@
  * change that is meant.
  */
 import { tmpdir } from 'node:os'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { failures } from '../../src/errors.ts'
 import { runCommand } from './cli-support.ts'
+
+// Many processes, each of which waits its turn on a small machine that does something else besides.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
 
 /** By command, for example `restore database`; the program's own under ''. */
 const help = new Map<string, string>()

@@ -6,10 +6,13 @@
  */
 import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { connectClient, runSql } from '../source/postgres/support.ts'
 import { objectKeys } from '../support/repository.ts'
 import { lastObject, makeSite, type Site } from './cli-support.ts'
+
+// Many processes, each of which waits its turn on a small machine that does something else besides.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
 
 /** What no output may hold: in a label, in a text, in a key, and beyond Latin-1, so that some databases refuse it. */
 const PLANTED = ['PLANTED-MRN-4711', 'PLANTED-NAME-甲乙丙', 'PLANTED-KEY-0815', 'PLANTED-NOTE-丁戊己']

@@ -4,10 +4,13 @@
  */
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type FailureCode, failures } from '../../src/errors.ts'
 import { connectClient, runSql } from '../source/postgres/support.ts'
 import { type Ended, type Environment, lastObject, makeSite, type Site, setUpRepository } from './cli-support.ts'
+
+// Many processes, each of which waits its turn on a small machine that does something else besides.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
 
 let site: Site
 let objectsBefore: readonly string[]

@@ -9,13 +9,16 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { prepareOutputDirectory } from '../../scripts/demo/output-directory.ts'
 import { renderPage } from '../../scripts/demo/page.ts'
 import type { DemoResult, TableResult } from '../../scripts/demo/result.ts'
 import { StepFailed, Story } from '../../scripts/demo/story.ts'
 import { isEqual } from '../../scripts/demo/tables.ts'
 import { failureOf } from '../source/postgres/support.ts'
+
+// Many processes, each of which waits its turn on a small machine that does something else besides.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
 
 const CHECKOUT = fileURLToPath(new URL('../../', import.meta.url))
 const SMALL_ROWS = 20_000
@@ -270,7 +273,7 @@ function runDemo(options: readonly string[], environment: Readonly<Record<string
     execFile(
       process.execPath,
       ['--disable-warning=ExperimentalWarning', 'scripts/demo.ts', ...options],
-      { cwd: CHECKOUT, env: { ...process.env, ...environment }, timeout: 110_000 },
+      { cwd: CHECKOUT, env: { ...process.env, ...environment }, timeout: 280_000 },
       (error, stdout, stderr) =>
         resolve({ status: typeof error?.code === 'number' ? error.code : error ? 1 : 0, stdout, stderr }),
     )

@@ -10,13 +10,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type PostgresServer, startPostgres } from '../../scripts/support/postgres-server.ts'
 import { parseConfiguration } from '../../src/config.ts'
 import { failures } from '../../src/errors.ts'
 import { PASSWORD, ROLE, runCommand } from '../cli/cli-support.ts'
 import { connectClient, runSql } from '../source/postgres/support.ts'
 import { wardSql } from '../support/ward.ts'
+
+// Many processes, each of which waits its turn on a small machine that does something else besides.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
 
 const CHECKOUT = fileURLToPath(new URL('../../', import.meta.url))
 const HOSPITAL = 'postgres://chartkeep@db.hospital:5432/icu'
