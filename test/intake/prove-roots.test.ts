@@ -1,9 +1,9 @@
 /** Roots of a live database against those of a snapshot: the same rows, the same root; any other row, another. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type PostgresServer, startPostgres } from '../../scripts/support/postgres-server.ts'
+import { type ProvenTable, proveRoots } from '../../src/intake/prove-roots.ts'
 import type { Manifest } from '../../src/repository/manifest.ts'
 import { openSource } from '../../src/source/open.ts'
-import { type ProvenTable, proveRoots } from '../../src/intake/prove-roots.ts'
 import { runSql } from '../source/postgres/support.ts'
 import { makeRepository, never, type TestRepository } from '../support/repository.ts'
 import { wardLayout, wardSql } from '../support/ward.ts'
