@@ -117,7 +117,10 @@ async function takeStock(repository: Repository, { snapshotIds, signal }: AdoptO
       signal.throwIfAborted()
       for (const { packId, bytes } of await packsOfIndex(repository, indexKey(id))) {
         stock.orphans.delete(packId)
-        if (there.get(packId) !== bytes) stock.lost.add(packId)
+        if (there.get(packId) === bytes) continue
+        // A listing may leave out what is there: before anything is called lost, the store is asked for it by name (F17).
+        const object = await repository.store.stat(packKey(packId))
+        if (object?.bytes !== bytes) stock.lost.add(packId)
       }
     }
   }

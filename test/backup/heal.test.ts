@@ -49,6 +49,24 @@ test('a snapshot after the cutting short of any one pack is whole', async () => 
   }
 })
 
+/** Lists no pack, and has them all. */
+class ForgetfulStore extends MemoryStore {
+  override async *list(prefix: string) {
+    for await (const object of super.list(prefix)) if (!object.key.startsWith(PACK_PREFIX)) yield object
+  }
+}
+
+test('packs that a listing leaves out and the store has are not called lost (F17)', async () => {
+  const store = new ForgetfulStore()
+  for (const [key, bytes] of memory.objects) store.objects.set(key, bytes)
+
+  const { report, lines } = await backupAgain(store)
+
+  expect(report.tablesHealed).toEqual([])
+  expect(report.bytesStored).toBe(0)
+  expect(lines).toEqual(linesOfTables(tables))
+})
+
 test('a snapshot after no loss stores nothing and heals nothing', async () => {
   const { report, lines } = await backupAgain(copyOf(memory))
 
