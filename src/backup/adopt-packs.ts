@@ -11,9 +11,9 @@
  * Inner nodes are not adopted: a node names places, and the pack of a leaf below it may never have been stored (I1).
  * They are a hundredth of the leaves. Whoever prunes must not delete an orphan while a backup runs (I7).
  */
-import { Failure } from '../errors.ts'
 import { parseCanonical } from '../repository/canonical-json.ts'
 import { sha256 } from '../repository/crypto/provider.ts'
+import { isDamage } from '../repository/damage.ts'
 import { indexKey, PACK_PREFIX, packIdOf, packKey } from '../repository/layout.ts'
 import { CHUNK_TYPES } from '../repository/pack/chunk.ts'
 import { openPack } from '../repository/pack/chunk-reader.ts'
@@ -137,9 +137,4 @@ async function packsOfIndex(repository: Repository, name: string): Promise<reado
     if (isDamage(error)) return []
     throw error
   }
-}
-
-function isDamage(error: unknown): boolean {
-  if (!(error instanceof Failure)) return false
-  return ['repository-damaged', 'repository-format', 'object-missing'].includes(error.code)
 }

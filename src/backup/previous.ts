@@ -4,6 +4,7 @@ import { manifestKey } from '../repository/layout.ts'
 import type { Manifest } from '../repository/manifest.ts'
 import type { ReadManifest, Repository } from '../repository/repository.ts'
 import type { SourceIdentity } from '../source/contract.ts'
+import { isSameDatabase } from '../source/identity.ts'
 
 export type SnapshotMode = Manifest['mode']
 
@@ -50,7 +51,7 @@ export async function choosePrevious(
     if (read instanceof Failure) continue
     latest ??= read
     if (read.manifest.sourceName !== sourceName) continue
-    if (isSameHistory(read.manifest.source, identity)) {
+    if (isSameDatabase(read.manifest.source, identity)) {
       return { previous: read, latest, mode: 'full-read', modeReason: 'changes are not captured: every row was read' }
     }
     sameName = true
@@ -59,9 +60,4 @@ export async function choosePrevious(
     ? 'the source is another database than in every earlier snapshot of this name'
     : 'the first snapshot of this source'
   return { previous: null, latest, mode: 'base', modeReason }
-}
-
-/** I6. A timeline may grow by a failover; the database itself must be the same. */
-export function isSameHistory(a: SourceIdentity, b: SourceIdentity): boolean {
-  return a.engine === b.engine && a.systemId === b.systemId && a.databaseOid === b.databaseOid
 }

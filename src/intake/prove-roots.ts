@@ -60,7 +60,7 @@ export async function proveRoots(request: ProveRootsRequest): Promise<ProvenTabl
 }
 
 /** As `proveRoots`, of a read that is open already. */
-export async function proveRead(
+async function proveRead(
   request: Omit<ProveRootsRequest, 'source' | 'lockTimeoutMs'> & { readonly read: ConsistentRead },
 ): Promise<ProvenTable[]> {
   const { read, manifest, repository } = request

@@ -5,10 +5,11 @@
  * Write order: packs, index, manifest; read order is the reverse. Nothing here decides what a snapshot contains.
  */
 import { z } from 'zod'
-import { Failure, type FailureCode } from '../errors.ts'
+import { Failure } from '../errors.ts'
 import { AuditLog } from './audit.ts'
 import { canonicalBytes, parseCanonical } from './canonical-json.ts'
 import { sha256 } from './crypto/provider.ts'
+import { isDamage } from './damage.ts'
 import type { Keyring } from './keyring.ts'
 import { indexKey, MANIFEST_PREFIX, manifestKey, snapshotIdOf } from './layout.ts'
 import type { Ledger } from './ledger/log.ts'
@@ -38,12 +39,6 @@ export interface ReadManifest {
   readonly signer: KnownSigner
 }
 
-const UNUSABLE: ReadonlySet<FailureCode> = new Set<FailureCode>([
-  'repository-damaged',
-  'repository-format',
-  'signature-refused',
-  'snapshot-not-found',
-])
 const MANIFEST_PURPOSE = 'chartkeep manifest v1'
 const signedManifestSchema = z.strictObject({ manifest: z.unknown(), signature: signatureSchema })
 
@@ -109,7 +104,8 @@ export class Repository implements AsyncDisposable {
    */
   async tryManifest(snapshotId: string): Promise<ReadManifest | Failure> {
     return await this.readManifest(snapshotId).catch((error) => {
-      if (error instanceof Failure && UNUSABLE.has(error.code)) return error
+      if (isDamage(error)) return error
+      if (error instanceof Failure && error.code === 'snapshot-not-found') return error
       throw error
     })
   }

@@ -11,15 +11,16 @@ import { buildAllTables } from '../intake/build-all.ts'
 import type { BuildPool, TableConsumer } from '../intake/build-pool.ts'
 import { hasSameColumns, manifestPlan } from '../intake/prove-roots.ts'
 import type { TablePlan } from '../intake/table-plan.ts'
+import { isDamage } from '../repository/damage.ts'
 import type { Manifest, TableManifest } from '../repository/manifest.ts'
 import type { Repository } from '../repository/repository.ts'
 import { TreeReader } from '../repository/tree/tree-reader.ts'
 import type { ConsistentRead, ReadPosition, Source, SourceIdentity, TableInfo } from '../source/contract.ts'
+import { isSameDatabase } from '../source/identity.ts'
 import {
   type Finding,
   type FindingKind,
   finding,
-  isDamage,
   notLooked,
   type Verification,
   verification,
@@ -99,11 +100,8 @@ async function chosenManifest({ repository, snapshotId }: CompareRequest): Promi
   })
 }
 
-/** I6. A timeline may grow by a failover; a clone of the cluster is another database from its first write on. */
 function assertSameDatabase({ source, snapshotId }: Manifest, found: SourceIdentity): void {
-  const isSame =
-    source.engine === found.engine && source.systemId === found.systemId && source.databaseOid === found.databaseOid
-  if (isSame) return
+  if (isSameDatabase(source, found)) return
   throw new Failure(
     'bad-usage',
     `database ${found.databaseName} of system ${found.systemId} is not the source of snapshot ${snapshotId}, ` +

@@ -7,7 +7,8 @@
  *
  * Findings name objects, tables and snapshots; patients by pseudonym only (I9).
  */
-import { Failure } from '../errors.ts'
+import type { Failure } from '../errors.ts'
+import { isDamage } from '../repository/damage.ts'
 
 export type FindingKind =
   | 'manifest-missing'
@@ -118,15 +119,3 @@ export function damageOf(error: unknown): Failure {
   if (isDamage(error)) return error
   throw error
 }
-
-export function isDamage(error: unknown): error is Failure {
-  return error instanceof Failure && DAMAGE.has(error.code)
-}
-
-const DAMAGE: ReadonlySet<string> = new Set([
-  'repository-damaged',
-  'repository-format',
-  'object-missing',
-  'signature-refused',
-  'history-rewritten',
-])

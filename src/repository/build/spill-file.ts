@@ -13,7 +13,7 @@ import { Failure } from '../../errors.ts'
 import { aes256Gcm, KEY_BYTES } from '../crypto/provider.ts'
 import { decompressToView } from '../pack/zstd.ts'
 
-/** Level 1 would halve what is written, and take a third longer; the disk is not what we wait for. */
+/** The fastest that still shrinks: what is spilled is read back within minutes. */
 const FASTEST = { params: { [constants.ZSTD_c_compressionLevel]: -3 } }
 const NO_DATA = new Uint8Array()
 

@@ -5,7 +5,7 @@
  * inner node cannot be read, the rest of that tree is built as if it were new. The source still has the rows; this is
  * how the next snapshot heals what the last one lost. `damaged` says that it happened.
  */
-import { Failure } from '../../errors.ts'
+import { isDamage } from '../damage.ts'
 import { compareBytes } from './key.ts'
 import type { ChunkPlace, TreeEntry } from './node-codec.ts'
 import type { TreeReader } from './tree-reader.ts'
@@ -87,8 +87,4 @@ export async function storedNodes(
 function unlessDamage(error: unknown): null {
   if (isDamage(error)) return null
   throw error
-}
-
-function isDamage(error: unknown): boolean {
-  return error instanceof Failure && (error.code === 'repository-damaged' || error.code === 'object-missing')
 }

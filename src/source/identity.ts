@@ -1,0 +1,6 @@
+import type { SourceIdentity } from './contract.ts'
+
+/** I6. A timeline may grow by a failover; a clone of the cluster is another database from its first write on. */
+export function isSameDatabase(a: SourceIdentity, b: SourceIdentity): boolean {
+  return a.engine === b.engine && a.systemId === b.systemId && a.databaseOid === b.databaseOid
+}
