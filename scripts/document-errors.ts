@@ -91,6 +91,31 @@ const words: Readonly<Record<FailureCode, Words>> = {
     meaning: 'The configuration names a table or column that the database does not have.',
     advice: 'Correct the name, or take it out; `chartkeep discover URL` lists what is there.',
   },
+  'cannot-capture': {
+    meaning: 'The database does not offer its changes: a setting, a right or a publication is missing.',
+    advice: 'Have a DBA run what `chartkeep setup-sql` prints; until then every snapshot reads in full, and says so.',
+  },
+  'slot-missing': {
+    meaning: 'The replication slot of this source is gone: somebody dropped it, or the database was made anew.',
+    advice: 'Run `chartkeep capture`: it begins a new change log and declares the gap. Then `chartkeep backup`.',
+  },
+  'slot-lost': {
+    meaning: 'The server gave up the WAL that the slot still needed, because the limit was reached.',
+    advice: 'Run `chartkeep capture`: it begins a new change log and declares the gap. Then `chartkeep backup`.',
+  },
+  'slot-in-use': {
+    meaning: 'Another process follows this slot.',
+    advice:
+      'One capture runs for each source. Find the other; the server ends a dead one within its wal_sender_timeout.',
+  },
+  'slot-exists': {
+    meaning: 'A slot of that name is there already, and it is not known to be ours.',
+    advice: 'See `chartkeep status`; a slot that nobody uses must be dropped by a DBA.',
+  },
+  'history-differs': {
+    meaning: 'The database is not where our log ends: it was restored, cloned, or another server took over.',
+    advice: 'Run `chartkeep capture`: it begins a new change log beside the old one. Then `chartkeep backup`.',
+  },
   'repository-not-found': {
     meaning: 'There is no repository at that address.',
     advice: 'Check `repository.url` and `--repo`; `chartkeep init` makes one.',
@@ -157,6 +182,14 @@ const words: Readonly<Record<FailureCode, Words>> = {
     meaning: 'The disk for temporary files of chartkeep itself is full.',
     advice: 'Make room where TMPDIR points to, then run again.',
   },
+  'lease-held': {
+    meaning: 'Another chartkeep works on the same source, or prunes the same repository.',
+    advice: 'Wait until it ends; a lease whose holder died runs out by itself.',
+  },
+  'lease-lost': {
+    meaning: 'This process was away for so long that another one took over its work. It wrote nothing more.',
+    advice: 'Nothing to mend. See what the other one does: `chartkeep status`.',
+  },
   'target-not-empty': {
     meaning: 'The database to restore into is not empty. Nothing was changed.',
     advice: 'Create an empty database and name it.',
@@ -180,6 +213,10 @@ const words: Readonly<Record<FailureCode, Words>> = {
   'findings-inconclusive': {
     meaning: 'Verification could not look at everything, so it does not say that all is well.',
     advice: 'The findings say what was not seen and why. Mend that, and run it again.',
+  },
+  'protection-late': {
+    meaning: 'The last snapshot, or the last change kept, is older than allowed.',
+    advice: 'See `chartkeep status`: it says which, and since when. Look after `chartkeep capture` and the schedule.',
   },
   defect: {
     meaning: 'An assertion of chartkeep itself did not hold: a mistake in the program.',

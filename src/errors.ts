@@ -30,6 +30,12 @@ export const failures = {
   'duplicate-key': { exit: 20, http: 409, retry: false },
   'source-failed': { exit: 21, http: 502, retry: false },
   'object-missing-in-source': { exit: 22, http: 404, retry: false },
+  'cannot-capture': { exit: 23, http: 409, retry: false },
+  'slot-missing': { exit: 24, http: 409, retry: false },
+  'slot-lost': { exit: 25, http: 409, retry: false },
+  'slot-in-use': { exit: 26, http: 409, retry: true },
+  'slot-exists': { exit: 27, http: 409, retry: false },
+  'history-differs': { exit: 28, http: 409, retry: false },
 
   'repository-not-found': { exit: 30, http: 404, retry: false },
   'repository-exists': { exit: 31, http: 409, retry: false },
@@ -48,6 +54,8 @@ export const failures = {
   'store-unsuitable': { exit: 43, http: 409, retry: false },
   'store-lied': { exit: 44, http: 502, retry: true },
   'local-disk-full': { exit: 45, http: 507, retry: false },
+  'lease-held': { exit: 46, http: 409, retry: true },
+  'lease-lost': { exit: 47, http: 409, retry: true },
 
   'target-not-empty': { exit: 50, http: 409, retry: false },
   'target-is-source': { exit: 51, http: 409, retry: false },
@@ -56,6 +64,7 @@ export const failures = {
 
   'findings-failed': { exit: 60, http: 409, retry: false },
   'findings-inconclusive': { exit: 61, http: 409, retry: false },
+  'protection-late': { exit: 62, http: 503, retry: true },
 
   defect: { exit: 70, http: 500, retry: false },
 } as const satisfies Record<string, { exit: number; http: number; retry: boolean }>

@@ -37,6 +37,27 @@ export const tableManifestSchema = z.looseObject({
   anchorPath: z.array(z.string()),
   rows: treeRootSchema,
   locator: treeRootSchema.nullable(),
+  /** `transaction`: its past can be told to the transaction, from this snapshot on. Absent: `snapshot`. */
+  resolution: z.enum(['transaction', 'snapshot']).exactOptional(),
+  /** Why not `transaction`. */
+  resolutionReason: z.string().nullable().exactOptional(),
+  /** How its rows came into this snapshot: `read`, or `folded` from the previous snapshot and the change log. */
+  taken: z.enum(['read', 'folded']).exactOptional(),
+  /** The changes since the previous snapshot of this log, as a tree of their own (docs/FORMAT.md, "Changes"). */
+  changes: treeRootSchema.nullable().exactOptional(),
+})
+
+/** Where a snapshot stands in the change log. */
+const logPlaceSchema = z.looseObject({
+  logId: z.string(),
+  /** Every transaction that commits before `scanFrom` is in the snapshot; behind it, its visibility decides (P3). */
+  scanFrom: z.string(),
+  /** The segment in which `scanFrom` lies, or the one that will begin there. */
+  scanSegment: count,
+  /** The newest segment that was durable when the snapshot was taken, or null before the first. */
+  head: z.looseObject({ segment: count, sha256: z.string(), end: z.string() }).nullable(),
+  /** The transactions since the previous snapshot of this log, as a tree; null when there is no such snapshot. */
+  transactions: treeRootSchema.nullable(),
 })
 
 const sequenceSchema = z.looseObject({
@@ -85,6 +106,8 @@ export const manifestSchema = z.looseObject({
   notCaptured: z.array(notCapturedSchema),
   /** SHA-256 of the index object, hex. */
   indexSha256: z.string(),
+  /** Absent or null: nothing carries on from this snapshot but the next full read. */
+  log: logPlaceSchema.nullable().exactOptional(),
   /** The manifest before this one, of any source, or null for the first; and SHA-256 of its canonical JSON. */
   previous: z.looseObject({ snapshotId: z.string(), sha256: z.string() }).nullable(),
   tool: z.looseObject({ name: z.string(), version: z.string(), node: z.string() }),

@@ -5,6 +5,7 @@
  * A row travels as one line of bytes: the fields of the named columns in COPY text form, separated by tabs, without
  * the final newline (docs/FORMAT.md, "Rows"). Fields never contain a raw tab, newline or carriage return; NULL is `\N`.
  */
+import type { ChangeSource } from './change-contract.ts'
 
 /** How to reach a database. Serialisable: workers get it by structured clone. The password never is in `url`. */
 export interface ConnectionSettings {
@@ -180,6 +181,8 @@ export interface Source extends AsyncDisposable {
   openRead(options: ReadOptions): Promise<ConsistentRead>
   /** For `discover`: facts about columns that need a look at rows. Values never leave it. */
   readonly profile: SourceProfile
+  /** Null for a kind of database whose changes cannot be followed. */
+  readonly changes: ChangeSource | null
 }
 
 export interface SourceProfile {

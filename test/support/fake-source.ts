@@ -42,6 +42,7 @@ type BuildTask = Parameters<Pool['buildTable']>[0]
 export class FakeSource implements Source {
   readonly capabilities = { transactionalDdl: true, sharedSnapshot: true }
   readonly profile = { containedShare: async () => null, looksUnique: async () => false }
+  readonly changes = null
   readonly tables: FakeTables
 
   constructor(tables: FakeTables) {

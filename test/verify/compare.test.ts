@@ -244,6 +244,7 @@ function asOf(source: Source, visible: string): Source {
   return {
     capabilities: source.capabilities,
     profile: source.profile,
+    changes: null,
     identify: () => source.identify(),
     introspect: () => source.introspect(),
     openRead: async (options) => {

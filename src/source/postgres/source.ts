@@ -22,6 +22,7 @@ export async function openPostgresSource(settings: ConnectionSettings): Promise<
   return {
     capabilities: postgresCapabilities,
     profile: postgresProfile(session, failing),
+    changes: null,
     identify: (): Promise<SourceIdentity> => failing('identifying the source', () => readIdentity(session)),
     introspect: (): Promise<SchemaInfo> =>
       failing('reading the catalogs', async () => {
