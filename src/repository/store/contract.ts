@@ -64,4 +64,6 @@ export interface StoreSettings {
   readonly secretKey?: string
   readonly region?: string
   readonly caPem?: string
+  /** A directory of this machine that is read first, and alone written to (overlay.ts). */
+  readonly scratchUrl?: string
 }

@@ -4,6 +4,7 @@
 import { Failure } from '../../errors.ts'
 import type { Store, StoreCapabilities, StoreSettings } from './contract.ts'
 import { createDirectoryStore, openDirectoryStore } from './directory.ts'
+import { openOverlay } from './overlay.ts'
 
 /**
  * `known`: the capabilities of a store that somebody has opened before, for workers: an S3 store is tried with three
@@ -11,7 +12,12 @@ import { createDirectoryStore, openDirectoryStore } from './directory.ts'
  * @throws bad-configuration, missing-secret, repository-not-found, store-unreachable, store-refused
  */
 export async function openStore(settings: StoreSettings, known?: StoreCapabilities): Promise<Store> {
-  return await opener(settings.url).open(settings, known)
+  const store = await opener(settings.url).open(settings, known)
+  if (settings.scratchUrl === undefined) return store
+  return await openOverlay(store, settings.scratchUrl).catch(async (error) => {
+    await store.close()
+    throw error
+  })
 }
 
 /**
