@@ -116,6 +116,23 @@ describeOnServers('A rebuilt database', oldestAndNewest, (server) => {
     expect((await client.query('SELECT n FROM a')).rows).toEqual([{ n: '3' }])
   })
 
+  it('reports a broken foreign key of a partitioned table where its server cannot make it NOT VALID (F20)', async () => {
+    const url = await server().createDatabase('broken_keys')
+    await runSql(
+      url,
+      `CREATE TABLE stay (id integer PRIMARY KEY);
+       CREATE TABLE parted (stay integer REFERENCES stay) PARTITION BY RANGE (stay);
+       CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (10);
+       SET session_replication_role = replica; INSERT INTO parted VALUES (2)`,
+    )
+    const target = await rebuilt(server(), url, 'broken_keys_copy')
+
+    expect(target.skipped).toMatchObject([{ kind: 'foreign key', name: expect.stringContaining('parted') }])
+    expect(target.skipped[0]?.reason).toMatch(/^rows break it; (made NOT VALID|not made: .*)$/)
+    await using client = await connectClient(target.url)
+    expect((await client.query('SELECT stay FROM parted')).rows).toEqual([{ stay: 2 }])
+  })
+
   it('refuses anything that a user made, and nothing that an extension made', async () => {
     const source = await server().createDatabase('empty_source')
     await using read = await readAll(source)
