@@ -34,8 +34,10 @@ export function register(program: Command, cli: Cli): void {
 }
 
 async function run(cli: Cli, options: ScrubOptions): Promise<void> {
-  await using repository = await openConfiguredRepository(cli, await readConfiguration(cli, options))
+  const configuration = await readConfiguration(cli, options)
+  // First: its threads start while the passphrase is turned into a key.
   await using pool = new ScrubPool()
+  await using repository = await openConfiguredRepository(cli, configuration)
   const deed = { actor: actorOf(cli), action: 'repository.scrub', subject: repository.id, detail: '' }
   const scrub = () =>
     scrubRepository({

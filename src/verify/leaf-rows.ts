@@ -2,6 +2,8 @@
  * Whether the rows of a leaf stand where their tree says: in order, behind the leaf before, up to the leaf's own last
  * key, and cut where the rule cuts. The rows themselves were proved by their digest before.
  */
+import { CHECK } from '../repository/kernel/kernel.ts'
+import type { OpenedLeaf } from '../repository/kernel/opened-leaf.ts'
 import { isCut, type KeyHash, LEAF_CUT } from '../repository/tree/boundary.ts'
 import { compareBytes } from '../repository/tree/key.ts'
 import { BAG_ORDINAL_BYTES, type Rows, rowKey } from '../repository/tree/rows.ts'
@@ -19,16 +21,40 @@ export function leafProblem(
   let size = 0
   for (let row = 0; row < rows.count; row += 1) {
     const key = fullKey(spec, rows, row, previous)
-    if (previous !== null && compareBytes(previous, key) >= 0) return `has row ${row + 1} out of order`
+    if (previous !== null && compareBytes(previous, key) >= 0) return outOfOrder(row)
     const bytes = rows.textStart[row + 1]! - rows.textStart[row]!
     size += bytes
     const cuts = isCut(LEAF_CUT, size, bytes, hash(key))
-    if (row + 1 < rows.count && cuts) return `should end behind row ${row + 1} of ${rows.count}`
-    if (row + 1 === rows.count && !cuts && !isLast) return 'ends where the rule does not cut'
+    if (row + 1 < rows.count && cuts) return cutWithin(row, rows.count)
+    if (row + 1 === rows.count && !cuts && !isLast) return NOT_CUT
     previous = key
   }
   const ends = rows.count > 0 && previous !== null && compareBytes(previous, entry.lastKey) === 0
-  return ends ? null : 'ends at another key than its parent says'
+  return ends ? null : OTHER_END
+}
+
+/** The same of a leaf that the kernel has opened. */
+export function openedLeafProblem(
+  leaf: OpenedLeaf,
+  { entry, after, isLast }: LeafExpectation,
+  cutSeed: bigint,
+): string | null {
+  const { status, row, lastKey } = leaf.placeOfRows(after, isLast, cutSeed)
+  if (status === CHECK.outOfOrder) return outOfOrder(row)
+  if (status === CHECK.cutWithin) return cutWithin(row, leaf.count)
+  if (status === CHECK.notCut) return NOT_CUT
+  return leaf.count > 0 && compareBytes(lastKey, entry.lastKey) === 0 ? null : OTHER_END
+}
+
+const NOT_CUT = 'ends where the rule does not cut'
+const OTHER_END = 'ends at another key than its parent says'
+
+function outOfOrder(row: number): string {
+  return `has row ${row + 1} out of order`
+}
+
+function cutWithin(row: number, count: number): string {
+  return `should end behind row ${row + 1} of ${count}`
 }
 
 /** A row's key in its tree: `parseRows` does not number the rows of a bag. `previous` is the full key before it. */

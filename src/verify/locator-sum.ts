@@ -9,6 +9,7 @@
  */
 import xxhash from 'xxhash-wasm'
 import { LocatorLines } from '../repository/build/locator-lines.ts'
+import type { OpenedLeaf } from '../repository/kernel/opened-leaf.ts'
 import type { Rows } from '../repository/tree/rows.ts'
 import type { LeafForm } from './leaf-expectations.ts'
 
@@ -21,7 +22,7 @@ const api = await xxhash()
 export function locatorSum(form: LeafForm, rows: Rows, cutSeed: bigint): bigint {
   if (form.summed === null) return 0n
   const lines = form.summed === 'own' ? rows.text : new LocatorLines(form.spec).derive(rows.text)
-  const seed = BigInt.asUintN(64, cutSeed + SEED_OFFSET)
+  const seed = sumSeed(cutSeed)
   let sum = 0n
   let start = 0
   for (let end = lines.indexOf(NEWLINE); end >= 0; end = lines.indexOf(NEWLINE, start)) {
@@ -29,4 +30,13 @@ export function locatorSum(form: LeafForm, rows: Rows, cutSeed: bigint): bigint 
     start = end + 1
   }
   return BigInt.asUintN(64, sum)
+}
+
+/** The same of a leaf that the kernel has opened. */
+export function openedLocatorSum(form: LeafForm, leaf: OpenedLeaf, cutSeed: bigint): bigint {
+  return form.summed === null ? 0n : leaf.sum(form.summed, sumSeed(cutSeed))
+}
+
+function sumSeed(cutSeed: bigint): bigint {
+  return BigInt.asUintN(64, cutSeed + SEED_OFFSET)
 }

@@ -7,6 +7,7 @@
  */
 import { hash } from 'node:crypto'
 import { Failure } from '../errors.ts'
+import { OpenedLeaf } from '../repository/kernel/opened-leaf.ts'
 import type { RepositorySecrets } from '../repository/keyring.ts'
 import { packKey } from '../repository/layout.ts'
 import { ChunkReader, openPack } from '../repository/pack/chunk-reader.ts'
@@ -14,11 +15,12 @@ import type { PackRecord } from '../repository/pack/pack-writer.ts'
 import type { Store } from '../repository/store/contract.ts'
 import { objectTooShort } from '../repository/store/store-failure.ts'
 import { type KeyHash, keyHash } from '../repository/tree/boundary.ts'
-import { TreeReader } from '../repository/tree/tree-reader.ts'
+import type { Rows } from '../repository/tree/rows.ts'
+import { leafRequest, TreeReader } from '../repository/tree/tree-reader.ts'
 import { damageOf, type FindingKind } from './finding.ts'
 import { decodeExpectations, type LeafExpectation, type LeafForm } from './leaf-expectations.ts'
-import { leafProblem } from './leaf-rows.ts'
-import { locatorSum } from './locator-sum.ts'
+import { leafProblem, openedLeafProblem } from './leaf-rows.ts'
+import { locatorSum, openedLocatorSum } from './locator-sum.ts'
 
 export interface ScrubTask {
   readonly pack: PackRecord
@@ -67,7 +69,8 @@ async function scrubLeaves(task: ScrubTask, bytes: Buffer, problems: PackProblem
   const { packId } = task.pack
   const chunks = new ChunkReader(new OnePackStore(packId, bytes), task.secrets.dataKeys)
   const readers = task.forms.map(({ spec }) => new TreeReader(spec, chunks, task.secrets))
-  const cutHash = keyHash(task.secrets.cutSeed, 0)
+  const { cutSeed } = task.secrets
+  const leafTask: LeafTask = { chunks, cutSeed, cutHash: keyHash(cutSeed, 0) }
   const seen = new Set<number>()
   const sums = new Map<number, bigint>()
   let rows = 0
@@ -75,7 +78,7 @@ async function scrubLeaves(task: ScrubTask, bytes: Buffer, problems: PackProblem
   for (const expected of decodeExpectations(task.expectations, packId)) {
     const { offset } = expected.entry.place
     const form = task.forms[expected.form]!
-    const outcome = await scrubLeaf(readers[expected.form]!, form, expected, { cutHash, cutSeed: task.secrets.cutSeed })
+    const outcome = await scrubLeaf(readers[expected.form]!, form, expected, leafTask)
     if ('problem' in outcome) problems.push({ offset, ...outcome.problem })
     else {
       sums.set(offset, outcome.sum)
@@ -92,6 +95,12 @@ async function scrubLeaves(task: ScrubTask, bytes: Buffer, problems: PackProblem
   return { seen, report: { leaves: seen.size, rows, textBytes, leafOffsets, leafSums } }
 }
 
+interface LeafTask {
+  readonly chunks: ChunkReader
+  readonly cutSeed: bigint
+  readonly cutHash: KeyHash
+}
+
 type LeafOutcome =
   | { readonly sum: bigint }
   | { readonly problem: { readonly kind: FindingKind; readonly message: string } }
@@ -100,13 +109,16 @@ async function scrubLeaf(
   reader: TreeReader,
   form: LeafForm,
   expected: LeafExpectation,
-  { cutHash, cutSeed }: { readonly cutHash: KeyHash; readonly cutSeed: bigint },
+  task: LeafTask,
 ): Promise<LeafOutcome> {
   try {
-    const rows = await reader.readLeaf(expected.entry)
-    const problem = leafProblem(form.spec, rows, expected, cutHash)
-    if (problem === null) return { sum: locatorSum(form, rows, cutSeed) }
-    return { problem: { kind: 'leaf-rows', message: `a leaf of ${form.spec.name} ${problem}` } }
+    const encoded = await task.chunks.read(leafRequest(expected.entry))
+    const leaf = reader.openLeaf(expected.entry, encoded, form.summed === 'derived')
+    const { problem, sum } =
+      leaf instanceof OpenedLeaf ? lookAt(form, leaf, expected, task) : lookPlainly(form, leaf, expected, task)
+    return problem === null
+      ? { sum: sum() }
+      : { problem: { kind: 'leaf-rows', message: `a leaf of ${form.spec.name} ${problem}` } }
   } catch (error) {
     // Lines of another number of fields decrypt and decode: a source never sent them.
     if (error instanceof Failure && error.code === 'source-failed') {
@@ -114,6 +126,17 @@ async function scrubLeaf(
     }
     return { problem: { kind: 'chunk-damaged', message: damageOf(error).message } }
   }
+}
+
+function lookAt(form: LeafForm, leaf: OpenedLeaf, expected: LeafExpectation, { cutSeed }: LeafTask) {
+  return {
+    problem: openedLeafProblem(leaf, expected, cutSeed),
+    sum: () => openedLocatorSum(form, leaf, cutSeed),
+  }
+}
+
+function lookPlainly(form: LeafForm, rows: Rows, expected: LeafExpectation, { cutHash, cutSeed }: LeafTask) {
+  return { problem: leafProblem(form.spec, rows, expected, cutHash), sum: () => locatorSum(form, rows, cutSeed) }
 }
 
 /** The chunks that no leaf of a tree stands for: nodes, and what only forgotten snapshots needed. */

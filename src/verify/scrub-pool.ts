@@ -15,7 +15,8 @@ export class ScrubPool implements AsyncDisposable {
     this.threads = threads
     this.#pool = new Piscina({
       filename: new URL('../../workers/scrub-pack.ts', import.meta.url).href,
-      minThreads: 1,
+      // All at once: they load while the repository is being opened.
+      minThreads: threads,
       maxThreads: threads,
       idleTimeout: 10_000,
       // Between tasks a thread must go on closing its connections, not block.

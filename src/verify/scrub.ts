@@ -169,7 +169,8 @@ class ScrubRun {
   }
 
   async #readPacks(packs: readonly PackRecord[], expectations: LeafExpectations, sums: LocatorSums): Promise<void> {
-    const waiting = [...packs]
+    // The largest first, so that no lane is left alone with one at the end.
+    const waiting = packs.toSorted((a, b) => b.bytes - a.bytes)
     const lane = async (): Promise<void> => {
       for (let pack = waiting.shift(); pack; pack = waiting.shift()) await this.#readPack(pack, expectations, sums)
     }

@@ -72,6 +72,13 @@ export interface KernelCalls {
     columnRoom: number,
     out: number,
   ): number
+
+  groupRows(block: number, groups: number): number
+  checkRows(block: number, after: number, afterBytes: number, isLast: number, room: number, roomBytes: number): number
+  checkedRow(): number
+  checkedKey(): number
+  checkedKeyBytes(): number
+  sumLines(start: number, end: number, seed: bigint): bigint
 }
 
 /** As assembly/parse.ts and assembly/leaf.ts have them. */
@@ -86,6 +93,9 @@ export const FILL = {
   anchorsFull: 6,
   keyFull: 7,
 } as const
+
+/** As assembly/check.ts. */
+export const CHECK = { inPlace: 0, outOfOrder: 1, cutWithin: 2, notCut: 3 } as const
 
 const PAGE_BYTES = 65_536
 /** The kernel's own few constants lie below. */

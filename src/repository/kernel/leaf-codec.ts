@@ -7,6 +7,11 @@ const HEAD_BYTES_PER_COLUMN = 11
 const NUMBER_BYTES = 9
 const COLUMN_BYTES = 24
 
+export interface LeafSize {
+  readonly rows: number
+  readonly textBytes: number
+}
+
 export class LeafCodec {
   readonly #kernel: Kernel
   readonly #columns: number
@@ -35,17 +40,24 @@ export class LeafCodec {
   }
 
   /** @returns the address of the text, until the next call; or null when the bytes are not such a leaf */
-  decode(encoded: Uint8Array, expected: { readonly rows: number; readonly textBytes: number }): number | null {
+  decode(encoded: Uint8Array, expected: LeafSize): number | null {
+    const mark = this.#kernel.mark()
+    const out = this.#kernel.allocate(expected.textBytes)
+    const isLeaf = this.decodeTo(out, encoded, expected)
+    this.#kernel.release(mark)
+    return isLeaf ? out : null
+  }
+
+  /** `out` is a region of the text's size. @returns whether the bytes are such a leaf */
+  decodeTo(out: number, encoded: Uint8Array, { rows, textBytes }: LeafSize): boolean {
     const kernel = this.#kernel
     const mark = kernel.mark()
     const from = kernel.allocate(encoded.length)
     const columns = kernel.allocate(COLUMN_BYTES * this.#columns)
-    const out = kernel.allocate(expected.textBytes)
     kernel.write(from, encoded)
     const end = from + encoded.length
-    const { rows, textBytes } = expected
     const decoded = kernel.calls.decodeLeaf(from, end, rows, this.#columns, textBytes, columns, out)
     kernel.release(mark)
-    return decoded === 1 ? out : null
+    return decoded === 1
   }
 }

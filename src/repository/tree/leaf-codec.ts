@@ -39,14 +39,17 @@ export function encodeLeaf(text: Buffer, rows: number, columns: number): Buffer 
   return Buffer.concat([head.done(), body.done()])
 }
 
-/**
- * `expected` is what the parent says: it bounds what we allocate.
- * @throws repository-damaged when the bytes are not a leaf of that many rows, columns and bytes of text
- */
-export function decodeLeaf(
-  encoded: Uint8Array,
-  expected: { readonly rows: number; readonly columns: number; readonly textBytes: number; readonly what: string },
-): Buffer {
+/** What the parent and the table say of a leaf: it bounds what we allocate. */
+export interface ExpectedLeaf {
+  readonly rows: number
+  readonly columns: number
+  readonly textBytes: number
+  /** Names it in errors. */
+  readonly what: string
+}
+
+/** @throws repository-damaged when the bytes are not a leaf of that many rows, columns and bytes of text */
+export function decodeLeaf(encoded: Uint8Array, expected: ExpectedLeaf): Buffer {
   const reader = new ByteReader(encoded, expected.what)
   const rows = reader.varint()
   const columns = reader.varint()

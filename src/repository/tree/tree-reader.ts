@@ -3,11 +3,13 @@
  * parent holds before anything of it is used (I3).
  */
 import { Failure } from '../../errors.ts'
-import { decodeLeaf } from '../kernel/decode-leaf.ts'
+import { type OpenedLeaf, openLeaf } from '../kernel/opened-leaf.ts'
+import { merkleRoot } from '../ledger/merkle.ts'
 import { CHUNK_TYPES } from '../pack/chunk.ts'
 import type { ChunkReader, ChunkRequest } from '../pack/chunk-reader.ts'
 import { type DigestKeys, TreeDigester } from './digest.ts'
 import { compareBytes } from './key.ts'
+import { decodeLeaf, type ExpectedLeaf } from './leaf-codec.ts'
 import { decodeNode, type TreeEntry, type TreeNode } from './node-codec.ts'
 import { parseRows, type Rows } from './rows.ts'
 import type { TreeSpec } from './spec.ts'
@@ -58,30 +60,50 @@ export class TreeReader {
   }
 
   /** Rows of every leaf that touches `range`, leaf by leaf, in key order; rows outside the range are among them. */
-  async *leaves(root: TreeRoot, range: KeyRange = EVERYTHING): AsyncGenerator<Rows> {
-    let batch: TreeEntry[] = []
-    for await (const entry of this.leafEntries(root, range)) {
-      batch.push(entry)
-      if (batch.length < LEAVES_AT_ONCE) continue
-      yield* this.#readLeaves(batch)
-      batch = []
-    }
-    yield* this.#readLeaves(batch)
+  leaves(root: TreeRoot, range: KeyRange = EVERYTHING): AsyncGenerator<Rows> {
+    return this.#everyLeaf(root, range, (entry, encoded) => this.decodeLeaf(entry, encoded))
+  }
+
+  /** The lines of all leaves, leaf by leaf, in key order. */
+  texts(root: TreeRoot): AsyncGenerator<Buffer> {
+    return this.#everyLeaf(root, EVERYTHING, (entry, encoded) => {
+      const { opened, plain } = this.#prove(entry, encoded, false)
+      return opened?.copyText() ?? plain!.text
+    })
   }
 
   /** Decodes and checks a leaf that was read. @throws repository-damaged */
   decodeLeaf(entry: TreeEntry, encoded: Uint8Array): Rows {
+    const { opened, plain } = this.#prove(entry, encoded, false)
+    return opened?.rows() ?? plain!
+  }
+
+  /**
+   * As `decodeLeaf`, left where the kernel has it, if it can: gone with the next leaf that any reader of this thread
+   * decodes. @throws repository-damaged
+   */
+  openLeaf(entry: TreeEntry, encoded: Uint8Array, locator: boolean): OpenedLeaf | Rows {
+    const { opened, plain } = this.#prove(entry, encoded, locator)
+    return opened ?? plain!
+  }
+
+  /** By the kernel, or plainly where it cannot: exactly one of both is set. */
+  #prove(entry: TreeEntry, encoded: Uint8Array, locator: boolean) {
     const what = `leaf ${shortHex(entry.digest)} of ${this.spec.name}`
     const expected = { rows: entry.rows, columns: this.spec.fieldCount, textBytes: entry.textBytes, what }
-    const rows = parseRows(this.spec, decodeLeaf(encoded, expected))
-    const digest = this.#digester.leafDigest(rows, 0, rows.count)
-    if (compareBytes(digest, entry.digest) !== 0) {
-      throw new Failure('repository-damaged', `${what} holds rows of digest ${shortHex(digest)}`, {
-        context: { tree: this.spec.name },
-        hints: ['Run `chartkeep scrub` to see everything that is damaged, and what it affects.'],
-      })
-    }
-    return rows
+    const opened = openLeaf(this.spec, encoded, expected, { locator })
+    const plain = opened ? null : this.#decodePlainly(encoded, expected)
+    const groups = opened?.groupDigests(this.#digester) ?? this.#digester.groupDigests(plain!, 0, plain!.count)
+    const digest = merkleRoot(groups)
+    if (compareBytes(digest, entry.digest) === 0) return { opened, plain }
+    throw new Failure('repository-damaged', `${what} holds rows of digest ${shortHex(digest)}`, {
+      context: { tree: this.spec.name },
+      hints: ['Run `chartkeep scrub` to see everything that is damaged, and what it affects.'],
+    })
+  }
+
+  #decodePlainly(encoded: Uint8Array, expected: ExpectedLeaf): Rows {
+    return parseRows(this.spec, decodeLeaf(encoded, expected))
   }
 
   async *#entriesBelow(entry: TreeEntry, level: number, range: KeyRange): AsyncGenerator<TreeEntry> {
@@ -98,10 +120,28 @@ export class TreeReader {
     }
   }
 
-  async *#readLeaves(entries: readonly TreeEntry[]): AsyncGenerator<Rows> {
+  async *#everyLeaf<T>(
+    root: TreeRoot,
+    range: KeyRange,
+    take: (entry: TreeEntry, encoded: Uint8Array) => T,
+  ): AsyncGenerator<T> {
+    let batch: TreeEntry[] = []
+    for await (const entry of this.leafEntries(root, range)) {
+      batch.push(entry)
+      if (batch.length < LEAVES_AT_ONCE) continue
+      yield* this.#readLeaves(batch, take)
+      batch = []
+    }
+    yield* this.#readLeaves(batch, take)
+  }
+
+  async *#readLeaves<T>(
+    entries: readonly TreeEntry[],
+    take: (entry: TreeEntry, encoded: Uint8Array) => T,
+  ): AsyncGenerator<T> {
     let index = 0
     for await (const encoded of this.#chunks.readMany(entries.map(leafRequest))) {
-      yield this.decodeLeaf(entries[index]!, encoded)
+      yield take(entries[index]!, encoded)
       index += 1
     }
   }

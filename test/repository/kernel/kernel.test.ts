@@ -11,7 +11,6 @@ import { buildKernel, KERNEL_FILE } from '../../../scripts/build-kernel.ts'
 import { MergedLeaves } from '../../../src/repository/build/merged-leaves.ts'
 import { buildTablePlainly } from '../../../src/repository/build/plain-build.ts'
 import { RunSorter } from '../../../src/repository/build/run-sorter.ts'
-import { decodeLeaf as decodeByKernel } from '../../../src/repository/kernel/decode-leaf.ts'
 import { Kernel } from '../../../src/repository/kernel/kernel.ts'
 import { LeafCodec } from '../../../src/repository/kernel/leaf-codec.ts'
 import { encodeKey } from '../../../src/repository/tree/key.ts'
@@ -134,24 +133,6 @@ describe('the kernel', () => {
   })
 })
 
-describe('a leaf read back', () => {
-  it('is what TypeScript decodes, or fails with the same words', () => {
-    fc.assert(
-      fc.property(table, fc.nat(), fc.nat({ max: 255 }), (rows, where, byte) => {
-        const text = textOf(rows)
-        const expected = { rows: rows.length, columns: rows[0]!.length, textBytes: text.length, what: 'leaf' }
-        const encoded = encodeLeaf(text, rows.length, rows[0]!.length)
-        const damaged = Buffer.from(encoded)
-        damaged[where % damaged.length] = byte
-
-        expect(decodeByKernel(encoded, expected).equals(text)).toBe(true)
-        expect(answer(() => decodeByKernel(damaged, expected))).toBe(answer(() => decodeLeaf(damaged, expected)))
-      }),
-      propertyRuns(1500),
-    )
-  })
-})
-
 describe('leaves built by the kernel', () => {
   it('are, stored bytes included, those built plainly, for any keys, pieces and runs', async () => {
     const wide: TreeSpec = { name: 'public.wide', fieldCount: 4, anchor: 2, key: [3, 1] }
@@ -228,15 +209,6 @@ describe('leaves built by the kernel', () => {
     await expect(leavesOf(WARD, '1\t2\t3\t4\n5\t6\t7\t8')).rejects.toMatchObject({ code: 'source-failed' })
   })
 })
-
-/** What came of it, in words that can be compared. */
-function answer(work: () => Buffer): string {
-  try {
-    return work().toString('hex')
-  } catch (error) {
-    return String(error)
-  }
-}
 
 function attempt<T>(work: () => T): T | null {
   try {

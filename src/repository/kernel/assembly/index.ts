@@ -24,3 +24,4 @@ export {
 } from './leaf'
 export { encodeLeaf, headEnd } from './encode'
 export { decodeLeaf } from './decode'
+export { checkedKey, checkedKeyBytes, checkedRow, checkRows, groupRows, sumLines } from './check'

@@ -19,9 +19,9 @@ export const GROUPS_FULL: i32 = 5
 export const ANCHORS_FULL: i32 = 6
 export const KEY_FULL: i32 = 7
 
-const ORDINAL_BYTES: usize = 4
+export const ORDINAL_BYTES: usize = 4
 /** Of the text where a group starts, and of its anchor: address and length. */
-const GROUP_BYTES: usize = 12
+export const GROUP_BYTES: usize = 12
 const HASH_RANGE: f64 = 4294967296
 
 let seed: u64 = 0
@@ -153,18 +153,19 @@ export function fillLeaf(): i32 {
     rows += 1
     setPosition(block, position + 1)
     if (position + 1 < rowsOf(block)) leastMoved()
-    if (isCut(textAt - text, lineBytes, hashed)) return LEAF_CUT
+    if (isCutAt(textAt - text, lineBytes, key, hashed)) return LEAF_CUT
   }
   return ROWS_END
 }
 
-function isCut(sizeAfter: usize, unit: usize, hashed: usize): bool {
+/** tree/boundary.ts, for the row of this key. */
+export function isCutAt(sizeAfter: usize, unit: usize, rowKey: usize, keyBytes: usize): bool {
   const after = <f64>sizeAfter
   if (after < sizeMin) return false
   if (after >= sizeMax) return true
   const ratio = after / scale
   const hazard = ((4.0 * ratio * ratio * ratio) / scale) * <f64>unit
-  return <f64>(<u32>xxh64(key, hashed, seed)) < hazard * HASH_RANGE
+  return <f64>(<u32>xxh64(rowKey, keyBytes, seed)) < hazard * HASH_RANGE
 }
 
 /** An anchor's encoding says where it ends, so that equal beginnings of equal length are the same anchor. */
