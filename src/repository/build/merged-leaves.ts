@@ -1,160 +1,27 @@
-/**
- * The leaves of a tree, from a kernel's merge: the kernel cuts, encodes and decodes; this side digests, compresses and
- * asks what is stored already. LeafBuilder (leaf-builder.ts) makes the same of Rows, and is what this is tested against.
- */
-import { hash } from 'node:crypto'
-import { assert } from '../../errors.ts'
-import { FILL, type Kernel } from '../kernel/kernel.ts'
-import { LeafCodec } from '../kernel/leaf-codec.ts'
-import { merkleRoot } from '../ledger/merkle.ts'
-import { packPayload, unpackToView } from '../pack/chunk.ts'
-import { LEAF_CUT } from '../tree/boundary.ts'
-import { TreeDigester } from '../tree/digest.ts'
+/** The leaves of a tree, from a kernel's merge. */
+import type { Kernel } from '../kernel/kernel.ts'
 import type { BuiltLeaf } from '../tree/tree-writer.ts'
-import { duplicateKey } from './duplicate-key.ts'
 import type { LeafBuilderOptions } from './leaf-builder.ts'
-
-/** Most leaves end well before the rule's maximum; a larger one gets more room. */
-const TEXT_BYTES = 160 * 1024
-const GROUPS = 1024
-const GROUP_BYTES = 12
-const ANCHOR_BYTES = 32 * 1024
-const KEY_BYTES = 4096
-/** 00 and the salt, which stand before a group's lines when these are digested. */
-const GROUP_PREFIX_BYTES = 33
+import { LeafFiller } from './leaf-filler.ts'
 
 export class MergedLeaves {
-  readonly #kernel: Kernel
-  readonly #options: LeafBuilderOptions
+  readonly #filler: LeafFiller
   readonly #refill: () => void
-  readonly #digester: TreeDigester
-  readonly #codec: LeafCodec
-  /** Begins with 00. */
-  readonly #prefix = Buffer.alloc(GROUP_PREFIX_BYTES)
-  readonly #covered = Buffer.alloc(GROUP_PREFIX_BYTES)
-  #text = 0
-  #textBytes = TEXT_BYTES
-  #groups = 0
-  #groupsMax = GROUPS
-  #anchorBytes = ANCHOR_BYTES
-  #key = 0
-  #keyBytes = KEY_BYTES
 
   /** `refill` gives the merge's used-up block other rows, or drops it. */
   constructor(kernel: Kernel, options: LeafBuilderOptions, refill: () => void) {
-    this.#kernel = kernel
-    this.#options = options
+    this.#filler = new LeafFiller(kernel, options)
     this.#refill = refill
-    this.#digester = new TreeDigester(options.keys, options.spec.name)
-    this.#codec = new LeafCodec(kernel, options.spec.fieldCount)
-    const cut = options.cut ?? LEAF_CUT
-    kernel.calls.beginTree()
-    kernel.calls.setCut(BigInt.asIntN(64, options.keys.cutSeed), cut.scale, cut.min, cut.max)
-    this.#takeTextRoom()
-    this.#takeGroupRoom()
-    this.#takeAnchorRoom()
-    this.#takeKeyRoom()
   }
 
   /** All leaves in order. @throws duplicate-key, source-failed, and what `findStored` throws */
   async *leaves(): AsyncGenerator<BuiltLeaf> {
-    const { calls } = this.#kernel
     for (;;) {
-      calls.beginLeaf()
-      const status = this.#fill()
-      if (calls.leafRows() > 0) yield await this.#leaf()
-      if (status === FILL.rowsEnd) return
+      this.#filler.begin()
+      let filled = this.#filler.fill()
+      for (; filled === 'block-empty'; filled = this.#filler.fill()) this.#refill()
+      if (this.#filler.rows > 0) yield await this.#filler.take()
+      if (filled === 'rows-end') return
     }
-  }
-
-  #fill(): number {
-    const { calls } = this.#kernel
-    for (;;) {
-      const status = calls.fillLeaf()
-      if (status === FILL.cut || status === FILL.rowsEnd) return status
-      if (status === FILL.blockEmpty) this.#refill()
-      else this.#makeRoom(status)
-    }
-  }
-
-  #makeRoom(status: number): void {
-    const { calls } = this.#kernel
-    if (status === FILL.duplicateKey) throw duplicateKey(this.#options.spec.name)
-    if (status === FILL.textFull) {
-      this.#textBytes = Math.max(this.#textBytes * 2, calls.leafTextEnd() - this.#text + calls.wantedText())
-      this.#takeTextRoom()
-    } else if (status === FILL.groupsFull) {
-      this.#groupsMax *= 2
-      this.#takeGroupRoom()
-    } else if (status === FILL.anchorsFull) {
-      this.#anchorBytes = Math.max(this.#anchorBytes * 2, calls.wantedKey())
-      this.#takeAnchorRoom()
-    } else {
-      this.#keyBytes = Math.max(this.#keyBytes * 2, calls.wantedKey())
-      this.#takeKeyRoom()
-    }
-  }
-
-  #takeTextRoom(): void {
-    this.#text = this.#kernel.allocate(GROUP_PREFIX_BYTES + this.#textBytes) + GROUP_PREFIX_BYTES
-    this.#kernel.calls.setTextRoom(this.#text, this.#text + this.#textBytes)
-  }
-
-  #takeGroupRoom(): void {
-    this.#groups = this.#kernel.allocate(this.#groupsMax * GROUP_BYTES)
-    this.#kernel.calls.setGroupRoom(this.#groups, this.#groupsMax)
-  }
-
-  #takeAnchorRoom(): void {
-    const room = this.#kernel.allocate(this.#anchorBytes)
-    this.#kernel.calls.setAnchorRoom(room, room + this.#anchorBytes)
-  }
-
-  #takeKeyRoom(): void {
-    this.#key = this.#kernel.allocate(this.#keyBytes)
-    this.#kernel.calls.setKeyRoom(this.#key, this.#keyBytes)
-  }
-
-  async #leaf(): Promise<BuiltLeaf> {
-    const { calls } = this.#kernel
-    const textBytes = calls.leafTextEnd() - this.#text
-    const lastKey = Uint8Array.from(this.#kernel.bytes(this.#key, this.#key + calls.lastKeyBytes()))
-    const digest = merkleRoot(this.#groupDigests(textBytes))
-    const leaf = { digest, lastKey, rows: calls.leafRows(), textBytes }
-    if (!this.#options.encode) return { ...leaf, payload: null, place: null }
-    const place = await this.#options.findStored(lastKey, digest)
-    return place
-      ? { ...leaf, payload: null, place }
-      : { ...leaf, payload: this.#encode(leaf.rows, textBytes), place: null }
-  }
-
-  /** A group's prefix is written over the end of the group before, which has been digested, and taken away again. */
-  #groupDigests(textBytes: number): Uint8Array[] {
-    const count = this.#kernel.calls.leafGroups()
-    const groups = this.#kernel.numbers(this.#groups, (count * GROUP_BYTES) >> 2)
-    const text = this.#kernel.bytes(this.#text - GROUP_PREFIX_BYTES, this.#text + textBytes)
-    const digests: Uint8Array[] = []
-    for (let group = 0; group < count; group += 1) {
-      const start = groups[group * 3]!
-      const anchor = groups[group * 3 + 1]!
-      const anchorBytes = groups[group * 3 + 2]!
-      const end = (group + 1 < count ? groups[(group + 1) * 3]! : textBytes) + GROUP_PREFIX_BYTES
-      this.#prefix.set(this.#digester.salt(this.#kernel.bytes(anchor, anchor + anchorBytes)), 1)
-      text.copy(this.#covered, 0, start, start + GROUP_PREFIX_BYTES)
-      text.set(this.#prefix, start)
-      digests.push(hash('sha256', text.subarray(start, end), 'buffer'))
-      text.set(this.#covered, start)
-    }
-    return digests
-  }
-
-  /** Encoded, then decoded again: an encoder that went wrong must fail the backup, not the restore (F27). */
-  #encode(rows: number, textBytes: number): Uint8Array {
-    const what = `a new leaf of ${this.#options.spec.name}`
-    const payload = packPayload(this.#codec.encode(this.#text, textBytes, rows))
-    const decoded = this.#codec.decode(unpackToView(payload, what), { rows, textBytes })
-    assert(decoded !== null, `${what} decodes to as many rows as were encoded`)
-    assert(this.#kernel.calls.sameBytes(decoded, this.#text, textBytes) === 1, `${what} decodes to what was encoded`)
-    return payload
   }
 }

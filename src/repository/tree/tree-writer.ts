@@ -2,6 +2,9 @@
  * Builds a tree from its leaves, which come in key order: stores the leaves that are new, and the inner nodes above.
  * Nodes that the previous snapshot's tree has are not stored again; that, with reused leaves, is all there is to an
  * increment.
+ *
+ * A whole subtree of another tree may be put in where no node below its height is open: it is then what would have
+ * been built of its leaves.
  */
 import { assert } from '../../errors.ts'
 import { CHUNK_TYPES, packPayload, unpackPayload } from '../pack/chunk.ts'
@@ -34,6 +37,8 @@ export interface TreeWriterOptions {
   readonly nodeCut?: CutRule
 }
 
+/** Any number of nodes but exactly one. */
+const MANY = 2
 const NOWHERE: ChunkPlace = { packId: '0'.repeat(2 * PACK_ID_BYTES), offset: 0, storedBytes: 0 }
 
 export class TreeWriter {
@@ -49,15 +54,36 @@ export class TreeWriter {
 
   /** Leaves must come in key order. */
   async addLeaf(leaf: BuiltLeaf): Promise<void> {
-    const inOrder = this.#lastKey === null || compareBytes(this.#lastKey, leaf.lastKey) < 0
-    assert(inOrder, `leaves of ${this.#options.treeName} come in key order`)
-    this.#lastKey = leaf.lastKey
+    this.#notBefore(leaf.lastKey)
     const place = leaf.place ?? (await this.#storeLeaf(leaf))
     await this.#addChild(1, { ...leaf, place })
   }
 
-  /** The root is a node of level 1 or more; of an empty tree, a node without children. */
-  async finish(): Promise<TreeRoot> {
+  /** Whether a node of `level` would begin with the next leaf. */
+  isAligned(level: number): boolean {
+    return this.#levels.every((open, index) => index >= level || open.children.length === 0)
+  }
+
+  /**
+   * A node that is stored, with all below it. The tree that it comes from has the same name and rules, and the node
+   * either ended by the cut rule there, or is the last of this tree too.
+   */
+  async addSubtree(node: TreeEntry, level: number): Promise<void> {
+    assert(this.isAligned(level), `a subtree of ${this.#options.treeName} begins where a node begins`)
+    this.#notBefore(node.lastKey)
+    // How many nodes of the levels between there are is not known, nor needed: see `finish`.
+    for (let below = 1; below < level; below += 1) this.#level(below).emitted += MANY
+    const open = this.#level(level)
+    open.emitted += 1
+    open.lastIsForeign = true
+    await this.#addChild(level + 1, node)
+  }
+
+  /**
+   * The root is a node of level 1 or more; of an empty tree, a node without children. `childrenOf` is asked about a
+   * subtree that was put in and turns out to be all there is.
+   */
+  async finish(childrenOf?: (node: TreeEntry, level: number) => Promise<readonly TreeEntry[]>): Promise<TreeRoot> {
     let level = 1
     for (;;) {
       const open = this.#level(level)
@@ -68,9 +94,18 @@ export class TreeWriter {
       if (open.children.length > 0) await this.#closeNode(level)
       // A level that came to exactly one node is the root itself, not a child of another.
       const above = this.#level(level + 1)
-      if (open.emitted === 1) return toTreeRoot(above.children[0]!, level)
+      if (open.emitted === 1) {
+        const only = above.children[0]!
+        return open.lastIsForeign && childrenOf ? await lowestOnly(only, level, childrenOf) : toTreeRoot(only, level)
+      }
       level += 1
     }
+  }
+
+  #notBefore(lastKey: Uint8Array): void {
+    const inOrder = this.#lastKey === null || compareBytes(this.#lastKey, lastKey) < 0
+    assert(inOrder, `leaves of ${this.#options.treeName} come in key order`)
+    this.#lastKey = lastKey
   }
 
   async #storeLeaf(leaf: BuiltLeaf): Promise<ChunkPlace> {
@@ -92,6 +127,7 @@ export class TreeWriter {
     const children = open.children
     open.children = []
     open.emitted += 1
+    open.lastIsForeign = false
     await this.#addChild(level + 1, await this.#storeNode(level, children))
   }
 
@@ -127,10 +163,26 @@ export class TreeWriter {
   #level(level: number): OpenLevel {
     while (this.#levels.length < level) {
       const next = this.#levels.length + 1
-      this.#levels.push({ children: [], emitted: 0, hash: keyHash(this.#options.keys.cutSeed, next) })
+      this.#levels.push({
+        children: [],
+        emitted: 0,
+        lastIsForeign: false,
+        hash: keyHash(this.#options.keys.cutSeed, next),
+      })
     }
     return this.#levels[level - 1]!
   }
+}
+
+/** A subtree that is the whole tree: its root is the lowest level that has but one node. */
+async function lowestOnly(
+  node: TreeEntry,
+  level: number,
+  childrenOf: (node: TreeEntry, level: number) => Promise<readonly TreeEntry[]>,
+): Promise<TreeRoot> {
+  if (level === 1) return toTreeRoot(node, level)
+  const children = await childrenOf(node, level)
+  return children.length === 1 ? await lowestOnly(children[0]!, level - 1, childrenOf) : toTreeRoot(node, level)
 }
 
 /** What a node says of a child beside what the digest covers. */
@@ -142,7 +194,9 @@ function isSameStored(a: TreeEntry, b: TreeEntry): boolean {
 
 interface OpenLevel {
   children: TreeEntry[]
-  /** Nodes of this level that were closed. */
+  /** Nodes of this level that were closed; of subtrees that were put in, some number above one for each. */
   emitted: number
+  /** The last of them was put in as the top of a subtree. */
+  lastIsForeign: boolean
   readonly hash: KeyHash
 }
