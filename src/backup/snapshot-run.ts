@@ -102,6 +102,12 @@ export class SnapshotRun {
       primaryKey: plan.spec.key.map((position) => table.columns[position]!.name),
       anchor: plan.anchor,
       anchorPath: [...plan.anchorPath],
+      foreignKeys: table.foreignKeys.map(({ name, columns, references, referencedColumns }) => ({
+        name,
+        columns: [...columns],
+        references,
+        referencedColumns: [...referencedColumns],
+      })),
       ...roots,
     }
   }

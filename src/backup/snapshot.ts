@@ -118,6 +118,7 @@ async function attemptSnapshot(request: SnapshotRequest): Promise<SnapshotReport
     modeReason,
     patient: request.layout.patient ? { ...request.layout.patient, label: [...request.layout.patient.label] } : null,
     tables: plans.map((plan) => run.tableManifest(plan)),
+    links: request.layout.links.map((link) => ({ ...link })),
     sequences: [...read.schema.sequences],
     ddl: { origin: ddl.origin, steps: [...ddl.steps], notCarried: [...ddl.notCarried] },
     notCaptured: [...read.schema.notCaptured, ...excluded(request.layout)],

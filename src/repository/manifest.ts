@@ -37,6 +37,18 @@ export const tableManifestSchema = z.looseObject({
   anchorPath: z.array(z.string()),
   rows: treeRootSchema,
   locator: treeRootSchema.nullable(),
+  /** What its rows refer to, as the database declares it. Absent in manifests of earlier versions. */
+  foreignKeys: z
+    .array(
+      z.looseObject({
+        name: z.string(),
+        columns: z.array(z.string()),
+        /** A table, or a partitioned table by its own name. */
+        references: z.string(),
+        referencedColumns: z.array(z.string()),
+      }),
+    )
+    .exactOptional(),
   /** `transaction`: its past can be told to the transaction, from this snapshot on. Absent: `snapshot`. */
   resolution: z.enum(['transaction', 'snapshot']).exactOptional(),
   /** Why not `transaction`. */
@@ -101,6 +113,17 @@ export const manifestSchema = z.looseObject({
   /** The table whose key every anchor leads to; null when the database knows no patients. */
   patient: z.looseObject({ table: z.string(), key: z.string(), label: z.array(z.string()) }).nullable(),
   tables: z.array(tableManifestSchema),
+  /** References that the database does not declare and the configuration does. */
+  links: z
+    .array(
+      z.looseObject({
+        table: z.string(),
+        column: z.string(),
+        referencedTable: z.string(),
+        referencedColumn: z.string(),
+      }),
+    )
+    .exactOptional(),
   sequences: z.array(sequenceSchema),
   ddl: ddlSchema,
   notCaptured: z.array(notCapturedSchema),
