@@ -15,6 +15,9 @@
  *     ledger/heads/<size>        its state after so many entries
  *     ledger/checkpoints/<size>  the same, signed; readable without a key
  *     audit/<n>                  what was done by whom
+ *     logs/<log>                 where one unbroken chain of captured transactions begins
+ *     segments/<log>/<n>         the n-th piece of it
+ *     leases/<lease>/<token>     who may write a source
  */
 
 export const CONFIG_KEY = 'config'
@@ -30,6 +33,9 @@ export const LEDGER_ENTRY_PREFIX = 'ledger/entries/'
 export const LEDGER_HEAD_PREFIX = 'ledger/heads/'
 export const LEDGER_CHECKPOINT_PREFIX = 'ledger/checkpoints/'
 export const AUDIT_PREFIX = 'audit/'
+export const LOG_PREFIX = 'logs/'
+export const SEGMENT_PREFIX = 'segments/'
+export const LEASE_PREFIX = 'leases/'
 
 export function packKey(packId: string): string {
   return `${PACK_PREFIX}${packId.slice(0, 2)}/${packId}`
@@ -69,6 +75,30 @@ export function signerKey(signerId: string): string {
 
 export function revocationKey(signerId: string): string {
   return REVOCATION_PREFIX + signerId
+}
+
+export function logKey(logId: string): string {
+  return LOG_PREFIX + logId
+}
+
+/** Apart from the logs themselves, which are few, and are listed often. */
+export function segmentPrefix(logId: string): string {
+  return `${SEGMENT_PREFIX}${logId}/`
+}
+
+export function segmentKey(logId: string, number: number): string {
+  return numbered(segmentPrefix(logId), number)
+}
+
+/** Null when it is no segment's name as `segmentKey` writes it. */
+export function segmentOf(key: string): { readonly logId: string; readonly number: number } | null {
+  const [, logId, digits] = /^segments\/([A-Za-z0-9-]+)\/(\d{10,15})$/.exec(key) ?? []
+  if (logId === undefined || digits === undefined) return null
+  return segmentKey(logId, Number(digits)) === key ? { logId, number: Number(digits) } : null
+}
+
+export function leasePrefix(lease: string): string {
+  return `${LEASE_PREFIX}${lease}/`
 }
 
 /** Names that sort as their numbers do. */

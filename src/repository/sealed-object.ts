@@ -28,6 +28,9 @@ export const OBJECT_TYPES = {
   ledgerEntry: 7,
   ledgerHead: 8,
   audit: 9,
+  logStart: 10,
+  segment: 11,
+  lease: 12,
 } as const
 
 /** Far above any manifest; bounds what a damaged or forged object can make us allocate. */

@@ -26,7 +26,12 @@ export class SealedStore {
 
   /** @throws object-missing, repository-damaged, repository-format, store-… */
   async read(name: string, type: number): Promise<Uint8Array> {
-    return openObject(await this.store.get(name), { type, name }, this.#keyring.dataKey)
+    return this.open(name, type, await this.store.get(name))
+  }
+
+  /** What `read` gives, of bytes that were fetched before. @throws repository-damaged, repository-format */
+  open(name: string, type: number, bytes: Uint8Array): Uint8Array {
+    return openObject(bytes, { type, name }, this.#keyring.dataKey)
   }
 
   /** In order. */
