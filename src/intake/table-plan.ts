@@ -122,17 +122,19 @@ class Links {
     const path = [`${table}.${anchor}`]
     if (!patient) return path
     const goal = `${patient.table}.${patient.key}`
+    const seen = new Set<string>()
     for (let at = path[0]!; at !== goal; ) {
-      const target = this.#targets.get(at)
-      const next = target ?? (columnOf(at) === patient.key ? goal : null)
-      if (next === null || path.includes(next)) return path
+      // What refers to itself in a circle leads nowhere.
+      if (seen.has(at)) return path
+      seen.add(at)
+      const next = this.#targets.get(at) ?? (columnOf(at) === patient.key ? goal : null)
+      if (next === null) return path
       path.push(next)
       if (next === goal) return path
-      // At a key of another table: go on from that table's own anchor.
+      // At a key of another table: go on from that table's own anchor, which may be that very column.
       const anchorThere = anchors.get(tableOf(next))
       if (anchorThere === undefined) return path
       at = `${tableOf(next)}.${anchorThere}`
-      if (path.includes(at)) return path
       path.push(at)
     }
     return path

@@ -1,0 +1,87 @@
+/**
+ * Reads the rows of many key prefixes (anchors, or whole keys) out of a tree in one descent: a node that several of them
+ * need is read once, and what lies between them is not read at all.
+ */
+import { compareBytes } from './key.ts'
+import type { TreeEntry } from './node-codec.ts'
+import { type Rows, rowKey } from './rows.ts'
+import type { TreeReader } from './tree-reader.ts'
+import { rootEntry, type TreeRoot } from './tree-root.ts'
+
+/** A leaf, and which of its rows begin with a wanted prefix. */
+export interface SelectedRows {
+  readonly rows: Rows
+  readonly selected: readonly number[]
+}
+
+/** @param prefixes encoded fields, in any order; each stands for every key that begins with it */
+export async function* rowsOfPrefixes(
+  reader: TreeReader,
+  root: TreeRoot,
+  prefixes: readonly Uint8Array[],
+): AsyncGenerator<SelectedRows> {
+  const wanted = [...prefixes].sort(compareBytes)
+  if (wanted.length === 0) return
+  for await (const entry of entriesOf(reader, rootEntry(root), root.level, wanted, null)) {
+    const rows = await reader.readLeaf(entry)
+    const selected = selectRows(rows, wanted)
+    if (selected.length > 0) yield { rows, selected }
+  }
+}
+
+async function* entriesOf(
+  reader: TreeReader,
+  entry: TreeEntry,
+  level: number,
+  wanted: readonly Uint8Array[],
+  after: Uint8Array | null,
+): AsyncGenerator<TreeEntry> {
+  const node = await reader.readNode(entry, level)
+  let previous = after
+  for (const child of node.children) {
+    const isWanted = meets(wanted, previous, child.lastKey)
+    if (isWanted && level === 1) yield child
+    else if (isWanted) yield* entriesOf(reader, child, level - 1, wanted, previous)
+    previous = child.lastKey
+  }
+}
+
+/** Whether a key in `(after, lastKey]` may begin with one of `wanted`. */
+function meets(wanted: readonly Uint8Array[], after: Uint8Array | null, lastKey: Uint8Array): boolean {
+  // The first prefix whose keys do not all lie at or before `after`.
+  const index = after === null ? 0 : firstIndex(wanted, (prefix) => reachesBeyond(prefix, after))
+  const prefix = wanted[index]
+  return prefix !== undefined && compareBytes(prefix, lastKey) <= 0
+}
+
+function reachesBeyond(prefix: Uint8Array, after: Uint8Array): boolean {
+  return compareBytes(prefix, after) > 0 || startsWith(after, prefix)
+}
+
+function selectRows(rows: Rows, wanted: readonly Uint8Array[]): number[] {
+  const selected: number[] = []
+  for (let row = 0; row < rows.count; row += 1) {
+    const key = rowKey(rows, row)
+    const index = firstIndex(wanted, (prefix) => compareBytes(prefix, key) > 0)
+    const candidate = wanted[index - 1]
+    if (candidate && startsWith(key, candidate)) selected.push(row)
+  }
+  return selected
+}
+
+/** Encoded fields are prefix-free, so no wanted prefix begins another. */
+function startsWith(key: Uint8Array, prefix: Uint8Array): boolean {
+  return key.length >= prefix.length && compareBytes(key.subarray(0, prefix.length), prefix) === 0
+}
+
+/** Of a sorted array, the first for which `holds`, which does so for all that follow; its length when for none. */
+function firstIndex<T>(sorted: readonly T[], holds: (item: T) => boolean): number {
+  let low = 0
+  let high = sorted.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (holds(sorted[middle]!)) high = middle
+    else low = middle + 1
+  }
+  return low
+}

@@ -1,0 +1,213 @@
+/**
+ * One patient over all tables, as of one moment.
+ *
+ *     patient's key ─→ rows anchored to it ─→ keys of those ─→ rows anchored to them …          (by range, exact)
+ *                  └─→ rows of tables without anchor that refer to any of these                 (looked through, if small)
+ *     every row of it ─→ what it refers to outside: dictionaries, staff, other patients         (needed, never restored)
+ *
+ * The way down follows the anchors that the configuration gives: they are how rows lie, so that a patient is found in a
+ * few ranges of each tree. What cannot be found that way, or belongs to another patient as well, is not guessed: it is
+ * listed with its reason.
+ */
+import { Failure } from '../../errors.ts'
+import type { Manifest, TableManifest } from '../../repository/manifest.ts'
+import { encodeKey } from '../../repository/tree/key.ts'
+import { fieldNumber, type Reference, referencesOf, tablesNamed } from './references.ts'
+import { encodedField, fieldOf, isNull, type StoredRow, type StoredRows } from './stored-rows.ts'
+
+export interface ClosureTable {
+  readonly table: TableManifest
+  /** How its rows were found: `patient`, `anchor <column>`, or `reference <constraint>`. */
+  readonly found: string
+  /** Encoded anchors by which the table's rows of this patient are found, in the past and in production alike. */
+  readonly anchors: readonly Uint8Array[]
+  readonly rows: readonly StoredRow[]
+}
+
+/** A row outside of the closure that rows of it refer to. */
+export interface NeededRow {
+  readonly table: TableManifest
+  /** Names of the columns referred to, with the fields as they stand in the referring line. */
+  readonly columns: readonly string[]
+  readonly fields: readonly Buffer[]
+  /** Tables of the closure that refer to it. */
+  readonly by: readonly string[]
+}
+
+export interface LeftOut {
+  readonly table: string
+  readonly reason: string
+}
+
+export interface Closure {
+  readonly manifest: Manifest
+  readonly patient: Buffer
+  /** Every table whose rows lead to patients, also where this one has none; in the order of the manifest. */
+  readonly tables: readonly ClosureTable[]
+  readonly needed: readonly NeededRow[]
+  readonly leftOut: readonly LeftOut[]
+}
+
+/** Row text of a table without anchor that is looked through for rows that refer to the patient's. */
+const LOOK_THROUGH_BYTES_MAX = 16 * 1024 * 1024
+
+/**
+ * @param patient the patient's key as a field of a line
+ * @throws bad-configuration when the source has no patients; repository-damaged, object-missing, store-…
+ */
+export async function patientClosure(stored: StoredRows, patient: Buffer): Promise<Closure> {
+  const { manifest } = stored
+  if (!manifest.patient) {
+    throw new Failure('bad-configuration', `source ${manifest.sourceName} has no patient table in its configuration`, {
+      hints: ['Give `patient` and `anchors`: `chartkeep discover` drafts them. Then run `chartkeep backup`.'],
+    })
+  }
+  const search = new ClosureSearch(stored, manifest, patient)
+  await search.followAnchors()
+  await search.followReferences()
+  return { manifest, patient, tables: search.tables(), needed: search.needed(), leftOut: search.leftOut }
+}
+
+class ClosureSearch {
+  readonly leftOut: LeftOut[] = []
+  readonly #stored: StoredRows
+  readonly #manifest: Manifest
+  readonly #patient: Buffer
+  readonly #references: readonly Reference[]
+  readonly #found = new Map<string, ClosureTable>()
+
+  constructor(stored: StoredRows, manifest: Manifest, patient: Buffer) {
+    this.#stored = stored
+    this.#manifest = manifest
+    this.#patient = patient
+    this.#references = referencesOf(manifest)
+  }
+
+  tables(): ClosureTable[] {
+    return this.#manifest.tables.flatMap(({ name }) => this.#found.get(name) ?? [])
+  }
+
+  /** Shorter ways first: the next step of a way needs the rows of the one before. */
+  async followAnchors(): Promise<void> {
+    const goal = `${this.#manifest.patient!.table}.${this.#manifest.patient!.key}`
+    const anchored = this.#manifest.tables.filter((table) => table.anchor !== null)
+    for (const table of anchored.filter(({ anchorPath }) => anchorPath.at(-1) !== goal)) {
+      const reason = `its anchor ${table.anchor} leads to no patient: declare the link in the configuration`
+      this.leftOut.push({ table: table.name, reason })
+    }
+    const leading = anchored.filter(({ anchorPath }) => anchorPath.at(-1) === goal)
+    const lengths = [...new Set(leading.map(({ anchorPath }) => anchorPath.length))].sort((a, b) => a - b)
+    for (const length of lengths) {
+      const level = leading.filter(({ anchorPath }) => anchorPath.length === length)
+      await Promise.all(level.map((table) => this.#readAnchored(table)))
+    }
+  }
+
+  async #readAnchored(table: TableManifest): Promise<void> {
+    const anchors = this.#anchorsOf(table)
+    const rows = await this.#stored.byAnchors(table, anchors)
+    const found = table.anchorPath.length === 1 ? 'patient' : `anchor ${table.anchor}`
+    this.#found.set(table.name, { table, found, anchors, rows })
+  }
+
+  #anchorsOf({ anchorPath }: TableManifest): Uint8Array[] {
+    if (anchorPath.length <= 2) return [encodeKey([this.#patient])]
+    const through = anchorPath[1]!
+    const column = through.slice(through.lastIndexOf('.') + 1)
+    const anchors = new Map<string, Uint8Array>()
+    for (const table of tablesNamed(this.#manifest, through.slice(0, through.lastIndexOf('.')))) {
+      const field = fieldNumber(table, column)
+      for (const row of this.#found.get(table.name)?.rows ?? []) {
+        const encoded = encodedField(row, field)
+        anchors.set(encoded.toString('latin1'), encoded)
+      }
+    }
+    return [...anchors.values()]
+  }
+
+  /** Tables without anchor, to which nothing but a reference leads; again as long as more rows come to light. */
+  async followReferences(): Promise<void> {
+    const down = this.#references.filter(({ from }) => from.anchor === null)
+    const tooLarge = new Set<string>()
+    for (let grew = true; grew; ) {
+      grew = false
+      for (const reference of down.filter(({ to }) => to.some((table) => this.#isPatients(table)))) {
+        const { name, rows } = reference.from
+        if (rows.textBytes <= LOOK_THROUGH_BYTES_MAX) grew = (await this.#lookThrough(reference)) || grew
+        else if (!tooLarge.has(name)) {
+          tooLarge.add(name)
+          this.leftOut.push({ table: name, reason: tooLargeReason(reference) })
+        }
+      }
+    }
+  }
+
+  /** @returns whether it found rows that were not known */
+  async #lookThrough(reference: Reference): Promise<boolean> {
+    const { from, name } = reference
+    const wanted = this.#valuesOf(reference)
+    const known = this.#found.get(from.name)
+    const rows = new Map((known?.rows ?? []).map((row) => [row.line.toString('latin1'), row]))
+    for await (const row of this.#stored.all(from)) {
+      const value = referredValue(row, reference.fromFields)
+      if (value !== null && wanted.has(value)) rows.set(row.line.toString('latin1'), row)
+    }
+    const before = known?.rows.length ?? 0
+    if (rows.size === 0 || rows.size === before) return false
+    const found = known?.found ?? `reference ${name}`
+    this.#found.set(from.name, { table: from, found, anchors: [], rows: [...rows.values()] })
+    return true
+  }
+
+  /** Of a table to which anchors or references have led: dictionaries are not, whoever refers to them. */
+  #isPatients(table: TableManifest): boolean {
+    return this.#found.has(table.name)
+  }
+
+  /** Values of the referenced columns among the rows found so far. */
+  #valuesOf({ to, toColumns }: Reference): Set<string> {
+    const values = new Set<string>()
+    for (const table of to) {
+      const fields = toColumns.map((column) => fieldNumber(table, column))
+      for (const row of this.#found.get(table.name)?.rows ?? []) {
+        const value = referredValue(row, fields)
+        if (value !== null) values.add(value)
+      }
+    }
+    return values
+  }
+
+  needed(): NeededRow[] {
+    const needed = new Map<string, NeededRow & { by: string[] }>()
+    for (const reference of this.#references) {
+      const rows = this.#found.get(reference.from.name)?.rows ?? []
+      if (rows.length === 0) continue
+      const own = this.#valuesOf(reference)
+      for (const row of rows) {
+        const value = referredValue(row, reference.fromFields)
+        if (value === null || own.has(value)) continue
+        const id = `${reference.to[0]!.name} ${reference.toColumns.join()} ${value}`
+        const known = needed.get(id)
+        if (known && !known.by.includes(row.table.name)) known.by.push(row.table.name)
+        if (!known) needed.set(id, neededRow(reference, row))
+      }
+    }
+    return [...needed.values()]
+  }
+}
+
+function neededRow(reference: Reference, row: StoredRow): NeededRow & { by: string[] } {
+  const fields = reference.fromFields.map((field) => Buffer.from(fieldOf(row, field)))
+  return { table: reference.to[0]!, columns: reference.toColumns, fields, by: [row.table.name] }
+}
+
+/** The fields' encoding as latin1; null when one of them is NULL, which refers to nothing. */
+function referredValue(row: StoredRow, fields: readonly number[]): string | null {
+  const parts = fields.map((field) => fieldOf(row, field))
+  return parts.some(isNull) ? null : Buffer.from(encodeKey(parts)).toString('latin1')
+}
+
+function tooLargeReason({ from, name }: Reference): string {
+  const { textBytes } = from.rows
+  return `it refers to the patient's rows by ${name}, has no anchor, and holds ${textBytes} bytes of rows to look through: give it an anchor`
+}

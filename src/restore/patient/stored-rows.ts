@@ -1,0 +1,130 @@
+/** Rows of a past state, by anchor or by key: proved against the roots of that state before anybody sees them (I3). */
+import type { RepositorySecrets } from '../../repository/keyring.ts'
+import type { Manifest, TableManifest } from '../../repository/manifest.ts'
+import type { ChunkReader } from '../../repository/pack/chunk-reader.ts'
+import { tableSpec } from '../../repository/table-spec.ts'
+import { rowsOfPrefixes } from '../../repository/tree/anchor-ranges.ts'
+import { encodedBytesMax, encodeField, encodeKey, firstFieldEnd } from '../../repository/tree/key.ts'
+import { rowText } from '../../repository/tree/rows.ts'
+import { locatorSpec } from '../../repository/tree/spec.ts'
+import { TreeReader } from '../../repository/tree/tree-reader.ts'
+
+/** One row: its line without the newline, and where each field stands in it. */
+export interface StoredRow {
+  readonly table: TableManifest
+  readonly line: Buffer
+  /** One more than there are fields: field `i` is `line[starts[i], starts[i + 1] - 1)`. */
+  readonly starts: Uint32Array
+}
+
+const TAB = 0x09
+
+export class StoredRows {
+  readonly manifest: Manifest
+  readonly #chunks: ChunkReader
+  readonly #secrets: RepositorySecrets
+
+  constructor(manifest: Manifest, chunks: ChunkReader, secrets: RepositorySecrets) {
+    this.manifest = manifest
+    this.#chunks = chunks
+    this.#secrets = secrets
+  }
+
+  /** Bytes that came from the store so far. */
+  get bytesRead(): number {
+    return this.#chunks.bytesRead
+  }
+
+  /** @param anchors encoded */
+  async byAnchors(table: TableManifest, anchors: readonly Uint8Array[]): Promise<StoredRow[]> {
+    return await this.#rows(table, anchors)
+  }
+
+  /** @param keys encoded primary keys */
+  async byKeys(table: TableManifest, keys: readonly Uint8Array[]): Promise<StoredRow[]> {
+    const spec = tableSpec(table)
+    if (spec.anchor === null) return await this.#rows(table, keys)
+    const locator = locatorSpec(spec)
+    if (!locator || !table.locator) return await this.#keysWithAnchor(table, keys)
+    const reader = new TreeReader(locator, this.#chunks, this.#secrets)
+    const full: Uint8Array[] = []
+    for await (const { rows, selected } of rowsOfPrefixes(reader, table.locator, keys)) {
+      for (const row of selected) {
+        const located = storedRow(table, rowText(rows, row), locator.fieldCount)
+        const key = Buffer.concat(spec.key.map((_, position) => encodedField(located, position)))
+        full.push(Buffer.concat([encodedField(located, locator.fieldCount - 1), key]))
+      }
+    }
+    return await this.#rows(table, full)
+  }
+
+  /** Every row, for tables that are small enough to be looked through. */
+  async *all(table: TableManifest): AsyncGenerator<StoredRow> {
+    const reader = new TreeReader(tableSpec(table), this.#chunks, this.#secrets)
+    for await (const rows of reader.leaves(table.rows)) {
+      for (let row = 0; row < rows.count; row += 1) yield storedRow(table, rowText(rows, row), table.columns.length)
+    }
+  }
+
+  /** The key contains the anchor, so that the key says where the row lies. */
+  async #keysWithAnchor(table: TableManifest, keys: readonly Uint8Array[]): Promise<StoredRow[]> {
+    const { anchor, key } = tableSpec(table)
+    const position = key.indexOf(anchor!)
+    const full = keys.map((bytes) => Buffer.concat([encodedFields(bytes)[position]!, bytes]))
+    return await this.#rows(table, full)
+  }
+
+  async #rows(table: TableManifest, prefixes: readonly Uint8Array[]): Promise<StoredRow[]> {
+    const reader = new TreeReader(tableSpec(table), this.#chunks, this.#secrets)
+    const found: StoredRow[] = []
+    for await (const { rows, selected } of rowsOfPrefixes(reader, table.rows, prefixes)) {
+      for (const row of selected) found.push(storedRow(table, rowText(rows, row), table.columns.length))
+    }
+    return found
+  }
+}
+
+/** @param text a line, with its newline or without */
+export function storedRow(table: TableManifest, text: Uint8Array, fieldCount: number): StoredRow {
+  const ended = text.at(-1) === 0x0a ? text.subarray(0, -1) : text
+  const line = Buffer.from(ended)
+  const starts = new Uint32Array(fieldCount + 1)
+  let at = 0
+  for (let field = 1; field < fieldCount; field += 1) {
+    at = line.indexOf(TAB, at) + 1
+    starts[field] = at
+  }
+  starts[fieldCount] = line.length + 1
+  return { table, line, starts }
+}
+
+/** A field's bytes as they stand in the line, COPY's escapes included. */
+export function fieldOf({ line, starts }: Pick<StoredRow, 'line' | 'starts'>, field: number): Buffer {
+  return line.subarray(starts[field], starts[field + 1]! - 1)
+}
+
+export function isNull(field: Uint8Array): boolean {
+  return field.length === 2 && field[0] === 0x5c && field[1] === 0x4e
+}
+
+export function encodedField(row: Pick<StoredRow, 'line' | 'starts'>, field: number): Buffer {
+  const bytes = fieldOf(row, field)
+  const out = Buffer.allocUnsafe(encodedBytesMax(bytes.length))
+  return out.subarray(0, encodeField(bytes, 0, bytes.length, out, 0))
+}
+
+/** The primary key, encoded; of a table without one, the whole line stands for it. */
+export function keyOf(row: StoredRow): Uint8Array {
+  const { key } = tableSpec(row.table)
+  return key.length === 0 ? row.line : encodeKey(key.map((field) => fieldOf(row, field)))
+}
+
+function encodedFields(key: Uint8Array): Uint8Array[] {
+  const fields: Uint8Array[] = []
+  for (let rest = key; rest.length > 0; ) {
+    const end = firstFieldEnd(rest)
+    fields.push(rest.subarray(0, end))
+    rest = rest.subarray(end)
+  }
+  return fields
+}
