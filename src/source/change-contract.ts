@@ -47,6 +47,7 @@ export interface CapturedTransaction {
   readonly commitTimeUs: bigint
   /** What chartkeep wrote into the stream from within this transaction: `changeset <id>` of a restore (P21), or null. */
   readonly mark: string | null
+  /** 0 of a request for a seal, of a bare mark, and on PostgreSQL 13 of what touched other tables only. */
   readonly changeCount: number
   /** Row text of all changes. */
   readonly textBytes: number
@@ -140,8 +141,11 @@ export interface StreamOptions {
 }
 
 export interface ChangeSource {
-  /** @param tables as `TableInfo.name` */
-  plan(tables: readonly string[]): Promise<CapturePlan>
+  /**
+   * @param tables as `TableInfo.name`
+   * @param options `allowsUnlimitedSlot`: a server that sets slots no limit is no obstacle (P12)
+   */
+  plan(tables: readonly string[], options?: { readonly allowsUnlimitedSlot?: boolean }): Promise<CapturePlan>
   /** @throws slot-exists, missing-rights, source-failed (within `lockTimeoutMs`, P12) */
   createSlot(
     slot: string,
@@ -157,7 +161,12 @@ export interface ChangeSource {
    */
   openStream(options: StreamOptions): Promise<ChangeStream>
   fingerprint(): Promise<CatalogFingerprint>
-  /** Asks whoever follows the stream for a seal, and keeps an idle slot moving. @returns a position that the answer must reach */
+  /**
+   * Asks whoever follows the stream for a seal, and keeps an idle slot moving: it is delivered as a transaction without
+   * changes, behind which the one before can be confirmed (P5, P12), and then as `seal-requested`. PostgreSQL 13 tells
+   * no requests, only the transaction, among the other empty ones.
+   * @returns a position that the answer must reach
+   */
   requestSeal(): Promise<bigint>
   /** The timelines that led here, oldest first, and where each ended: a standby that took over may lack what we hold (P5). */
   timelines(): Promise<readonly { readonly timeline: number; readonly forkLsn: bigint }[]>

@@ -13,6 +13,8 @@ export interface ConnectionSettings {
   readonly password?: string
   /** PEM of the authority that signed the server's certificate. */
   readonly caPem?: string
+  /** PostgreSQL: the publication that capture reads from; `chartkeep` when not given. */
+  readonly publication?: string
 }
 
 export interface SourceCapabilities {
@@ -221,6 +223,11 @@ export interface Target extends AsyncDisposable {
    * and grants that this server cannot give, for want of a role or a right, go to `skipped` and fail nothing.
    */
   runSteps(steps: readonly DdlStep[]): Promise<void>
+  /**
+   * `name` or `sqlName` of the table on whose rows a key or an index stands, so that it can be built as soon as they are
+   * there; null when that cannot be told.
+   */
+  tableOf(step: DdlStep): string | null
   /** A mark on the database as a whole, or null. Whoever looks at the database sees that a restore is under way. */
   readMark(): Promise<string | null>
   setMark(mark: string | null): Promise<void>
@@ -230,8 +237,9 @@ export interface Target extends AsyncDisposable {
   readonly skipped: readonly NotCaptured[]
   /** Sequence values as captured, then above every value of the columns they feed (F24). */
   setSequences(sequences: readonly SequenceInfo[]): Promise<void>
-  /** Statistics and materialised views: what makes the rebuilt database usable. */
-  finish(): Promise<void>
+  refreshViews(): Promise<void>
+  /** Statistics for the planner, of every table: the database is whole without them, and slow. */
+  gatherStatistics(): Promise<void>
 }
 
 /**

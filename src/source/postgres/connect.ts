@@ -16,8 +16,11 @@ import type { ConnectionSettings } from '../contract.ts'
 import { type FailureSetting, isConnectionLoss, toPostgresFailure } from './failures.ts'
 import { parseUrl, type ServerAddress, tlsAttempts } from './url.ts'
 
-/** Sources are read, and a read-only session cannot do anything else by mistake. */
-export type SessionPurpose = 'read' | 'write'
+/**
+ * Sources are read, and a read-only session cannot do anything else by mistake. `stream` is a read that can follow a slot:
+ * a session of the replication protocol, in the database's own encoding, which knows no statement with parameters.
+ */
+export type SessionPurpose = 'read' | 'write' | 'stream'
 
 /** Every field is text as the server prints it. */
 export type Row = Readonly<Record<string, string | null>>
@@ -70,6 +73,7 @@ const LATER_TIMEOUTS = [
 
 const PURPOSE_PINS: Readonly<Record<SessionPurpose, Readonly<Record<string, string>>>> = {
   read: { default_transaction_read_only: 'on', max_parallel_workers_per_gather: '0' },
+  stream: { default_transaction_read_only: 'on', max_parallel_workers_per_gather: '0', wal_sender_timeout: '1min' },
   write: {
     default_transaction_read_only: 'off',
     check_function_bodies: 'off',
@@ -86,12 +90,12 @@ export async function connect(settings: ConnectionSettings, purpose: SessionPurp
   const pins = { ...TEXT_PINS, ...TIMEOUT_PINS, ...PURPOSE_PINS[purpose] }
   const setting: FailureSetting = {
     doing: `connecting to ${address.shown}`,
-    side: purpose === 'read' ? 'source' : 'target',
+    side: purpose === 'write' ? 'target' : 'source',
   }
   try {
-    const { client, socket } = await openClient(address, settings, pins)
+    const { client, socket } = await openClient(address, { settings, pins, purpose })
     try {
-      return await pinSession({ client, socket, pins, setting, shown: address.shown })
+      return await pinSession({ client, socket, pins, purpose, setting, shown: address.shown })
     } catch (error) {
       socket.destroy()
       throw error
@@ -106,12 +110,14 @@ interface OpenClient {
   readonly socket: Socket
 }
 
+interface Wanted {
+  readonly settings: ConnectionSettings
+  readonly pins: Readonly<Record<string, string>>
+  readonly purpose: SessionPurpose
+}
+
 /** Tries the kinds of connection that sslmode allows, in its order. */
-async function openClient(
-  address: ServerAddress,
-  settings: ConnectionSettings,
-  pins: Readonly<Record<string, string>>,
-): Promise<OpenClient> {
+async function openClient(address: ServerAddress, { settings, pins, purpose }: Wanted): Promise<OpenClient> {
   const attempts = tlsAttempts(address, settings.caPem)
   for (const [index, ssl] of attempts.entries()) {
     const socket = new Socket()
@@ -124,6 +130,7 @@ async function openClient(
       password: () => settings.password ?? '',
       application_name: address.applicationName,
       options: startupOptions(pins),
+      ...(purpose === 'stream' ? { replication: 'database' } : {}),
       ssl,
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
@@ -155,11 +162,12 @@ function startupOptions(pins: Readonly<Record<string, string>>): string {
 
 interface Unpinned extends OpenClient {
   readonly pins: Readonly<Record<string, string>>
+  readonly purpose: SessionPurpose
   readonly setting: FailureSetting
   readonly shown: string
 }
 
-async function pinSession({ client, socket, pins, setting, shown }: Unpinned): Promise<Session> {
+async function pinSession({ client, socket, pins, purpose, setting, shown }: Unpinned): Promise<Session> {
   const [server] = await textRows(
     client,
     `SELECT current_setting('server_version') AS version, current_setting('server_version_num') AS number,
@@ -171,7 +179,7 @@ async function pinSession({ client, socket, pins, setting, shown }: Unpinned): P
   }
   // A SQL_ASCII database has no encoding to translate from: names and comments come as the bytes they are.
   const encoding = server?.encoding ?? ''
-  const clientEncoding = encoding === 'SQL_ASCII' ? 'SQL_ASCII' : 'UTF8'
+  const clientEncoding = encoding === 'SQL_ASCII' || purpose === 'stream' ? encoding : 'UTF8'
   const laterPins = Object.fromEntries(
     LATER_TIMEOUTS.filter((later) => number >= later.since).map((later) => [later.name, '0']),
   )

@@ -1,13 +1,17 @@
 /**
  * Rows into one table of the database being rebuilt: one COPY in one transaction.
  *
+ * A table that is truncated in the same transaction may be filled with rows that are frozen from the start: whoever reads
+ * them first, the building of the first index, need not look up their transaction and write every page once more; and a
+ * server with `wal_level = minimal` writes no log of them. The table is empty, or it is not truncated.
+ *
  * Lines arrive in the encoding they were read in, which must be the target's own. Triggers and foreign keys do not exist yet, so
  * there is nothing to keep from firing; COPY fills identity columns, GENERATED ALWAYS included, as the lines say.
  */
 import { from as copyFrom } from 'pg-copy-streams'
 import { Failure } from '../../errors.ts'
 import type { LoadTable } from '../contract.ts'
-import { connect } from './connect.ts'
+import { connect, type Session } from './connect.ts'
 import { toPostgresFailure } from './failures.ts'
 import { quoteName, quoteText } from './quote.ts'
 
@@ -23,10 +27,11 @@ export const loadTable: LoadTable = async (connection, table, lines, signal) => 
   try {
     signal.throwIfAborted()
     if (session.encoding !== table.encoding) throw otherEncoding({ target: session.encoding, source: table.encoding })
-    await session.query('BEGIN')
+    await session.query('BEGIN; SET LOCAL synchronous_commit = off')
+    const freeze = await truncateEmpty(session, table.sqlName)
     const columns = table.columns.length > 0 ? ` (${table.columns.map(quoteName).join(', ')})` : ''
     const stream = session.client.query(
-      copyFrom(`COPY ${table.sqlName}${columns} FROM STDIN (ENCODING ${quoteText(table.encoding)})`, {
+      copyFrom(`COPY ${table.sqlName}${columns} FROM STDIN (FREEZE ${freeze}, ENCODING ${quoteText(table.encoding)})`, {
         highWaterMark: BUFFER_BYTES,
       }),
     )
@@ -40,6 +45,15 @@ export const loadTable: LoadTable = async (connection, table, lines, signal) => 
     signal.removeEventListener('abort', stop)
     session.destroy()
   }
+}
+
+/** Nobody's rows: only a table that is empty, and stays so under our lock. */
+async function truncateEmpty(session: Session, sqlName: string): Promise<boolean> {
+  await session.query(`LOCK TABLE ONLY ${sqlName} IN ACCESS EXCLUSIVE MODE`)
+  const [row] = await session.query(`SELECT EXISTS (SELECT FROM ONLY ${sqlName}) AS filled`)
+  if (row?.filled !== 'f') return false
+  await session.query(`TRUNCATE ONLY ${sqlName}`)
+  return true
 }
 
 /**

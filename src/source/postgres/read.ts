@@ -161,10 +161,14 @@ function refuse(names: readonly string[], failure: (names: string) => Failure): 
   throw failure(`${names.slice(0, NAMES_SHOWN).join(', ')}${more}`)
 }
 
+/**
+ * The position is where WAL is inserted, not how far it is written: a commit that waits for no disk is visible before it is
+ * written, and everything visible must lie before the position.
+ */
 async function takeSnapshot(keeper: Session): Promise<{ snapshot: string; position: ReadPosition }> {
   const [row] = await keeper.query(`
     SELECT pg_export_snapshot() AS snapshot, pg_current_snapshot() AS visible,
-      CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END AS lsn,
+      CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END AS lsn,
       to_char(clock_timestamp(), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS source_time`)
   return {
     snapshot: row?.snapshot ?? '',

@@ -6,12 +6,14 @@ import { readIdentity } from './identity.ts'
 import { introspect } from './introspect.ts'
 import { postgresProfile } from './profile.ts'
 import { openConsistentRead } from './read.ts'
+import { postgresChanges } from './stream/change-source.ts'
 
 export const postgresCapabilities = { transactionalDdl: true, sharedSnapshot: true } as const
 
 /** @throws source-unreachable, source-login-refused, source-not-found, setting-not-pinned, unsupported-server */
 export async function openPostgresSource(settings: ConnectionSettings): Promise<Source> {
   const session = await connect(settings, 'read')
+  const changes = postgresChanges(settings)
   const failing = async <T>(doing: string, work: () => Promise<T>): Promise<T> => {
     try {
       return await work()
@@ -22,7 +24,7 @@ export async function openPostgresSource(settings: ConnectionSettings): Promise<
   return {
     capabilities: postgresCapabilities,
     profile: postgresProfile(session, failing),
-    changes: null,
+    changes,
     identify: (): Promise<SourceIdentity> => failing('identifying the source', () => readIdentity(session)),
     introspect: (): Promise<SchemaInfo> =>
       failing('reading the catalogs', async () => {
@@ -34,6 +36,9 @@ export async function openPostgresSource(settings: ConnectionSettings): Promise<
         }
       }),
     openRead: (options: ReadOptions) => openConsistentRead(settings, options),
-    [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await changes[Symbol.asyncDispose]()
+      await session[Symbol.asyncDispose]()
+    },
   }
 }

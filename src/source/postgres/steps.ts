@@ -1,9 +1,21 @@
 /** How the steps of a rebuilding are told apart by those who write them and those who run them. */
 import type { DdlStep } from '../contract.ts'
 
+const NAME = String.raw`(?:"(?:[^"]|"")+"|[^\s".(;]+)`
+const KEY_OR_INDEX = new RegExp(
+  String.raw`^(?:ALTER TABLE|CREATE (?:UNIQUE )?INDEX ${NAME} ON)\s+(?:ONLY\s+)?(${NAME}\.${NAME})\s`,
+)
 const RIGHTS = /^(OWNER|ACL|DEFAULT ACL|POLICY) /
 
 /** Owners, grants and policies: they name roles, which may not exist where the database is rebuilt. */
 export function isRightsStep(step: DdlStep): boolean {
   return RIGHTS.test(step.object)
+}
+
+/**
+ * The table on whose rows a key or an index stands, as the statement names it; null when it does not begin as pg_dump's
+ * and ours do: then nothing is known.
+ */
+export function tableOfStep(step: DdlStep): string | null {
+  return KEY_OR_INDEX.exec(step.sql)?.[1] ?? null
 }

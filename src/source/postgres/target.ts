@@ -15,14 +15,22 @@ import { isServerError, toPostgresFailure } from './failures.ts'
 import { readIdentity } from './identity.ts'
 import { otherEncoding } from './load-table.ts'
 import { setSequence } from './sequences.ts'
-import { isRightsStep } from './steps.ts'
+import { isRightsStep, tableOfStep } from './steps.ts'
 import { clearDatabase, readMark, setMark } from './target-mark.ts'
 
 const FOREIGN_KEY_VIOLATION = '23503'
 
+/**
+ * For indexes and for the checking of foreign keys: the default of 64 MB sends the sorting of any larger table through
+ * temporary files. A server that was given more keeps it.
+ */
+const SORT_IN_MEMORY = `SELECT set_config('maintenance_work_mem', '256MB', false)
+  WHERE pg_size_bytes(current_setting('maintenance_work_mem')) < pg_size_bytes('256MB')`
+
 /** @throws source-unreachable, source-login-refused, source-not-found, setting-not-pinned, unsupported-server */
 export async function openPostgresTarget(settings: ConnectionSettings): Promise<Target> {
   const session = await connect(settings, 'write')
+  await failing('giving the session memory', () => session.query(SORT_IN_MEMORY))
   return new PostgresTarget(session)
 }
 
@@ -80,8 +88,15 @@ class PostgresTarget implements Target {
     }
   }
 
-  async finish(): Promise<void> {
+  tableOf(step: DdlStep): string | null {
+    return tableOfStep(step)
+  }
+
+  async refreshViews(): Promise<void> {
     await failing('refreshing materialized views', () => this.#refreshViews())
+  }
+
+  async gatherStatistics(): Promise<void> {
     await failing('gathering statistics', () => this.#session.query('ANALYZE'))
   }
 
