@@ -6,12 +6,13 @@
  * Every edit says whether its key is there before. One that is wrong fails the whole: what was to be applied does not
  * belong to these rows, and no tree of it may come into being.
  */
-import { Failure } from '../../errors.ts'
 import { LeafFeed, type RowPiece } from '../build/leaf-feed.ts'
 import type { ChunkReader } from '../pack/chunk-reader.ts'
 import type { PackWriter } from '../pack/pack-writer.ts'
 import type { CutRule } from './boundary.ts'
 import type { DigestKeys } from './digest.ts'
+import { firstNotBefore, hasKey } from './find-row.ts'
+import { doesNotFit } from './misfit.ts'
 import type { ChunkPlace, TreeEntry } from './node-codec.ts'
 import { type Rows, rowText } from './rows.ts'
 import type { TreeSpec } from './spec.ts'
@@ -192,8 +193,10 @@ function* editedPieces(spec: TreeSpec, rows: Rows | null, edits: readonly TreeEd
   }
   for (const edit of edits) {
     const at = rows ? firstNotBefore(rows, next, edit.key) : 0
-    const isThere = rows !== null && at < rows.count && compareKey(rows, at, edit.key) === 0
-    if (isThere !== (edit.expects === 'present')) throw doesNotFit(spec.name, edit, isThere)
+    const isThere = rows !== null && hasKey(rows, at, edit.key)
+    if (isThere !== (edit.expects === 'present')) {
+      throw doesNotFit(spec.name, isThere ? 'adds a row that is there' : 'changes a row that is not there')
+    }
     keep(at)
     const line = typeof edit.after === 'function' ? edit.after(rowText(rows!, at)) : edit.after
     if (isThere) next = at + 1
@@ -210,29 +213,6 @@ function* editedPieces(spec: TreeSpec, rows: Rows | null, edits: readonly TreeEd
   }
   if (rows) keep(rows.count)
   yield { parts, rows: count, textBytes }
-}
-
-/** The first row from `start` whose key is not before `key`. */
-function firstNotBefore(rows: Rows, start: number, key: Uint8Array): number {
-  let [low, high] = [start, rows.count]
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (compareKey(rows, middle, key) < 0) low = middle + 1
-    else high = middle
-  }
-  return low
-}
-
-function compareKey(rows: Rows, row: number, key: Uint8Array): number {
-  return rows.keys.compare(key, 0, key.length, rows.keyStart[row], rows.keyStart[row + 1])
-}
-
-function doesNotFit(tree: string, edit: TreeEdit, isThere: boolean): Failure {
-  const what = isThere ? 'adds a row that is there' : 'changes a row that is not there'
-  return new Failure('change-log-gap', `the change log does not fit ${tree}: it ${what}`, {
-    context: { tree, expects: edit.expects },
-    hints: ['Run `chartkeep backup`: what the change log cannot tell, it reads from the database.'],
-  })
 }
 
 function hex(bytes: Uint8Array): string {

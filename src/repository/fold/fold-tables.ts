@@ -1,0 +1,150 @@
+/**
+ * All tables of a snapshot, advanced by part of a change log in one pass of it. Which transactions belong is for the
+ * caller to say: between two snapshots visibility decides, and not the position (P3).
+ */
+
+import type { LoggedTransaction, LogTable, TransactionStamp } from '../change-log/change.ts'
+import type { ChunkReader } from '../pack/chunk-reader.ts'
+import { doesNotFit } from '../tree/misfit.ts'
+import type { TreeSpec } from '../tree/spec.ts'
+import type { TreeRoot } from '../tree/tree-root.ts'
+import type { TableRoots } from './base-rows.ts'
+import { ChangeSpool } from './change-spool.ts'
+import { TRANSACTIONS_SPEC, transactionLine } from './change-tree.ts'
+import { type FoldedTable, foldTable } from './fold-table.ts'
+import { LineTree, type LineTreeOptions } from './line-tree.ts'
+
+/** A table as the snapshot before has it. */
+export interface FoldedFrom extends TableRoots {
+  readonly oid: string
+  /** As `tableSpec` gives it; with a key. */
+  readonly spec: TreeSpec
+  /** Names, in the order of the fields. */
+  readonly columns: readonly string[]
+}
+
+export interface FoldTables extends LineTreeOptions {
+  /** Changes of other tables are passed over. */
+  readonly tables: readonly FoldedFrom[]
+  /** In commit order; parts of one transaction follow each other. */
+  readonly transactions: AsyncIterable<LoggedTransaction>
+  /** Asked once for each transaction. */
+  readonly accept: (stamp: TransactionStamp) => boolean
+  readonly chunks: ChunkReader
+  /** Whether the trees of changes and transactions are wanted as well. */
+  readonly changeTree: boolean
+  readonly signal: AbortSignal
+  /** Memory for changes that wait, and for those of the table at hand: so much for each of the two, about. */
+  readonly memoryBytes?: number
+  readonly onTable?: (table: string) => void
+}
+
+export interface FoldedTables {
+  /** By name: every table asked for. */
+  readonly tables: ReadonlyMap<string, FoldedTable>
+  /** Null when there was none, or it is not wanted. */
+  readonly transactions: TreeRoot | null
+  readonly transactionCount: number
+  /** Of all tables, the ones passed over too. */
+  readonly changeCount: number
+  /** The last of them that belongs; null when none does. */
+  readonly last: TransactionStamp | null
+}
+
+const MEMORY_BYTES = 64 * 1024 * 1024
+
+/** @throws as `foldTable`, and what `transactions` throws */
+export async function foldTables(request: FoldTables): Promise<FoldedTables> {
+  using spool = new ChangeSpool(request.spillDirectory, request.memoryBytes ?? MEMORY_BYTES)
+  using stamps = new LineTree(TRANSACTIONS_SPEC, request)
+  const pass = new Pass(request, spool, stamps)
+  for await (const part of request.transactions) {
+    request.signal.throwIfAborted()
+    pass.take(part)
+  }
+  pass.end()
+
+  const tables = new Map<string, FoldedTable>()
+  for (const { spec, rows, locator } of request.tables) {
+    const changes = spool.changesOf(spec.name)
+    tables.set(spec.name, await foldTable({ ...request, spec, previous: { rows, locator }, changes }))
+    request.onTable?.(spec.name)
+  }
+  return {
+    tables,
+    transactions: await stamps.finish(),
+    transactionCount: pass.transactionCount,
+    changeCount: pass.changeCount,
+    last: pass.last,
+  }
+}
+
+/** One reading of the log: numbers what belongs, and puts it aside by table. */
+class Pass {
+  transactionCount = 0
+  changeCount = 0
+  last: TransactionStamp | null = null
+  readonly #request: FoldTables
+  readonly #spool: ChangeSpool
+  readonly #stamps: LineTree
+  readonly #tables: ReadonlyMap<string, FoldedFrom>
+  /** Table descriptions that were compared. */
+  readonly #fitting = new WeakMap<LogTable, boolean>()
+  #current: { stamp: TransactionStamp; isAccepted: boolean; changes: number } | null = null
+
+  constructor(request: FoldTables, spool: ChangeSpool, stamps: LineTree) {
+    this.#request = request
+    this.#spool = spool
+    this.#stamps = stamps
+    this.#tables = new Map(request.tables.map((table) => [table.spec.name, table]))
+  }
+
+  take(part: LoggedTransaction): void {
+    const current = this.#continue(part)
+    if (!current.isAccepted) return
+    for (const change of part.changes) {
+      const seq = this.changeCount
+      this.changeCount += 1
+      if (this.#belongs(change.table)) this.#spool.add(change, seq, this.transactionCount)
+    }
+    current.changes += part.changes.length
+  }
+
+  end(): void {
+    const { stamp, isAccepted, changes } = this.#current ?? {}
+    this.#current = null
+    if (!stamp || !isAccepted) return
+    this.last = stamp
+    const numbered = { ...stamp, number: this.transactionCount, changeCount: changes ?? 0 }
+    if (this.#request.changeTree) this.#stamps.add(Buffer.from(transactionLine(numbered)))
+    this.transactionCount += 1
+  }
+
+  #continue({ xid, commitLsn, endLsn, commitTimeUs, mark }: LoggedTransaction) {
+    const known = this.#current
+    if (known?.stamp.commitLsn === commitLsn && known.stamp.xid === xid) return known
+    this.end()
+    const stamp = { xid, commitLsn, endLsn, commitTimeUs, mark }
+    const current = { stamp, isAccepted: this.#request.accept(stamp), changes: 0 }
+    this.#current = current
+    return current
+  }
+
+  /** @throws change-log-gap when the table is another than the snapshot's */
+  #belongs(table: LogTable): boolean {
+    const known = this.#fitting.get(table)
+    if (known !== undefined) return known
+    const from = this.#tables.get(table.name)
+    if (from && !isSameTable(table, from)) throw doesNotFit(table.name, 'has another table of this name')
+    this.#fitting.set(table, from !== undefined)
+    return from !== undefined
+  }
+}
+
+function isSameTable(logged: LogTable, from: FoldedFrom): boolean {
+  return logged.oid === from.oid && isSame(logged.columns, from.columns) && isSame(logged.key, from.spec.key)
+}
+
+function isSame<T>(a: readonly T[], b: readonly T[]): boolean {
+  return a.length === b.length && a.every((each, index) => each === b[index])
+}
