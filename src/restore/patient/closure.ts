@@ -13,14 +13,12 @@ import { Failure } from '../../errors.ts'
 import type { Manifest, TableManifest } from '../../repository/manifest.ts'
 import { encodeKey } from '../../repository/tree/key.ts'
 import { fieldNumber, type Reference, referencesOf, tablesNamed } from './references.ts'
-import { encodedField, fieldOf, isNull, type StoredRow, type StoredRows } from './stored-rows.ts'
+import { fieldOf, isNull, type StoredRow, type StoredRows } from './stored-rows.ts'
 
 export interface ClosureTable {
   readonly table: TableManifest
   /** How its rows were found: `patient`, `anchor <column>`, or `reference <constraint>`. */
   readonly found: string
-  /** Encoded anchors by which the table's rows of this patient are found, in the past and in production alike. */
-  readonly anchors: readonly Uint8Array[]
   readonly rows: readonly StoredRow[]
 }
 
@@ -87,42 +85,25 @@ class ClosureSearch {
     return this.#manifest.tables.flatMap(({ name }) => this.#found.get(name) ?? [])
   }
 
-  /** Shorter ways first: the next step of a way needs the rows of the one before. */
   async followAnchors(): Promise<void> {
-    const goal = `${this.#manifest.patient!.table}.${this.#manifest.patient!.key}`
-    const anchored = this.#manifest.tables.filter((table) => table.anchor !== null)
-    for (const table of anchored.filter(({ anchorPath }) => anchorPath.at(-1) !== goal)) {
+    const leading = new Set(anchorLevels(this.#manifest).flat())
+    for (const table of this.#manifest.tables.filter((one) => one.anchor !== null && !leading.has(one))) {
       const reason = `its anchor ${table.anchor} leads to no patient: declare the link in the configuration`
       this.leftOut.push({ table: table.name, reason })
     }
-    const leading = anchored.filter(({ anchorPath }) => anchorPath.at(-1) === goal)
-    const lengths = [...new Set(leading.map(({ anchorPath }) => anchorPath.length))].sort((a, b) => a - b)
-    for (const length of lengths) {
-      const level = leading.filter(({ anchorPath }) => anchorPath.length === length)
+    for (const level of anchorLevels(this.#manifest)) {
       await Promise.all(level.map((table) => this.#readAnchored(table)))
     }
   }
 
   async #readAnchored(table: TableManifest): Promise<void> {
-    const anchors = this.#anchorsOf(table)
-    const rows = await this.#stored.byAnchors(table, anchors)
+    const anchors = anchorFields(this.#manifest, this.#patient, table, (name) => this.#found.get(name)?.rows ?? [])
+    const rows = await this.#stored.byAnchors(
+      table,
+      anchors.map((field) => encodeKey([field])),
+    )
     const found = table.anchorPath.length === 1 ? 'patient' : `anchor ${table.anchor}`
-    this.#found.set(table.name, { table, found, anchors, rows })
-  }
-
-  #anchorsOf({ anchorPath }: TableManifest): Uint8Array[] {
-    if (anchorPath.length <= 2) return [encodeKey([this.#patient])]
-    const through = anchorPath[1]!
-    const column = through.slice(through.lastIndexOf('.') + 1)
-    const anchors = new Map<string, Uint8Array>()
-    for (const table of tablesNamed(this.#manifest, through.slice(0, through.lastIndexOf('.')))) {
-      const field = fieldNumber(table, column)
-      for (const row of this.#found.get(table.name)?.rows ?? []) {
-        const encoded = encodedField(row, field)
-        anchors.set(encoded.toString('latin1'), encoded)
-      }
-    }
-    return [...anchors.values()]
+    this.#found.set(table.name, { table, found, rows })
   }
 
   /** Tables without anchor, to which nothing but a reference leads; again as long as more rows come to light. */
@@ -155,7 +136,7 @@ class ClosureSearch {
     const before = known?.rows.length ?? 0
     if (rows.size === 0 || rows.size === before) return false
     const found = known?.found ?? `reference ${name}`
-    this.#found.set(from.name, { table: from, found, anchors: [], rows: [...rows.values()] })
+    this.#found.set(from.name, { table: from, found, rows: [...rows.values()] })
     return true
   }
 
@@ -194,6 +175,38 @@ class ClosureSearch {
     }
     return [...needed.values()]
   }
+}
+
+/** Tables whose anchors lead to patients, by the length of the way: each needs the rows of those before it. */
+export function anchorLevels({ patient, tables }: Manifest): TableManifest[][] {
+  const goal = patient ? `${patient.table}.${patient.key}` : null
+  const leading = tables.filter(({ anchor, anchorPath }) => anchor !== null && anchorPath.at(-1) === goal)
+  const lengths = [...new Set(leading.map(({ anchorPath }) => anchorPath.length))].sort((a, b) => a - b)
+  return lengths.map((length) => leading.filter(({ anchorPath }) => anchorPath.length === length))
+}
+
+/**
+ * The values of `table`'s anchor that lead to the patient, as fields: of the table that the way goes through, the rows
+ * that are known to be the patient's say them.
+ */
+export function anchorFields(
+  manifest: Manifest,
+  patient: Buffer,
+  { anchorPath }: TableManifest,
+  rowsOf: (table: string) => readonly StoredRow[],
+): Buffer[] {
+  if (anchorPath.length <= 2) return [patient]
+  const through = anchorPath[1]!
+  const column = through.slice(through.lastIndexOf('.') + 1)
+  const fields = new Map<string, Buffer>()
+  for (const table of tablesNamed(manifest, through.slice(0, through.lastIndexOf('.')))) {
+    const number = fieldNumber(table, column)
+    for (const row of rowsOf(table.name)) {
+      const field = fieldOf(row, number)
+      if (!isNull(field)) fields.set(field.toString('latin1'), Buffer.from(field))
+    }
+  }
+  return [...fields.values()]
 }
 
 function neededRow(reference: Reference, row: StoredRow): NeededRow & { by: string[] } {

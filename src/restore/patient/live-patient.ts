@@ -1,0 +1,155 @@
+/**
+ * The same patient in the live database: found by the same ways, from what the patient was and from what the patient
+ * is now. A stay that began since belongs to the picture as much as one that is gone.
+ */
+import { Failure } from '../../errors.ts'
+import type { TableManifest } from '../../repository/manifest.ts'
+import { tableSpec } from '../../repository/table-spec.ts'
+import type { TableInfo } from '../../source/contract.ts'
+import type { LiveRows, RowQuery } from '../../source/row-contract.ts'
+import { anchorFields, anchorLevels, type Closure, type ClosureTable } from './closure.ts'
+import { fieldNumber, referencesOf } from './references.ts'
+import { fieldOf, isNull, keyOf, type StoredRow, storedRow } from './stored-rows.ts'
+
+export interface LiveTable {
+  readonly past: TableManifest
+  /** The table as it is now; null when it is gone. */
+  readonly present: TableInfo | null
+  /** Columns that were there then and are there now with the same type: the fields of `rows`. */
+  readonly shared: readonly string[]
+  /** By latin1 of the encoded primary key; of a table without one, by the line. Each key's rows: more than one only there. */
+  readonly rows: ReadonlyMap<string, readonly StoredRow[]>
+  /** Keys of `rows` that were found by key only: now they are somebody else's. */
+  readonly elsewhere: ReadonlySet<string>
+}
+
+export async function livePatient(live: LiveRows, closure: Closure): Promise<Map<string, LiveTable>> {
+  const search = new LiveSearch(live, closure)
+  for (const level of anchorLevels(closure.manifest)) {
+    for (const table of level) await search.readAnchored(table)
+  }
+  for (const found of closure.tables.filter(({ table }) => table.anchor === null)) await search.readReferring(found)
+  for (const found of closure.tables) await search.readElsewhere(found)
+  return search.tables
+}
+
+class LiveSearch {
+  readonly tables = new Map<string, LiveTable>()
+  readonly #live: LiveRows
+  readonly #closure: Closure
+  readonly #infos: ReadonlyMap<string, TableInfo>
+
+  constructor(live: LiveRows, closure: Closure) {
+    this.#live = live
+    this.#closure = closure
+    this.#infos = new Map(live.schema.tables.map((table) => [table.name, table]))
+  }
+
+  async readAnchored(table: TableManifest): Promise<void> {
+    const { manifest, patient } = this.#closure
+    const anchors = anchorFields(manifest, patient, table, (name) => [...this.#past(name), ...this.#present(name)])
+    await this.#read(table, [{ columns: [table.anchor!], values: anchors.map((field) => [field]) }])
+  }
+
+  async readReferring({ table }: ClosureTable): Promise<void> {
+    const lookups = referencesOf(this.#closure.manifest)
+      .filter(({ from }) => from.name === table.name)
+      .map((reference) => ({
+        columns: reference.fromFields.map((field) => table.columns[field]!.name),
+        values: reference.to.flatMap((to) =>
+          [...this.#past(to.name), ...this.#present(to.name)].map((row) =>
+            reference.toColumns.map((column) => fieldOf(row, fieldNumber(to, column))),
+          ),
+        ),
+      }))
+    await this.#read(table, lookups)
+  }
+
+  /** Rows that the patient had and that are not among the patient's now: gone, or somebody else's. */
+  async readElsewhere({ table, rows }: ClosureTable): Promise<void> {
+    const known = this.tables.get(table.name)
+    if (!known?.present || table.primaryKey.length === 0) return
+    const spec = tableSpec(table)
+    const missing = rows.filter((row) => !known.rows.has(keyText(row)))
+    const values = missing.map((row) => spec.key.map((field) => fieldOf(row, field)))
+    const found = await this.#query(table, known.present, known.shared, [{ columns: table.primaryKey, values }])
+    for (const [key, others] of found) {
+      ;(known.rows as Map<string, readonly StoredRow[]>).set(key, others)
+      ;(known.elsewhere as Set<string>).add(key)
+    }
+  }
+
+  #past(name: string): readonly StoredRow[] {
+    return this.#closure.tables.find(({ table }) => table.name === name)?.rows ?? []
+  }
+
+  #present(name: string): StoredRow[] {
+    return [...(this.tables.get(name)?.rows.values() ?? [])].flat()
+  }
+
+  async #read(past: TableManifest, lookups: readonly RowQuery['where'][]): Promise<void> {
+    const present = this.#infos.get(past.name) ?? null
+    const shared = present ? sharedColumns(past, present) : []
+    const rows = present ? await this.#query(past, present, shared, lookups) : new Map<string, StoredRow[]>()
+    this.tables.set(past.name, { past, present, shared, rows, elsewhere: new Set() })
+  }
+
+  async #query(
+    past: TableManifest,
+    present: TableInfo,
+    shared: readonly string[],
+    lookups: readonly RowQuery['where'][],
+  ): Promise<Map<string, StoredRow[]>> {
+    refuseLostKey(past, shared)
+    const rows = new Map<string, StoredRow[]>()
+    const lines = new Map<string, number>()
+    for (const where of lookups) {
+      const values = where.values.filter((fields) => !fields.some(isNull))
+      if (values.length === 0) continue
+      const found = await this.#live.rows({ table: present, columns: shared, where: { ...where, values } })
+      for (const line of found) {
+        const row = spread(past, shared, line)
+        const key = keyText(row)
+        if (past.primaryKey.length > 0) rows.set(key, [row])
+        else lines.set(key, (lines.get(key) ?? 0) + 1)
+        if (past.primaryKey.length === 0)
+          rows.set(
+            key,
+            Array.from({ length: lines.get(key)! }, () => row),
+          )
+      }
+    }
+    return rows
+  }
+}
+
+/** By name and type; in the order of then. */
+function sharedColumns(past: TableManifest, present: TableInfo): string[] {
+  const types = new Map(present.columns.map(({ name, type }) => [name, type]))
+  return past.columns.filter(({ name, type }) => types.get(name) === type).map(({ name }) => name)
+}
+
+/** Without its key or its anchor, nothing says which row of now is which of then. */
+function refuseLostKey(past: TableManifest, shared: readonly string[]): void {
+  const wanted = [...past.primaryKey, ...(past.anchor === null ? [] : [past.anchor])]
+  const lost = wanted.filter((column) => !shared.includes(column))
+  if (lost.length === 0) return
+  throw new Failure('schema-changed', `column ${lost[0]} of ${past.name} is gone or has another type now`, {
+    context: { table: past.name },
+    hints: ['Restore into another database with `chartkeep restore database`, and take over the rows by hand.'],
+  })
+}
+
+/** A line of the shared columns as a row of then: what is not shared any more reads as NULL. */
+function spread(past: TableManifest, shared: readonly string[], line: Buffer): StoredRow {
+  if (shared.length === past.columns.length) return storedRow(past, line, past.columns.length)
+  const fields = line.toString('latin1').split('\t')
+  const byName = new Map(shared.map((column, position) => [column, fields[position]!]))
+  const text = past.columns.map(({ name }) => byName.get(name) ?? '\\N').join('\t')
+  return storedRow(past, Buffer.from(text, 'latin1'), past.columns.length)
+}
+
+/** Latin1 of the encoded key. */
+export function keyText(row: StoredRow): string {
+  return Buffer.from(keyOf(row)).toString('latin1')
+}

@@ -1,0 +1,231 @@
+/**
+ * The patient then beside the patient now, row by row: the facts of a plan. What is to be done about them is the
+ * policy's to say (plan.ts).
+ *
+ *     missing      was there, is not                        changed      is there, with other values
+ *     same         is there as it was                       newer        is there, was not
+ *     conflicting  cannot be put back as it was: its key is somebody else's now, its parent is gone, a unique value is taken
+ */
+import type { TableManifest } from '../../repository/manifest.ts'
+import type { TableInfo } from '../../source/contract.ts'
+import type { LiveRows } from '../../source/row-contract.ts'
+import type { Closure, NeededRow } from './closure.ts'
+import { keyText, type LiveTable, livePatient } from './live-patient.ts'
+import { fieldNumber, referencesOf } from './references.ts'
+import { fieldOf, isNull, type StoredRow, storedRow } from './stored-rows.ts'
+
+export type RowStatus = 'missing' | 'changed' | 'same' | 'newer' | 'conflicting'
+
+export interface RowFact {
+  readonly status: RowStatus
+  readonly past: StoredRow | null
+  readonly present: StoredRow | null
+  /** Of a changed row: the columns that differ. */
+  readonly columns: readonly string[]
+  /** Of a conflicting row: why. Names columns, constraints and tables, never values. */
+  readonly cause: string | null
+}
+
+export interface TableFacts {
+  readonly table: TableManifest
+  readonly present: TableInfo | null
+  /** Columns of then that are gone, or of another type now: their values cannot be put back. */
+  readonly columnsLost: readonly string[]
+  /** Columns of now that were not there then: rows that are put back take their defaults. */
+  readonly columnsNew: readonly string[]
+  readonly rows: readonly RowFact[]
+}
+
+export interface NeededFact {
+  readonly needed: NeededRow
+  readonly there: boolean
+}
+
+export interface PatientFacts {
+  readonly tables: readonly TableFacts[]
+  readonly needed: readonly NeededFact[]
+}
+
+/** @throws schema-changed when a key or an anchor is gone; source-… */
+export async function patientFacts(live: LiveRows, closure: Closure): Promise<PatientFacts> {
+  const present = await livePatient(live, closure)
+  const needed = await neededFacts(live, closure)
+  const tables: TableFacts[] = []
+  for (const { table, rows } of closure.tables) {
+    const found = present.get(table.name)!
+    const facts = rowFacts(table, rows, found)
+    const causes = await conflictCauses(live, { closure, table, found, facts, needed, present })
+    tables.push({
+      table,
+      present: found.present,
+      columnsLost: table.columns.filter(({ name }) => !found.shared.includes(name)).map(({ name }) => name),
+      columnsNew: columnsNew(table, found.present),
+      rows: facts.map((fact) => withCause(fact, causes)),
+    })
+  }
+  return { tables, needed }
+}
+
+function columnsNew(table: TableManifest, present: TableInfo | null): string[] {
+  return (present?.columns ?? []).filter(({ name }) => fieldNumber(table, name) < 0).map(({ name }) => name)
+}
+
+function withCause(fact: RowFact, causes: ReadonlyMap<RowFact, string>): RowFact {
+  const cause = causes.get(fact)
+  return cause === undefined ? fact : { ...fact, status: 'conflicting', cause }
+}
+
+function rowFacts(table: TableManifest, past: readonly StoredRow[], found: LiveTable): RowFact[] {
+  const rest = new Map([...found.rows].map(([key, rows]) => [key, [...rows]]))
+  const facts = past.map((row): RowFact => {
+    const present = rest.get(keyText(row))?.pop() ?? null
+    if (!present) return { status: 'missing', past: row, present: null, columns: [], cause: null }
+    const columns = differences(table, found.shared, row, present)
+    return { status: columns.length === 0 ? 'same' : 'changed', past: row, present, columns, cause: null }
+  })
+  const left = [...rest].filter(([key]) => !found.elsewhere.has(key)).flatMap(([, rows]) => rows)
+  return [
+    ...facts,
+    ...left.map((present): RowFact => ({ status: 'newer', past: null, present, columns: [], cause: null })),
+  ]
+}
+
+function differences(table: TableManifest, shared: readonly string[], past: StoredRow, present: StoredRow): string[] {
+  if (past.line.equals(present.line)) return []
+  return shared.filter((column) => {
+    const field = fieldNumber(table, column)
+    return !fieldOf(past, field).equals(fieldOf(present, field))
+  })
+}
+
+interface ConflictQuestion {
+  readonly closure: Closure
+  readonly table: TableManifest
+  readonly found: LiveTable
+  readonly facts: readonly RowFact[]
+  readonly needed: readonly NeededFact[]
+  readonly present: ReadonlyMap<string, LiveTable>
+}
+
+async function conflictCauses(live: LiveRows, question: ConflictQuestion): Promise<Map<RowFact, string>> {
+  const { table, found, facts } = question
+  const causes = new Map<RowFact, string>()
+  const wanted = facts.filter(({ status }) => status === 'missing' || status === 'changed')
+  if (!found.present) for (const fact of wanted) causes.set(fact, `table ${table.name} is gone`)
+  for (const fact of wanted) {
+    if (fact.present && found.elsewhere.has(keyText(fact.present)))
+      causes.set(fact, 'its key is in use for somebody else now')
+  }
+  for (const [fact, cause] of parentCauses(question, wanted)) causes.set(fact, cause)
+  if (found.present) for (const [fact, cause] of await uniqueCauses(live, question, wanted)) causes.set(fact, cause)
+  return causes
+}
+
+/** What a row refers to outside of the patient must be there. Inside, the plan itself brings it back. */
+function parentCauses({ closure, table, needed }: ConflictQuestion, wanted: readonly RowFact[]): [RowFact, string][] {
+  const gone = needed.filter(({ there }) => !there)
+  return referencesOf(closure.manifest)
+    .filter(({ from }) => from.name === table.name)
+    .flatMap((reference) => {
+      const missing = gone.filter(
+        (fact) => fact.needed.table === reference.to[0] && fact.needed.columns.join() === reference.toColumns.join(),
+      )
+      const values = new Set(missing.map((fact) => joined(fact.needed.fields)))
+      return wanted
+        .filter(({ past }) => values.has(joined(reference.fromFields.map((field) => fieldOf(past!, field)))))
+        .map((fact): [RowFact, string] => [
+          fact,
+          `it refers by ${reference.name} to a row of ${reference.to[0]!.name} that is gone`,
+        ])
+    })
+}
+
+/** Another row may have taken a unique value since. */
+async function uniqueCauses(
+  live: LiveRows,
+  { table, found, facts }: ConflictQuestion,
+  wanted: readonly RowFact[],
+): Promise<[RowFact, string][]> {
+  const causes: [RowFact, string][] = []
+  // Rows that the plan may change or remove free what they hold: the database decides about those when it is applied.
+  const own = new Set(facts.flatMap(({ present }) => (present ? [keyText(present)] : [])))
+  for (const columns of found.present!.uniqueKeys.filter((key) =>
+    key.every((column) => found.shared.includes(column)),
+  )) {
+    const fields = columns.map((column) => fieldNumber(table, column))
+    const holders = wanted.filter(({ past }) => !fields.some((field) => isNull(fieldOf(past!, field))))
+    const values = holders.map(({ past }) => fields.map((field) => fieldOf(past!, field)))
+    if (values.length === 0 || columns.join() === table.primaryKey.join()) continue
+    const query = [...table.primaryKey, ...columns]
+    const lines = await live.rows({ table: found.present!, columns: query, where: { columns, values } })
+    const taken = new Set<string>()
+    for (const line of lines) {
+      const parts = line
+        .toString('latin1')
+        .split('\t')
+        .map((part) => Buffer.from(part, 'latin1'))
+      const key = joinedKey(table, parts.slice(0, table.primaryKey.length))
+      if (!own.has(key)) taken.add(joined(parts.slice(table.primaryKey.length)))
+    }
+    for (const fact of holders) {
+      if (!taken.has(joined(fields.map((field) => fieldOf(fact.past!, field))))) continue
+      causes.push([fact, `another row holds its unique ${columns.join(', ')} now`])
+    }
+  }
+  return causes
+}
+
+async function neededFacts(live: LiveRows, closure: Closure): Promise<NeededFact[]> {
+  const infos = new Map(live.schema.tables.map((table) => [table.name, table]))
+  const groups = Map.groupBy(closure.needed, ({ table, columns }) => `${table.name} ${columns.join()}`)
+  const facts: NeededFact[] = []
+  for (const group of groups.values()) {
+    const { table, columns } = group[0]!
+    const there = await valuesThere(live, partsOf(table, infos), columns, group)
+    for (const needed of group) facts.push({ needed, there: there.has(joined(needed.fields)) })
+  }
+  return facts
+}
+
+/** The tables of now in which a row of a then table, or of any partition beside it, may lie. */
+function partsOf(table: TableManifest, infos: ReadonlyMap<string, TableInfo>): TableInfo[] {
+  const whole = table.partitionOf
+  if (whole === null) return [infos.get(table.name)].filter((info) => info !== undefined)
+  return [...infos.values()].filter((info) => info.partitionOf === whole)
+}
+
+async function valuesThere(
+  live: LiveRows,
+  parts: readonly TableInfo[],
+  columns: readonly string[],
+  group: readonly NeededRow[],
+): Promise<Set<string>> {
+  const there = new Set<string>()
+  for (const table of parts) {
+    if (!columns.every((column) => table.columns.some(({ name }) => name === column))) continue
+    const values = group.map(({ fields }) => fields)
+    for (const line of await live.rows({ table, columns, where: { columns, values } })) {
+      there.add(
+        joined(
+          line
+            .toString('latin1')
+            .split('\t')
+            .map((part) => Buffer.from(part, 'latin1')),
+        ),
+      )
+    }
+  }
+  return there
+}
+
+function joined(fields: readonly Uint8Array[]): string {
+  return fields.map((field) => Buffer.from(field).toString('latin1')).join('\t')
+}
+
+function joinedKey(table: TableManifest, fields: readonly Buffer[]): string {
+  const line = table.columns.map(({ name }) => {
+    const position = table.primaryKey.indexOf(name)
+    return position < 0 ? '\\N' : fields[position]!.toString('latin1')
+  })
+  return keyText(storedRow(table, Buffer.from(line.join('\t'), 'latin1'), line.length))
+}
