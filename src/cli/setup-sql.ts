@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { chooseSource } from '../config.ts'
+import { chooseSource, type SourceConfiguration } from '../config.ts'
 import { splitPassword } from '../database-url.ts'
 import { setupSql } from '../source/open.ts'
 import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
@@ -10,8 +10,9 @@ export function register(program: Command, cli: Cli): void {
     name: 'setup-sql',
     summary: "print what the database's administrator has to run once",
     description:
-      'Prints the statements that make the role chartkeep reads with, each with its reason in English and Chinese.\n' +
-      'Nothing is installed in the database but this role. No password stands in them: it is set by \\password.\n' +
+      'Prints the statements that make the role chartkeep reads with, and the publication by which it follows changes,\n' +
+      'each with its reason in English and Chinese. Nothing else is installed in the database. To be run again after\n' +
+      'tables were added. No password stands in them: it is set by \\password.\n' +
       'The address says which role and which database; nothing is connected to, and no configuration is needed.',
     examples: [
       'chartkeep setup-sql postgres://chartkeep@db.hospital:5432/icu > setup.sql',
@@ -31,11 +32,12 @@ export function register(program: Command, cli: Cli): void {
 }
 
 async function run(cli: Cli, given: string | undefined, options: CommonOptions): Promise<void> {
-  const url = given === undefined ? await configuredUrl(cli, options) : splitPassword(given).url
-  const sql = setupSql(url)
+  const { url, exclude } =
+    given === undefined ? await configuredSource(cli, options) : { url: splitPassword(given).url, exclude: [] }
+  const sql = setupSql(url, { exclude: [...exclude] })
   cli.terminal.out(options.json ? JSON.stringify({ type: 'setup-sql', sql }) : sql.trimEnd())
 }
 
-async function configuredUrl(cli: Cli, options: CommonOptions): Promise<string> {
-  return chooseSource(await readConfiguration(cli, options), options.source).url
+async function configuredSource(cli: Cli, options: CommonOptions): Promise<SourceConfiguration> {
+  return chooseSource(await readConfiguration(cli, options), options.source)
 }

@@ -16,7 +16,7 @@ interface Kind {
   openTarget(settings: ConnectionSettings): Promise<Target>
   readonly readTable: ReadTable
   readonly loadTable: LoadTable
-  setupSql(url: string): string
+  setupSql(url: string, options: SetupChoice): string
 }
 
 const postgres: Kind = {
@@ -46,9 +46,17 @@ export const readTable: ReadTable = (ticket, table, signal) =>
 export const loadTable: LoadTable = (connection, table, lines, signal) =>
   kindOf(connection).loadTable(connection, table, lines, signal)
 
-/** What the administrator of the database at `url` has to run once, so that we may read it. */
-export function setupSql(url: string): string {
-  return kindOf({ url }).setupSql(url)
+export interface SetupChoice {
+  /** Tables that are not backed up, as the configuration names them. */
+  readonly exclude: readonly string[]
+}
+
+/**
+ * What the administrator of the database at `url` has to run once, so that we may read it and follow its changes; and again
+ * after tables were added.
+ */
+export function setupSql(url: string, choice: SetupChoice = { exclude: [] }): string {
+  return kindOf({ url }).setupSql(url, choice)
 }
 
 function kindOf(settings: Pick<ConnectionSettings, 'url'>): Kind {

@@ -6,21 +6,27 @@
  * applies to would read fewer rows than there are; chartkeep refuses to read then (P8).
  */
 import { quoteName, quoteText } from './quote.ts'
+import { publicationSql } from './setup-publication.ts'
 import { parseUrl } from './url.ts'
+
+const DEFAULT_PUBLICATION = 'chartkeep'
 
 export interface SetupOptions {
   readonly role: string
   readonly database: string
+  readonly publication: string
+  /** Tables that are not backed up, so that their changes are not asked for. */
+  readonly exclude: readonly string[]
 }
 
 /** For the role and the database that an address names. */
-export function setupSqlFor(url: string): string {
+export function setupSqlFor(url: string, { exclude }: { readonly exclude: readonly string[] }): string {
   const { user, database } = parseUrl(url)
   const role = user ?? 'chartkeep'
-  return setupSql({ role, database: database ?? role })
+  return setupSql({ role, database: database ?? role, publication: DEFAULT_PUBLICATION, exclude })
 }
 
-export function setupSql({ role, database }: SetupOptions): string {
+export function setupSql({ role, database, publication, exclude }: SetupOptions): string {
   const roleName = quoteName(role)
   return `-- What chartkeep needs to back up the database ${commentText(database)}.
 -- chartkeep 备份数据库 ${commentText(database)} 所需的权限。
@@ -75,6 +81,7 @@ BEGIN
 END
 $chartkeep$;
 
+${publicationSql({ role, publication, exclude })}
 -- Its password: psql asks for it, and it is written nowhere.
 -- 设置密码：psql 会提示输入，不会写入任何文件。
 \\password ${roleName}

@@ -125,7 +125,7 @@ function tableSql(version: number): string {
         FROM pg_catalog.pg_index i
         LEFT JOIN pg_catalog.pg_constraint con ON con.conindid = i.indexrelid AND con.contype = 'p'
         WHERE i.indrelid = c.oid AND i.indisprimary) k ON true
-    ORDER BY name COLLATE "C"`
+    ORDER BY 1`
 }
 
 export interface PublicationFacts {
