@@ -1,8 +1,8 @@
 /**
  * Rebuilds a whole database into an empty one, and proves it.
  *
- *     schema → rows, tables in parallel → keys and indexes, in parallel → attach → foreign keys, in parallel
- *            → everything else → sequences → statistics → every root computed anew from the rebuilt database
+ *     schema → rows, and keys and indexes of each table once its rows are there → attach → foreign keys, in parallel
+ *            → everything else → sequences, views → every root computed anew from the rebuilt database, and statistics
  *
  * The target is marked as unfinished from the first statement to the last. A run that was killed leaves the mark, and
  * the next run begins by clearing what it marked: nothing else is ever cleared (I8).
@@ -10,12 +10,11 @@
 import { Failure } from '../errors.ts'
 import type { BuildPool } from '../intake/build-pool.ts'
 import { type ProvenTable, proveRoots } from '../intake/prove-roots.ts'
-import type { Manifest, TableManifest } from '../repository/manifest.ts'
+import type { Manifest } from '../repository/manifest.ts'
 import type { Repository } from '../repository/repository.ts'
-import { tableSpec } from '../repository/table-spec.ts'
 import type { ConnectionSettings, DdlStep, NotCaptured, Target } from '../source/contract.ts'
 import { openSource, openTarget } from '../source/open.ts'
-import { LoadPool } from './load-pool.ts'
+import { rebuildTables, runInAnyOrder } from './rebuild-tables.ts'
 
 export interface RestoreRequest {
   readonly repository: Repository
@@ -33,7 +32,7 @@ export type RestoreStage =
   | 'rows'
   | 'keys and indexes'
   | 'foreign keys'
-  | 'sequences and statistics'
+  | 'sequences and views'
   | 'proof'
 
 export type RestoreProgress =
@@ -44,8 +43,9 @@ export interface RestoreReport {
   readonly snapshot: string
   readonly rows: number
   readonly tables: number
-  /** Until rows, keys and indexes were usable. */
+  /** Until rows, keys, indexes, sequences and views were usable. */
   readonly secondsUsable: number
+  /** Until every root was compared, and statistics gathered beside that. */
   readonly secondsProof: number
   readonly seconds: number
   readonly verified: true
@@ -53,8 +53,6 @@ export interface RestoreReport {
   readonly skipped: readonly NotCaptured[]
   readonly notCaptured: readonly NotCaptured[]
 }
-
-const PARALLEL = 2
 
 /** @throws target-…, repository-damaged, restore-unproved, store-… */
 export async function restoreDatabase(request: RestoreRequest): Promise<RestoreReport> {
@@ -72,7 +70,7 @@ export async function restoreDatabase(request: RestoreRequest): Promise<RestoreR
   const skipped = await rebuild(request, target)
   const usableMs = request.nowMs()
   request.onProgress({ kind: 'stage', stage: 'proof' })
-  await prove(request)
+  await inBoth(prove(request), target.gatherStatistics())
   await target.setMark(null)
 
   const endedMs = request.nowMs()
@@ -92,91 +90,29 @@ export async function restoreDatabase(request: RestoreRequest): Promise<RestoreR
 async function rebuild(request: RestoreRequest, target: Target): Promise<NotCaptured[]> {
   const { manifest, onProgress } = request
   const steps = (phase: DdlStep['phase']) => manifest.ddl.steps.filter((step) => step.phase === phase)
+  const stage = (name: RestoreStage) => onProgress({ kind: 'stage', stage: name })
   const skipped: NotCaptured[] = []
 
-  onProgress({ kind: 'stage', stage: 'schema' })
+  stage('schema')
   await target.runSteps(steps('before-rows'))
-  onProgress({ kind: 'stage', stage: 'rows' })
-  await loadTables(request)
-  onProgress({ kind: 'stage', stage: 'keys and indexes' })
-  skipped.push(...(await runParallel(request, steps('key-or-index'))))
+  stage('rows')
+  const onRowsDone = () => stage('keys and indexes')
+  skipped.push(...(await rebuildTables({ ...request, onLoaded: rowProgress(request), onRowsDone })))
   await target.runSteps(steps('attach'))
-  onProgress({ kind: 'stage', stage: 'foreign keys' })
-  skipped.push(...(await runParallel(request, steps('foreign-key'))))
+  stage('foreign keys')
+  skipped.push(...(await runInAnyOrder(request, steps('foreign-key'))))
   await target.runSteps(steps('after'))
-  onProgress({ kind: 'stage', stage: 'sequences and statistics' })
+  stage('sequences and views')
   await target.setSequences(manifest.sequences)
-  await target.finish()
+  await target.refreshViews()
   return [...skipped, ...target.skipped]
 }
 
-async function loadTables(request: RestoreRequest): Promise<void> {
-  const { manifest, repository, into } = request
-  await using pool = new LoadPool(PARALLEL)
-  const progress = rowProgress(request)
-  const largestFirst = [...manifest.tables].sort((a, b) => b.rows.textBytes - a.rows.textBytes)
-
-  await inLanes(pool.threads, largestFirst, request.signal, async (table, signal) => {
-    if (table.rows.rows === 0) return
-    const columns = table.columns.map((column) => column.name)
-    const task = {
-      store: repository.storeSettings,
-      capabilities: repository.store.capabilities,
-      secrets: repository.keyring.secrets,
-      spec: tableSpec(table),
-      root: table.rows,
-      connection: into,
-      table: { sqlName: table.sqlName, columns, encoding: manifest.source.encoding },
-    }
-    const loaded = await pool.loadTable(task, progress, signal)
-    if (loaded !== table.rows.rows) throw wrongCount(table, loaded)
-  })
-}
-
-/** Steps that do not depend on each other, each in a transaction of its own. */
-async function runParallel(request: RestoreRequest, steps: readonly DdlStep[]): Promise<NotCaptured[]> {
-  const skipped: NotCaptured[] = []
-  if (steps.length === 0) return skipped
-  await using targets = new AsyncDisposableStack()
-  const idle: Target[] = []
-  for (let count = 0; count < Math.min(PARALLEL, steps.length); count += 1) {
-    idle.push(targets.use(await openTarget(request.into)))
+/** Neither is left alone while the other goes on. @throws what the first threw, else what the second threw */
+async function inBoth(first: Promise<void>, second: Promise<void>): Promise<void> {
+  for (const outcome of await Promise.allSettled([first, second])) {
+    if (outcome.status === 'rejected') throw outcome.reason
   }
-  const every = [...idle]
-  await inLanes(every.length, steps, request.signal, async (step) => {
-    const target = idle.pop()!
-    await target.runSteps([step])
-    idle.push(target)
-  })
-  for (const target of every) skipped.push(...target.skipped)
-  return skipped
-}
-
-/** Works through `items` in order, `lanes` at a time; the first failure stops the rest. */
-async function inLanes<Item>(
-  lanes: number,
-  items: readonly Item[],
-  outer: AbortSignal,
-  work: (item: Item, signal: AbortSignal) => Promise<void>,
-): Promise<void> {
-  const stop = new AbortController()
-  const signal = AbortSignal.any([outer, stop.signal])
-  const waiting = [...items]
-  const lane = async () => {
-    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) {
-      signal.throwIfAborted()
-      await work(item, signal)
-    }
-  }
-  const running = Array.from({ length: lanes }, () =>
-    lane().catch((error) => {
-      stop.abort(error)
-      throw error
-    }),
-  )
-  await Promise.allSettled(running)
-  if (outer.aborted) throw outer.reason
-  if (stop.signal.aborted) throw stop.signal.reason
 }
 
 async function prove(request: RestoreRequest): Promise<void> {
@@ -197,14 +133,6 @@ function rowProgress(request: RestoreRequest): (bytes: number) => void {
     const elapsedMs = Math.max(1, request.nowMs() - startedMs)
     request.onProgress({ kind: 'rows', bytes: total, bytesTotal, bytesPerSecond: (total * 1000) / elapsedMs })
   }
-}
-
-function wrongCount(table: TableManifest, loaded: number): Failure {
-  return new Failure(
-    'restore-unproved',
-    `the target stored ${loaded} rows of ${table.name}, the snapshot has ${table.rows.rows}`,
-    { context: { table: table.name }, hints: ['Run the restore again into a new, empty database.'] },
-  )
 }
 
 function unproved(unlike: readonly ProvenTable[]): Failure {

@@ -27,7 +27,7 @@ const stages: readonly RestoreStage[] = [
   'rows',
   'keys and indexes',
   'foreign keys',
-  'sequences and statistics',
+  'sequences and views',
   'proof',
 ]
 

@@ -61,7 +61,8 @@ export function describeSource(title: string, bench: () => SourceBench): void {
       }
       for (const phase of PHASES.slice(1)) await rebuilt.runSteps(steps.filter((step) => step.phase === phase))
       await rebuilt.setSequences(read.schema.sequences)
-      await rebuilt.finish()
+      await rebuilt.refreshViews()
+      await rebuilt.gatherStatistics()
       await using copy = await openSource(target)
       await using again = await copy.openRead({ tables: TABLES, ...unhurried })
       for (const [index, table] of read.tableTickets.entries()) {

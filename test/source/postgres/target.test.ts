@@ -101,6 +101,18 @@ describeOnServers('A rebuilt database', oldestAndNewest, (server) => {
     expect((await client.query('SELECT count(*) FROM t')).rows).toEqual([{ count: '0' }])
   })
 
+  it('keeps the rows that somebody has put into a table in the meantime', async () => {
+    const url = await server().createDatabase('meantime')
+    await runSql(url, 'CREATE TABLE t (a integer); INSERT INTO t VALUES (7)')
+    const table = { sqlName: 'public.t', columns: ['a'], encoding: 'UTF8' }
+    const rows = async function* () {
+      yield Buffer.from('1\n')
+    }
+    expect(await loadTable({ url }, table, rows(), new AbortController().signal)).toBe(1)
+    await using client = await connectClient(url)
+    expect((await client.query('SELECT a FROM t ORDER BY a')).rows).toEqual([{ a: 1 }, { a: 7 }])
+  })
+
   it('has its materialized views filled in the order they need, and reports one that cannot be', async () => {
     const url = await server().createDatabase('views')
     await runSql(
@@ -171,6 +183,7 @@ async function rebuilt(server: PostgresServer, source: string, name: string) {
   }
   for (const phase of PHASES.slice(1)) await target.runSteps(steps.filter((step) => step.phase === phase))
   await target.setSequences(read.schema.sequences)
-  await target.finish()
+  await target.refreshViews()
+  await target.gatherStatistics()
   return { url, skipped: target.skipped }
 }

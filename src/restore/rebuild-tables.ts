@@ -1,0 +1,122 @@
+/**
+ * Rows, keys and indexes of a database that is being rebuilt. An index is built as soon as the rows of its table are
+ * there, on one lane, while other tables are still being loaded on the other: at no time does the server wait for us to
+ * come to the end of something.
+ */
+import { Failure } from '../errors.ts'
+import type { Manifest, TableManifest } from '../repository/manifest.ts'
+import type { Repository } from '../repository/repository.ts'
+import { tableSpec } from '../repository/table-spec.ts'
+import type { ConnectionSettings, DdlStep, NotCaptured, Target } from '../source/contract.ts'
+import { openTarget } from '../source/open.ts'
+import { LoadPool } from './load-pool.ts'
+import { runTasks, type Task } from './tasks.ts'
+
+/** As `pg_restore -j2`: more would only take from whatever else the server does. */
+const LANES = 2
+/** Of building one index, to that of loading its table. */
+const INDEX_WEIGHT = 0.3
+
+export interface RebuildTables {
+  readonly repository: Repository
+  readonly manifest: Manifest
+  readonly into: ConnectionSettings
+  readonly signal: AbortSignal
+  /** Bytes of row text that were sent. */
+  readonly onLoaded: (bytes: number) => void
+  readonly onRowsDone: () => void
+}
+
+/** @throws target-…, repository-damaged, restore-unproved, store-… */
+export async function rebuildTables(request: RebuildTables): Promise<NotCaptured[]> {
+  const { manifest, signal } = request
+  await using pool = new LoadPool(LANES)
+  await using targets = await openTargets(request.into)
+  const rows = new Map<string, Task>()
+  let left = manifest.tables.length
+  for (const table of manifest.tables) {
+    const run = async (stop: AbortSignal) => {
+      await loadTable(request, { table, pool, signal: stop })
+      left -= 1
+      if (left === 0) request.onRowsDone()
+    }
+    const task = { weight: table.rows.textBytes, after: [], run }
+    rows.set(table.name, task).set(table.sqlName, task)
+  }
+  const every = [...new Set(rows.values())]
+  if (every.length === 0) request.onRowsDone()
+  const indexes = manifest.ddl.steps
+    .filter((step) => step.phase === 'key-or-index')
+    .map((step): Task => {
+      const ofTable = rows.get(targets.any.tableOf(step) ?? '')
+      const weight = ofTable ? INDEX_WEIGHT * ofTable.weight : 0
+      return { weight, after: ofTable ? [ofTable] : every, run: () => targets.run(step) }
+    })
+  await runTasks([...every, ...indexes], LANES, signal)
+  return targets.skipped()
+}
+
+/** Steps that do not depend on each other, each in a transaction of its own. */
+export async function runInAnyOrder(
+  request: Pick<RebuildTables, 'into' | 'signal'>,
+  steps: readonly DdlStep[],
+): Promise<NotCaptured[]> {
+  if (steps.length === 0) return []
+  await using targets = await openTargets(request.into)
+  const tasks = steps.map((step): Task => ({ weight: 0, after: [], run: () => targets.run(step) }))
+  await runTasks(tasks, LANES, request.signal)
+  return targets.skipped()
+}
+
+interface Targets extends AsyncDisposable {
+  readonly any: Target
+  run(step: DdlStep): Promise<void>
+  skipped(): NotCaptured[]
+}
+
+/** One for each lane. */
+async function openTargets(into: ConnectionSettings): Promise<Targets> {
+  await using stack = new AsyncDisposableStack()
+  const targets: Target[] = []
+  for (let lane = 0; lane < LANES; lane += 1) targets.push(stack.use(await openTarget(into)))
+  const idle = [...targets]
+  const open = stack.move()
+  return {
+    any: targets[0]!,
+    run: async (step) => {
+      const target = idle.pop()!
+      await target.runSteps([step])
+      idle.push(target)
+    },
+    skipped: () => targets.flatMap((target) => target.skipped),
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
+  }
+}
+
+interface Load {
+  readonly table: TableManifest
+  readonly pool: LoadPool
+  readonly signal: AbortSignal
+}
+
+async function loadTable(request: RebuildTables, { table, pool, signal }: Load): Promise<void> {
+  const { repository, manifest, into } = request
+  if (table.rows.rows === 0) return
+  const columns = table.columns.map((column) => column.name)
+  const task = {
+    store: repository.storeSettings,
+    capabilities: repository.store.capabilities,
+    secrets: repository.keyring.secrets,
+    spec: tableSpec(table),
+    root: table.rows,
+    connection: into,
+    table: { sqlName: table.sqlName, columns, encoding: manifest.source.encoding },
+  }
+  const loaded = await pool.loadTable(task, request.onLoaded, signal)
+  if (loaded === table.rows.rows) return
+  throw new Failure(
+    'restore-unproved',
+    `the target stored ${loaded} rows of ${table.name}, the snapshot has ${table.rows.rows}`,
+    { context: { table: table.name }, hints: ['Run the restore again into a new, empty database.'] },
+  )
+}

@@ -1,0 +1,59 @@
+/**
+ * Work that may begin as soon as what it stands on is done, on a few lanes, the longest way to the end first: the rows
+ * of a large table, then its indexes, while the rows of smaller tables are still coming.
+ */
+import { assert } from '../errors.ts'
+
+export interface Task {
+  /** Anything that grows with the time it will take. */
+  readonly weight: number
+  readonly after: readonly Task[]
+  /** Called once, when everything in `after` has come to its end. */
+  run(signal: AbortSignal): Promise<void>
+}
+
+/**
+ * What a task stands on is among the tasks. The first failure stops the rest, and no task begins after it.
+ * @throws the first failure, or `signal`'s reason
+ */
+export async function runTasks(tasks: readonly Task[], lanes: number, signal: AbortSignal): Promise<void> {
+  const stop = new AbortController()
+  const either = AbortSignal.any([signal, stop.signal])
+  const waiting = inOrderOfUrgency(tasks)
+  const done = new Set<Task>()
+  const running = new Set<Promise<void>>()
+  const begin = (task: Task): void => {
+    waiting.splice(waiting.indexOf(task), 1)
+    const work = task
+      .run(either)
+      .then(() => void done.add(task))
+      .catch((error) => stop.abort(error))
+      .finally(() => running.delete(work))
+    running.add(work)
+  }
+
+  for (;;) {
+    while (running.size < lanes && !either.aborted) {
+      const next = waiting.find((task) => task.after.every((before) => done.has(before)))
+      if (!next) break
+      begin(next)
+    }
+    if (running.size === 0) break
+    await Promise.race(running)
+  }
+  signal.throwIfAborted()
+  stop.signal.throwIfAborted()
+  assert(waiting.length === 0, 'no task waits for itself')
+}
+
+/** By the weight of the heaviest way from a task to the end. */
+function inOrderOfUrgency(tasks: readonly Task[]): Task[] {
+  const urgency = new Map<Task, number>()
+  const raise = (task: Task, to: number): void => {
+    if ((urgency.get(task) ?? -1) >= to) return
+    urgency.set(task, to)
+    for (const before of task.after) raise(before, to + before.weight)
+  }
+  for (const task of tasks) raise(task, task.weight)
+  return [...tasks].sort((a, b) => urgency.get(b)! - urgency.get(a)!)
+}
