@@ -3,7 +3,7 @@
  * here, which gets piece after piece; when it is used up just where a leaf was cut, the rows so far are whole leaves,
  * and whoever pushes may leave out what he has as leaves already.
  */
-import { Failure } from '../../errors.ts'
+import { assert, Failure } from '../../errors.ts'
 import { giveKernelBack, type Kernel, takeKernel } from '../kernel/kernel.ts'
 import { BLOCK_BYTES, type BlockRooms, parseAgain, rowsOf, setSpec } from '../kernel/run.ts'
 import type { TreeSpec } from '../tree/spec.ts'
@@ -16,6 +16,8 @@ export interface RowPiece {
   readonly parts: readonly Uint8Array[]
   readonly rows: number
   readonly textBytes: number
+  /** Numbers of rows that do not come, in this order, from a leaf that was proved; the first row counts as one anyway. */
+  readonly unproved: readonly number[]
 }
 
 const TEXT_BYTES_MIN = 192 * 1024
@@ -82,26 +84,27 @@ export class LeafFeed implements Disposable {
       at += part.length
     }
     parseAgain(this.#kernel, this.#spec, { ...rooms, textEnd: at }, this.#keysEnd)
-    this.#checkOrder(rooms)
+    this.#checkOrder(rooms, piece)
   }
 
   /** A tree whose rows are out of order would be proved by its digests, and yet not be found by its keys. */
-  #checkOrder(rooms: BlockRooms): void {
-    const rows = rowsOf(this.#kernel, rooms)
+  #checkOrder(rooms: BlockRooms, { rows, unproved }: RowPiece): void {
+    assert(rowsOf(this.#kernel, rooms) === rows, 'a piece has as many rows as it says')
     const starts = this.#kernel.numbers(rooms.keyStarts, rows + 1)
     const first = starts[0]!
     const keys = this.#kernel.bytes(first, starts[rows]!)
-    let inOrder = keys.compare(this.#lastKey, 0, this.#lastKey.length, 0, starts[1]! - first) > 0
-    for (let row = 1; inOrder && row < rows; row += 1) {
-      const start = starts[row]! - first
-      inOrder = keys.compare(keys, starts[row - 1]! - first, start, start, starts[row + 1]! - first) > 0
+    const keyOf = (row: number) => keys.subarray(starts[row]! - first, starts[row + 1]! - first)
+    let inOrder = Buffer.compare(this.#lastKey, keyOf(0)) < 0
+    for (const row of unproved) {
+      inOrder &&= row === 0 || Buffer.compare(keyOf(row - 1), keyOf(row)) < 0
+      inOrder &&= row + 1 === rows || Buffer.compare(keyOf(row), keyOf(row + 1)) < 0
     }
     if (!inOrder) {
       throw new Failure('repository-damaged', `rows of ${this.#spec.name} are not in order of their keys`, {
         context: { tree: this.#spec.name },
       })
     }
-    this.#lastKey = Buffer.from(keys.subarray(starts[rows - 1]! - first))
+    this.#lastKey = Buffer.from(keyOf(rows - 1))
   }
 
   /** Rooms are never given back: the filler may have taken its own above them. Each is twice as large as the last. */

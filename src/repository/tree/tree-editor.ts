@@ -180,6 +180,7 @@ class TreeEditing implements Disposable {
 /** The leaf's rows with the edits made, in pieces that are small, unless a single row is large. */
 function* editedPieces(spec: TreeSpec, rows: Rows | null, edits: readonly TreeEdit[]): Generator<RowPiece> {
   let parts: Uint8Array[] = []
+  let unproved: number[] = []
   let count = 0
   let textBytes = 0
   let next = 0
@@ -202,17 +203,19 @@ function* editedPieces(spec: TreeSpec, rows: Rows | null, edits: readonly TreeEd
     if (isThere) next = at + 1
     if (line) {
       parts.push(line)
+      unproved.push(count)
       count += 1
       textBytes += line.length
     }
     if (textBytes < PIECE_BYTES) continue
-    yield { parts, rows: count, textBytes }
+    yield { parts, rows: count, textBytes, unproved }
     parts = []
+    unproved = []
     count = 0
     textBytes = 0
   }
   if (rows) keep(rows.count)
-  yield { parts, rows: count, textBytes }
+  yield { parts, rows: count, textBytes, unproved }
 }
 
 function hex(bytes: Uint8Array): string {
