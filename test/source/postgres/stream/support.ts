@@ -92,16 +92,20 @@ export interface CaptureOptions {
   readonly sql: readonly string[]
   /** What the publication lists; all of `FOR TABLE`. */
   readonly publish?: string
+  /** Of a database that is there already. */
+  readonly url?: string
 }
 
 let databases = 0
 
 /** A database with a publication and, unless it is to be made by the test, a slot. */
-export async function capture(server: PostgresServer, { sql, publish }: CaptureOptions): Promise<Captured> {
+export async function capture(server: PostgresServer, options: CaptureOptions): Promise<Captured> {
   databases += 1
-  const url = await server.createDatabase(`stream_${databases}`)
+  const { sql, publish } = options
+  const url = options.url ?? (await server.createDatabase(`stream_${databases}`))
   await runSql(url, ...sql)
-  if (publish !== undefined) await runSql(url, `CREATE PUBLICATION chartkeep FOR TABLE ${publish}`)
+  if (publish !== undefined)
+    await runSql(url, `SET client_encoding = UTF8; CREATE PUBLICATION chartkeep FOR TABLE ${publish}`)
   const source = await openSource({ url })
   const { changes } = source
   if (changes === null) throw new Error('the source tells no changes')
