@@ -20,6 +20,10 @@ const sourceName = z
   .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$/, 'a source is named by up to 40 of A-Z a-z 0-9 _ -')
 
 const patientShape = z.strictObject({ table: tableName, key: text, label: z.array(text).default([]) })
+const captureShape = z.strictObject({
+  sealSeconds: z.number().min(0.1).max(3600).optional(),
+  slotBytesMax: z.int().positive().optional(),
+})
 const sourceShape = z.strictObject({
   url: text,
   passwordFile: text.optional(),
@@ -29,6 +33,7 @@ const sourceShape = z.strictObject({
   categories: z.record(text, z.array(tableName)).default({}),
   links: z.array(z.string().regex(LINK, 'a link is written schema.table.column -> schema.table.column')).default([]),
   exclude: z.array(tableName).default([]),
+  capture: captureShape.default({}),
 })
 const repositoryShape = z.strictObject({
   url: text.optional(),
@@ -44,7 +49,8 @@ const fileShape = z.strictObject({
 const knownKeysByDepth = (path: readonly PropertyKey[]): readonly string[] => {
   if (path.length === 0) return Object.keys(fileShape.shape)
   if (path[0] === 'repository') return Object.keys(repositoryShape.shape)
-  return Object.keys(path.length === 2 ? sourceShape.shape : patientShape.shape)
+  if (path.length === 2) return Object.keys(sourceShape.shape)
+  return Object.keys(path[2] === 'capture' ? captureShape.shape : patientShape.shape)
 }
 
 export type ParsedSource = z.output<typeof sourceShape>

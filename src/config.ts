@@ -10,6 +10,7 @@
  *         anchors: { public.vital_sign: stay_id }
  *         categories: { 生命体征: [public.vital_sign] }
  *         links: [ "public.lab_result.stay_id -> public.icu_stay.stay_id" ]
+ *         capture: { sealSeconds: 5, slotBytesMax: 20000000000 }
  *
  * Tables are named as `TableInfo.name` prints them; a partitioned table by its topmost parent, for all its leaves. A
  * key that is not known is an error, with its line: a misspelt `exclude` must not end in a backup that nobody
@@ -53,6 +54,14 @@ export interface SourceConfiguration {
   readonly links: readonly Link[]
   /** Tables that are not backed up; every manifest lists them (I10). */
   readonly exclude: ReadonlySet<string>
+  readonly capture: CaptureConfiguration
+}
+
+export interface CaptureConfiguration {
+  /** A change is kept this long after it was committed, at the latest; null for what is usual. */
+  readonly sealSeconds: number | null
+  /** The database is relieved of our slot, and the gap declared, when it keeps more for us; null: never. */
+  readonly slotBytesMax: number | null
 }
 
 export interface PatientTable {
@@ -152,6 +161,10 @@ function toSource(
     categories: byTable(name, source.categories),
     links: source.links.map(parseLink),
     exclude: new Set(source.exclude),
+    capture: {
+      sealSeconds: source.capture.sealSeconds ?? null,
+      slotBytesMax: source.capture.slotBytesMax ?? null,
+    },
   }
 }
 

@@ -16,6 +16,7 @@ sources:
     categories: { 生命体征: [public.vital_sign], 病历文书: [public.document, public.document_version] }
     links: [ "public.lab_result.stay_id -> public.icu_stay.stay_id", 'a."B.c"."d->""e" -> public.x.y' ]
     exclude: [public.scratch]
+    capture: { sealSeconds: 2.5 }
 `
 
 const parse = (file: string, repositoryUrl?: string) =>
@@ -52,6 +53,7 @@ describe('a configuration', () => {
         { table: 'a."B.c"', column: 'd->"e', referencedTable: 'public.x', referencedColumn: 'y' },
       ],
       exclude: new Set(['public.scratch']),
+      capture: { sealSeconds: 2.5, slotBytesMax: null },
     })
   })
 
