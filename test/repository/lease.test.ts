@@ -5,11 +5,12 @@
 import { describe, expect, test } from 'vitest'
 import { Failure } from '../../src/errors.ts'
 import { acquireLease, type Lease, leaseHolder, leaseName } from '../../src/repository/lease.ts'
-import { Repository } from '../../src/repository/repository.ts'
-import type { Store, StoreCapabilities } from '../../src/repository/store/contract.ts'
+import type { Repository } from '../../src/repository/repository.ts'
+import type { StoreCapabilities } from '../../src/repository/store/contract.ts'
 import { FaultyStore, type StoreFault } from '../support/faulty-store.ts'
 import { memoryRepository } from '../support/forge.ts'
 import type { MemoryStore } from '../support/memory-store.ts'
+import { overStore } from '../support/over-store.ts'
 
 const HOUR_MS = 60 * 60 * 1000
 const LEASE_MS = 30_000
@@ -58,15 +59,6 @@ interface Bench {
 async function bench(): Promise<Bench> {
   const { repository, store } = await memoryRepository()
   return { time: new Time(), repository, store }
-}
-
-function over(repository: Repository, store: Store): Repository {
-  return new Repository({
-    id: repository.id,
-    store,
-    storeSettings: repository.storeSettings,
-    keyring: repository.keyring,
-  })
 }
 
 function asking({ time, repository }: Bench, holder: string, options: { skewMs?: number; waitMs?: number } = {}) {
@@ -171,7 +163,7 @@ describe('a lease', () => {
     const on = await bench()
     const faults: StoreFault[] = []
     const slow = new FaultyStore(on.store, faults)
-    const first = await asking({ ...on, repository: over(on.repository, slow) }, 'a')
+    const first = await asking({ ...on, repository: overStore(on.repository, slow) }, 'a')
     await on.time.pass(10_000)
     faults.push({ call: slow.calls.length + 1, outcome: 'slow' })
     const renewal = first.renew().catch((error) => error.code)
@@ -193,7 +185,7 @@ describe('a lease', () => {
     const on = await bench()
     const faults: StoreFault[] = []
     const slow = new FaultyStore(on.store, faults)
-    const first = await asking({ ...on, repository: over(on.repository, slow) }, 'a')
+    const first = await asking({ ...on, repository: overStore(on.repository, slow) }, 'a')
     faults.push({ call: slow.calls.length + 1, outcome: 'slow' })
     const renewal = first.renew().catch((error) => error.code)
     const second = outcome(asking(on, 'b'))
@@ -210,7 +202,7 @@ describe('a lease', () => {
     const on = await bench()
     const faults: StoreFault[] = []
     const faulty = new FaultyStore(on.store, faults)
-    const lease = await asking({ ...on, repository: over(on.repository, faulty) }, 'a')
+    const lease = await asking({ ...on, repository: overStore(on.repository, faulty) }, 'a')
     faults.push({ call: faulty.calls.length + 1, outcome: kind })
 
     await expect(lease.renew()).rejects.toMatchObject({ code: 'store-unreachable' })
@@ -225,7 +217,7 @@ describe('a lease', () => {
     const first = await asking(on, 'a')
     await first.renew()
     const stale = new FaultyStore(on.store, [{ call: 1, outcome: 'partial-listing', onward: true }])
-    const second = outcome(asking({ ...on, repository: over(on.repository, stale) }, 'b'))
+    const second = outcome(asking({ ...on, repository: overStore(on.repository, stale) }, 'b'))
     await on.time.pass(5_000)
     await first.renew()
     await on.time.pass(5_000)
@@ -279,7 +271,7 @@ describe('a lease in a store that ignores the condition of a put (F18)', () => {
     const on = await bench()
     const many = Array.from({ length: 6 }, (_, index) => {
       const store = new HeedlessStore(on.store, on.time, index * putMs * 0.2)
-      return outcome(asking({ ...on, repository: over(on.repository, store) }, `p${index}`))
+      return outcome(asking({ ...on, repository: overStore(on.repository, store) }, `p${index}`))
     })
     await on.time.pass(12_000)
     expect(many.filter(({ now }) => typeof now === 'object')).toHaveLength(1)
@@ -289,8 +281,8 @@ describe('a lease in a store that ignores the condition of a put (F18)', () => {
     const on = await bench()
     const hung = new HeedlessStore(on.store, on.time, 20_000)
     const quick = new HeedlessStore(on.store, on.time, 10)
-    const late = outcome(asking({ ...on, repository: over(on.repository, hung) }, 'late'))
-    const early = outcome(asking({ ...on, repository: over(on.repository, quick) }, 'early'))
+    const late = outcome(asking({ ...on, repository: overStore(on.repository, hung) }, 'late'))
+    const early = outcome(asking({ ...on, repository: overStore(on.repository, quick) }, 'early'))
     await on.time.pass(5_000)
     expect(early.now).toMatchObject({ token: 0 })
     await on.time.pass(18_000)
