@@ -1,0 +1,186 @@
+import pg from 'pg'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import {
+  availablePostgresVersions,
+  type PostgresServer,
+  startPostgres,
+} from '../../../scripts/support/postgres-server.ts'
+import { patientClosure } from '../../../src/restore/patient/closure.ts'
+import { type PatientFacts, patientFacts, type RowFact } from '../../../src/restore/patient/row-status.ts'
+import { StoredRows } from '../../../src/restore/patient/stored-rows.ts'
+import { openSource } from '../../../src/source/open.ts'
+import { openLiveRows } from '../../../src/source/postgres/live-rows.ts'
+import { toLayout } from '../../support/layout.ts'
+import { makeRepository, never, type TestRepository } from '../../support/repository.ts'
+
+const SCHEMA = `
+  CREATE TABLE public.drug (code text PRIMARY KEY);
+  CREATE TABLE public.patient (patient_id bigint PRIMARY KEY, mrn text UNIQUE);
+  CREATE TABLE public.stay (stay_id bigint PRIMARY KEY, patient_id bigint NOT NULL REFERENCES public.patient, bed text);
+  CREATE TABLE public.note (note_id int PRIMARY KEY, stay_id bigint REFERENCES public.stay, body text, score numeric, at timestamptz);
+  CREATE TABLE public.ward_order (order_id int PRIMARY KEY, stay_id bigint REFERENCES public.stay, drug text REFERENCES public.drug, barcode text UNIQUE);
+  CREATE TABLE public.alarm (stay_id bigint, line text);
+  INSERT INTO drug SELECT 'd' || n FROM generate_series(1, 9) n;
+  INSERT INTO patient SELECT n, 'M' || n FROM generate_series(1, 9) n;
+  INSERT INTO stay SELECT n, (n % 9) + 1, 'B' || n FROM generate_series(1, 27) n;
+  INSERT INTO note SELECT n, (n % 27) + 1, E'line\\tone\\nand \\\\ two ' || n, n + 0.50, '2026-01-01'::timestamptz + n * interval '1 minute' FROM generate_series(1, 270) n;
+  INSERT INTO ward_order SELECT n, (n % 27) + 1, 'd' || ((n % 9) + 1), 'X' || n FROM generate_series(1, 270) n;
+  INSERT INTO alarm SELECT (n % 27) + 1, 'same line' FROM generate_series(1, 81) n;`
+
+const LAYOUT = {
+  patient: { table: 'public.patient', key: 'patient_id', label: ['mrn'] },
+  anchors: {
+    'public.stay': 'patient_id',
+    'public.note': 'stay_id',
+    'public.ward_order': 'stay_id',
+    'public.alarm': 'stay_id',
+  },
+  links: ['public.alarm.stay_id -> public.stay.stay_id'],
+}
+
+const newest = Math.max(...availablePostgresVersions())
+
+describe(`one patient then beside now (PostgreSQL ${newest})`, () => {
+  let server: PostgresServer
+  let made: TestRepository
+  let stored: StoredRows
+  let count = 0
+  let url = ''
+  const clients: pg.Client[] = []
+
+  beforeAll(async () => {
+    server = await startPostgres({ version: newest })
+    const first = await server.createDatabase('icu')
+    await onDatabase(first, SCHEMA)
+    made = await makeRepository()
+    await using source = await openSource({ url: first })
+    const id = await made.snapshot(source, toLayout(LAYOUT), Date.UTC(2026, 0, 2))
+    const { manifest } = await made.repository.readManifest(id)
+    stored = new StoredRows(manifest, made.repository.chunkReader(), made.repository.keyring.secrets)
+  }, 120_000)
+
+  afterEach(async () => {
+    for (const client of clients.splice(0)) await client.end()
+  })
+
+  afterAll(async () => {
+    await made?.[Symbol.asyncDispose]()
+    await server?.[Symbol.asyncDispose]()
+  })
+
+  async function onDatabase(where: string, sql: string): Promise<void> {
+    const client = new pg.Client(where)
+    await client.connect()
+    try {
+      await client.query(sql)
+    } finally {
+      await client.end()
+    }
+  }
+
+  /** What patient 2 (stays 1, 10, 19) looks like after `accident` befell a database that was as the snapshot has it. */
+  async function after(accident: string): Promise<PatientFacts> {
+    count += 1
+    url = await server.createDatabase(`accident_${count}`)
+    await onDatabase(url, SCHEMA)
+    await onDatabase(url, accident)
+    await using live = await openLiveRows({ url }, { signal: never(), lockTimeoutMs: 5_000 })
+    return await patientFacts(live, await patientClosure(stored, Buffer.from('2')))
+  }
+
+  it('nothing happened: every row is the same, special characters and equal rows of a table without key included', async () => {
+    const facts = await after('SELECT')
+    expect(counts(facts)).toEqual({ same: 1 + 3 + 30 + 30 + 9 })
+    expect(facts.needed.every(({ there }) => there)).toBe(true)
+  })
+
+  it('rows deleted are missing, rows changed say which columns, rows added are newer', async () => {
+    const facts = await after(`
+      DELETE FROM note WHERE stay_id = 10;
+      UPDATE note SET body = 'x', score = NULL WHERE note_id = 18;
+      UPDATE note SET score = 18.5 WHERE note_id = 45;
+      INSERT INTO note VALUES (9000, 1, 'new', 1, now());
+      INSERT INTO stay VALUES (900, 2, 'B1'); INSERT INTO note VALUES (9001, 900, 'new', 1, now());`)
+    expect(counts(facts, 'public.note')).toEqual({ missing: 10, changed: 2, newer: 2, same: 18 })
+    expect(counts(facts, 'public.stay')).toEqual({ same: 3, newer: 1 })
+    const changed = of(facts, 'public.note', 'changed')
+    expect(changed.map(({ columns }) => columns)).toEqual([['body', 'score'], ['score']])
+  })
+
+  it('of equal rows of a table without key, as many as are gone are missing', async () => {
+    const facts = await after('DELETE FROM alarm WHERE ctid IN (SELECT ctid FROM alarm WHERE stay_id = 19 LIMIT 2)')
+    expect(counts(facts, 'public.alarm')).toEqual({ same: 7, missing: 2 })
+  })
+
+  it('a patient who is gone altogether is missing altogether', async () => {
+    const facts =
+      await after(`DELETE FROM note WHERE stay_id IN (1, 10, 19); DELETE FROM ward_order WHERE stay_id IN (1, 10, 19);
+      DELETE FROM alarm WHERE stay_id IN (1, 10, 19); DELETE FROM stay WHERE patient_id = 2; DELETE FROM patient WHERE patient_id = 2`)
+    expect(counts(facts)).toEqual({ missing: 73 })
+  })
+
+  it('a stay that was filed under another patient conflicts, by key', async () => {
+    const facts = await after('UPDATE stay SET patient_id = 3 WHERE stay_id = 10')
+    expect(of(facts, 'public.stay', 'conflicting').map(({ cause }) => cause)).toEqual([
+      'its key is in use for somebody else now',
+    ])
+    // What hangs on it is found all the same, by what the patient was.
+    expect(counts(facts, 'public.note')).toEqual({ same: 30 })
+  })
+
+  it('an order whose drug is gone from the dictionary conflicts, and says by which reference', async () => {
+    const facts = await after("DELETE FROM ward_order WHERE drug = 'd1'; DELETE FROM drug WHERE code = 'd1'")
+    const conflicting = of(facts, 'public.ward_order', 'conflicting')
+    expect(conflicting.length).toBeGreaterThan(0)
+    expect(new Set(conflicting.map(({ cause }) => cause))).toEqual(
+      new Set(['it refers by ward_order_drug_fkey to a row of public.drug that is gone']),
+    )
+    expect(conflicting.length + (counts(facts, 'public.ward_order').same ?? 0)).toBe(30)
+  })
+
+  it('a unique value that another row holds now is a conflict; one that the same patient holds is not', async () => {
+    const facts = await after(`
+      UPDATE ward_order SET barcode = 'spare' WHERE order_id = 27; INSERT INTO ward_order VALUES (9000, 5, 'd2', 'X27');
+      UPDATE ward_order SET barcode = 'free' WHERE order_id = 54; UPDATE ward_order SET barcode = 'X54' WHERE order_id = 81;`)
+    const table = facts.tables.find(({ table: one }) => one.name === 'public.ward_order')!
+    const statuses = new Map(table.rows.map((fact) => [`${fact.past?.line}`.split('\t')[0], fact]))
+    expect(statuses.get('27')).toMatchObject({
+      status: 'conflicting',
+      cause: 'another row holds its unique barcode now',
+    })
+    expect([statuses.get('54')?.status, statuses.get('81')?.status]).toEqual(['changed', 'changed'])
+  })
+
+  it('columns that came, went, or changed their type since are told apart (F23)', async () => {
+    const facts =
+      await after(`ALTER TABLE note ADD COLUMN author text DEFAULT 'nobody'; ALTER TABLE note DROP COLUMN score;
+      ALTER TABLE note ALTER COLUMN at TYPE text; DELETE FROM note WHERE note_id = 18`)
+    const table = facts.tables.find(({ table: one }) => one.name === 'public.note')!
+    expect([table.columnsNew, table.columnsLost]).toEqual([['author'], ['score', 'at']])
+    expect(counts(facts, 'public.note')).toEqual({ same: 29, missing: 1 })
+  })
+
+  it('a table that is gone makes its rows conflict, not vanish', async () => {
+    const facts = await after('DROP TABLE alarm')
+    expect(of(facts, 'public.alarm', 'conflicting')).toHaveLength(9)
+  })
+
+  it('a key of another type is refused by name', async () => {
+    await expect(after('ALTER TABLE note ALTER COLUMN note_id TYPE bigint')).rejects.toMatchObject({
+      code: 'schema-changed',
+    })
+  })
+})
+
+function counts(facts: PatientFacts, name?: string): Record<string, number> {
+  const rows = facts.tables
+    .filter(({ table }) => name === undefined || table.name === name)
+    .flatMap((table) => table.rows)
+  const found: Record<string, number> = {}
+  for (const { status } of rows) found[status] = (found[status] ?? 0) + 1
+  return found
+}
+
+function of(facts: PatientFacts, name: string, status: string): RowFact[] {
+  return facts.tables.find(({ table }) => table.name === name)!.rows.filter((fact) => fact.status === status)
+}
