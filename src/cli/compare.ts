@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { chooseSource } from '../config.ts'
 import { BuildPool } from '../intake/build-pool.ts'
-import { chooseSnapshot } from '../restore/choose-snapshot.ts'
+import { resolveTarget } from '../repository/state/target.ts'
 import { argumentConnection } from '../secrets.ts'
 import { openSource } from '../source/open.ts'
 import { compareDatabase } from '../verify/compare.ts'
@@ -57,12 +57,12 @@ async function run(cli: Cli, options: CompareOptions): Promise<void> {
       ? (await openConfiguredSource(cli, configuration, options)).source
       : await openSource(await argumentConnection(options.against, cli.world))
   const sourceName = options.source ?? chooseSource(configuration).name
-  const { manifest } = await chooseSnapshot(repository, options.snapshot ?? 'latest', sourceName)
+  const { base } = await resolveTarget({ repository, sourceName, at: options.snapshot ?? 'latest' })
   await using pool = new BuildPool()
   const result = await compareDatabase({
     repository,
     source,
-    snapshotId: manifest.snapshotId,
+    snapshotId: base.snapshotId,
     expectSameHistory: options.against === undefined,
     pool,
     signal: cli.signal,

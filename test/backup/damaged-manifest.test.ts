@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { Failure } from '../../src/errors.ts'
 import { MANIFEST_PREFIX, manifestKey } from '../../src/repository/layout.ts'
-import { chooseSnapshot } from '../../src/restore/choose-snapshot.ts'
+import { resolveTarget } from '../../src/repository/state/target.ts'
 import { fakeWard } from '../support/fake-ward.ts'
 import { MemoryStore } from '../support/memory-store.ts'
 import { linesOfTables, readSnapshot } from '../support/read-back.ts'
@@ -26,6 +26,10 @@ function damaged(): MemoryStore {
   return store
 }
 
+function wanted(at: string) {
+  return { repository: made.over(damaged()), sourceName: 'icu', at }
+}
+
 test('a backup beside a damaged and a planted manifest is whole, and shares with the last good snapshot', async () => {
   const store = damaged()
 
@@ -37,7 +41,7 @@ test('a backup beside a damaged and a planted manifest is whole, and shares with
 })
 
 test('latest is refused where the newest manifest cannot be read, and the next whole one is named', async () => {
-  const refused = await chooseSnapshot(made.over(damaged()), 'latest', 'icu').catch((error) => error)
+  const refused = await resolveTarget(wanted('latest')).catch((error) => error)
 
   expect(refused).toBeInstanceOf(Failure)
   expect(refused.code).toBe('repository-damaged')
@@ -45,7 +49,7 @@ test('latest is refused where the newest manifest cannot be read, and the next w
 })
 
 test('a whole snapshot is given by its name beside a damaged one', async () => {
-  const { manifest } = await chooseSnapshot(made.over(damaged()), first.snapshot, 'icu')
+  const { base } = await resolveTarget(wanted(first.snapshot))
 
-  expect(manifest.snapshotId).toBe(first.snapshot)
+  expect(base.snapshotId).toBe(first.snapshot)
 })

@@ -15,7 +15,7 @@ import type { Repository } from '../../src/repository/repository.ts'
 import { openRepository } from '../../src/repository/repository-lifecycle.ts'
 import { OBJECT_TYPES } from '../../src/repository/sealed-object.ts'
 import { agentKey, createSigner, revokeSigner, signAs } from '../../src/repository/signers.ts'
-import { chooseSnapshot } from '../../src/restore/choose-snapshot.ts'
+import { resolveTarget } from '../../src/repository/state/target.ts'
 import { MemoryStore } from '../support/memory-store.ts'
 import { complaint, loadPatterns, type Patterns } from '../support/mutations.ts'
 
@@ -56,7 +56,7 @@ async function verdicts(): Promise<{ read: string; latest: string; isScrubSilent
   const fresh = await reopened()
   return {
     read: await codeOf(fresh.readManifest(NEWER)),
-    latest: await codeOf(chooseSnapshot(fresh, 'latest', 'icu')),
+    latest: await codeOf(resolveTarget({ repository: fresh, sourceName: 'icu', at: 'latest' })),
     isScrubSilent: (await complaint(patterns, store.objects)) === null,
   }
 }

@@ -15,9 +15,9 @@ import { takeSnapshot } from '../../src/backup/snapshot.ts'
 import { toFailureRecord } from '../../src/errors.ts'
 import { BuildPool } from '../../src/intake/build-pool.ts'
 import { openRepository } from '../../src/repository/repository-lifecycle.ts'
+import { resolveTarget } from '../../src/repository/state/target.ts'
 import type { Store } from '../../src/repository/store/contract.ts'
 import { openStore } from '../../src/repository/store/open.ts'
-import { chooseSnapshot } from '../../src/restore/choose-snapshot.ts'
 import { restoreDatabase } from '../../src/restore/database.ts'
 import { openSource } from '../../src/source/open.ts'
 import { TEST_SECRET } from './repository.ts'
@@ -118,7 +118,7 @@ async function restore(plan: DoomedPlan, points: Points): Promise<void> {
   let rowPoints = 0
   await restoreDatabase({
     repository,
-    manifest: (await chooseSnapshot(repository, 'latest', 'icu')).manifest,
+    manifest: (await resolveTarget({ repository, sourceName: 'icu', at: 'latest' })).base,
     into: { url: plan.databaseUrl },
     buildPool,
     signal: new AbortController().signal,
