@@ -22,14 +22,15 @@ export interface FoldChoices {
 }
 
 export class Table {
-  readonly workshop = new Workshop()
+  readonly workshop: Workshop
   readonly model: WardModel
   readonly spec: TreeSpec
   folded: FoldedTable | null = null
   #roots: TableRoots | null = null
 
-  constructor(spec: TreeSpec, identity: Identity, random: () => number) {
+  constructor(spec: TreeSpec, identity: Identity, random: () => number, workshop = new Workshop()) {
     this.spec = spec
+    this.workshop = workshop
     this.model = new WardModel(spec, identity, random)
   }
 

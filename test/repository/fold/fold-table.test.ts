@@ -27,7 +27,7 @@ describe('a folded table', () => {
           }
         },
       ),
-      propertyRuns(25),
+      propertyRuns(12),
     )
   })
 })

@@ -37,8 +37,14 @@ class CountingReader extends ChunkReader {
 export class Workshop {
   readonly store = new MemoryStore()
   readonly chunks = new CountingReader(this.store, [DATA_KEY])
-  readonly leafPacks = this.#packs()
-  readonly nodePacks = this.#packs()
+  leafPacks = this.#packs()
+  nodePacks = this.#packs()
+
+  /** After a put has failed: a pack writer does not get over that. */
+  renewPacks(): void {
+    this.leafPacks = this.#packs()
+    this.nodePacks = this.#packs()
+  }
 
   /** Chunks stored since the last call. */
   async flush(): Promise<number> {
