@@ -31,6 +31,8 @@ export const OBJECT_TYPES = {
   logStart: 10,
   segment: 11,
   lease: 12,
+  plan: 13,
+  changeset: 14,
 } as const
 
 /** Far above any manifest; bounds what a damaged or forged object can make us allocate. */
