@@ -206,6 +206,19 @@ const words: Readonly<Record<FailureCode, Words>> = {
     meaning: 'What was restored is not equal to what the snapshot says. Do not use it.',
     advice: 'Run `chartkeep scrub`, and restore again into a new empty database.',
   },
+  'plan-moved': {
+    meaning: 'A row of the plan is not as the preview found it, or somebody holds it. Nothing was written.',
+    advice: 'Somebody works on this patient. Make a new plan, look at it again, and have it approved.',
+  },
+  'plan-refused': {
+    meaning: 'The plan has run out, was not approved by another person, or is for another database.',
+    advice: 'The message says which. Make a new plan, or have it approved.',
+  },
+  'outcome-unknown': {
+    meaning:
+      'The connection ended while the transaction was being committed, and the server cannot say what became of it.',
+    advice: 'Look at the patient before anything else is done: make a new plan; it shows what is there now.',
+  },
   'findings-failed': {
     meaning: 'Verification looked, and found something wrong.',
     advice: 'Read the findings: each says what is affected.',

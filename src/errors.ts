@@ -61,6 +61,9 @@ export const failures = {
   'target-is-source': { exit: 51, http: 409, retry: false },
   'target-failed': { exit: 52, http: 502, retry: false },
   'restore-unproved': { exit: 53, http: 500, retry: false },
+  'plan-moved': { exit: 54, http: 409, retry: false },
+  'plan-refused': { exit: 55, http: 403, retry: false },
+  'outcome-unknown': { exit: 56, http: 500, retry: false },
 
   'findings-failed': { exit: 60, http: 409, retry: false },
   'findings-inconclusive': { exit: 61, http: 409, retry: false },

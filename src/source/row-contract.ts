@@ -29,3 +29,49 @@ export interface LiveRowsOptions {
   /** How long any one statement may wait for a lock. */
   readonly lockTimeoutMs: number
 }
+
+/** One row to be written. Keys and lines are of the table's captured columns that `columns` names, in that order. */
+export interface RowEdit {
+  readonly kind: 'insert' | 'update' | 'delete'
+  readonly table: TableInfo
+  readonly columns: readonly string[]
+  /** The row as it must be found now, or null where no row of this key may be there. */
+  readonly present: Buffer | null
+  /** The row as it is to be, or null for a deletion. */
+  readonly future: Buffer | null
+}
+
+export interface ApplyRequest {
+  readonly edits: readonly RowEdit[]
+  /** One restore of a patient at a time: a number that is the patient's. */
+  readonly patientLock: bigint
+  /** Stands in the change log beside our own transaction (P21). */
+  readonly mark: string
+  /** What the application's sessions find names by: its triggers run in ours. */
+  readonly searchPath: string
+  /** `table.column`: what triggers are allowed to make of a row beside what the plan says. */
+  readonly triggerColumns: ReadonlySet<string>
+  readonly lockTimeoutMs: number
+  readonly statementTimeoutMs: number
+  readonly signal: AbortSignal
+  /** Called when every row was found as it must be, before anything is written: what undoes it must be durable on return. */
+  readonly beforeWriting: (transaction: AppliedTransaction) => Promise<void>
+}
+
+export interface AppliedTransaction {
+  /** PostgreSQL: `pg_current_xact_id()`, decimal, 64 bits. By it the outcome is found out when the connection is lost (P18). */
+  readonly id: string
+  readonly identity: SourceIdentity
+}
+
+export interface AppliedRows {
+  readonly transaction: AppliedTransaction
+  readonly inserted: number
+  readonly updated: number
+  readonly deleted: number
+  /** `table.column` with how many rows triggers changed there, within `triggerColumns`. */
+  readonly triggered: ReadonlyMap<string, number>
+}
+
+/** Where what a changeset says about a transaction can be asked for. */
+export type TransactionOutcome = 'committed' | 'rolled back' | 'in progress' | 'unknown'

@@ -1,0 +1,174 @@
+/**
+ * Rows of one patient into the live database: one transaction that the wards never notice.
+ *
+ *     BEGIN REPEATABLE READ, short time-outs ─→ advisory lock of the patient ─→ rows locked in key order, as the plan has them?
+ *     ─→ undo stored ─→ deletes, children first; inserts and updates, parents first ─→ constraints checked ─→ read back,
+ *     byte for byte ─→ mark ─→ COMMIT ─→ the outcome, even when the connection dies there (outcome.ts)
+ *
+ * Rows that are put back go in by COPY, one statement a table: foreign keys within the table are checked at its end,
+ * identity columns take what the lines say, and triggers fire as for the application (P19).
+ */
+import { from as copyFrom } from 'pg-copy-streams'
+import { Failure } from '../../errors.ts'
+import type { ConnectionSettings } from '../contract.ts'
+import type { AppliedRows, AppliedTransaction, ApplyRequest, RowEdit } from '../row-contract.ts'
+import { connect, type Session } from './connect.ts'
+import { deleteStatements, updateStatement } from './edit-statements.ts'
+import { isConnectionLoss, isServerError, toPostgresFailure } from './failures.ts'
+import { readIdentity } from './identity.ts'
+import { settleOutcome } from './outcome.ts'
+import { quoteName, quoteText } from './quote.ts'
+import { checkPresent, proveFuture } from './row-proof.ts'
+import { childrenFirst, groupByTable, type TableEdits } from './write-order.ts'
+
+/** Somebody holds a row, changed it since our snapshot, or a deadlock was broken at our expense. */
+const MOVED = new Set(['55P03', '40001', '40P01', '57014'])
+
+/**
+ * @throws plan-moved when a row is not as the plan has it, or is held by somebody; restore-unproved when a trigger made
+ * something else of a row; target-failed when a constraint refuses; outcome-unknown; source-…
+ */
+export async function applyRows(settings: ConnectionSettings, request: ApplyRequest): Promise<AppliedRows> {
+  request.signal.throwIfAborted()
+  const session = await connect(settings, 'write')
+  const stop = () => session.destroy()
+  request.signal.addEventListener('abort', stop, { once: true })
+  let transaction: AppliedTransaction | null = null
+  let committing = false
+  try {
+    const identity = await readIdentity(session)
+    await begin(session, request)
+    const tables = groupByTable(request.edits)
+    await checkPresent(session, tables)
+    transaction = { id: await transactionId(session), identity }
+    await request.beforeWriting(transaction)
+    await write(session, tables, request.searchPath)
+    const triggered = await proveFuture(session, tables, request.triggerColumns)
+    await session.query('SELECT pg_logical_emit_message(true, $1, $2)', ['chartkeep', request.mark])
+    request.signal.throwIfAborted()
+    committing = true
+    await session.query('COMMIT')
+    return { transaction, ...counts(request.edits), triggered }
+  } catch (error) {
+    if (committing && transaction && isConnectionLoss(error)) {
+      await settle(settings, transaction)
+      return { transaction, ...counts(request.edits), triggered: new Map() }
+    }
+    if (request.signal.aborted) throw request.signal.reason
+    throw explain(error)
+  } finally {
+    request.signal.removeEventListener('abort', stop)
+    session.destroy()
+  }
+}
+
+async function begin(session: Session, request: ApplyRequest): Promise<void> {
+  await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ')
+  await session.query(
+    `SET LOCAL lock_timeout = ${Math.ceil(request.lockTimeoutMs)}; ` +
+      `SET LOCAL statement_timeout = ${Math.ceil(request.statementTimeoutMs)}`,
+  )
+  const [row] = await session.query('SELECT pg_try_advisory_xact_lock($1::bigint) AS held', [`${request.patientLock}`])
+  if (row?.held === 't') return
+  throw new Failure('plan-moved', 'another restore of this patient is being applied', {
+    hints: ['Wait until it ends, and make a new plan.'],
+  })
+}
+
+async function transactionId(session: Session): Promise<string> {
+  const [row] = await session.query('SELECT pg_current_xact_id() AS id')
+  return row?.id ?? ''
+}
+
+async function write(session: Session, tables: readonly TableEdits[], searchPath: string): Promise<void> {
+  // What the application's triggers call they find by the application's path; ours is empty.
+  await session.query(`SET LOCAL search_path = ${searchPath}`)
+  await session.query('SET CONSTRAINTS ALL DEFERRED')
+  for (const edits of childrenFirst(tables)) {
+    for (const statement of deleteStatements(edits, session.encoding)) await counted(session, statement)
+  }
+  for (const edits of [...childrenFirst(tables)].reverse()) {
+    await insertRows(session, edits)
+    for (const edit of edits.rows.filter(({ kind }) => kind === 'update')) {
+      await counted(session, updateStatement(edit, session.encoding))
+    }
+  }
+  await session.query('SET CONSTRAINTS ALL IMMEDIATE')
+  await session.query("SET LOCAL search_path = ''")
+}
+
+/** What was locked and compared cannot be gone: a trigger or a rule then turned the statement aside. */
+async function counted(
+  session: Session,
+  statement: { readonly sql: string; readonly rows: number; readonly table: string },
+) {
+  const result = await session.client.query(statement.sql)
+  if (result.rowCount === statement.rows) return
+  throw unproved(statement.table, `${result.rowCount} rows were written, not ${statement.rows}`)
+}
+
+async function insertRows(session: Session, { table, columns, rows }: TableEdits): Promise<void> {
+  const lines = rows.filter(({ kind }) => kind === 'insert').map(({ future }) => future!)
+  if (lines.length === 0) return
+  const names = columns.map(quoteName).join(', ')
+  const encoding = quoteText(session.encoding)
+  const stream = session.client.query(copyFrom(`COPY ${table.sqlName} (${names}) FROM STDIN (ENCODING ${encoding})`))
+  await new Promise<void>((resolve, reject) => {
+    stream.on('error', reject)
+    stream.on('finish', resolve)
+    for (const line of lines) stream.write(Buffer.concat([line, NEWLINE]))
+    stream.end()
+  })
+  if (stream.rowCount !== lines.length)
+    throw unproved(table.name, `${stream.rowCount} rows were stored, not ${lines.length}`)
+}
+
+const NEWLINE = Buffer.of(0x0a)
+
+function unproved(table: string, what: string): Failure {
+  return new Failure('restore-unproved', `in ${table}, ${what}: a trigger may turn them aside; nothing was written`, {
+    context: { table },
+  })
+}
+
+/** The connection died between our COMMIT and its answer. @throws outcome-unknown, or that it was rolled back */
+async function settle(settings: ConnectionSettings, transaction: AppliedTransaction): Promise<void> {
+  const outcome = await settleOutcome(settings, transaction)
+  if (outcome === 'committed') return
+  if (outcome === 'rolled back') {
+    throw new Failure(
+      'source-unreachable',
+      'the connection ended while committing, and the server rolled everything back',
+      {
+        hints: ['Nothing was written. Apply the plan again.'],
+      },
+    )
+  }
+  throw new Failure(
+    'outcome-unknown',
+    `what became of transaction ${transaction.id} cannot be found out (${outcome})`,
+    {
+      context: { transaction: transaction.id },
+      hints: ['Make a new plan for this patient: it shows what is there now.'],
+    },
+  )
+}
+
+function counts(edits: readonly RowEdit[]): { inserted: number; updated: number; deleted: number } {
+  const count = (kind: RowEdit['kind']) => edits.filter((edit) => edit.kind === kind).length
+  return { inserted: count('insert'), updated: count('update'), deleted: count('delete') }
+}
+
+function explain(error: unknown): Error {
+  if (isServerError(error) && MOVED.has(error.code)) {
+    return new Failure(
+      'plan-moved',
+      `somebody holds or has changed rows of the plan (SQLSTATE ${error.code}); nothing was written`,
+      {
+        hints: ['Make a new plan, and look at it again.'],
+        context: { sqlstate: error.code },
+      },
+    )
+  }
+  return toPostgresFailure(error, { doing: 'restoring rows', side: 'target' })
+}
