@@ -34,6 +34,7 @@ const LOOKS_PER_LIFE = 10
 const SETTLE_MS = 1_000
 /** Claims kept behind the newest, so that a claimant with an old listing meets one that is there. */
 const CLAIMS_KEPT = 64
+const CLAIM_BYTES_MAX = 64 * 1024
 const TAKEN = 'was taken by somebody else'
 
 const claimSchema = z.strictObject({
@@ -184,6 +185,19 @@ export class Lease {
   }
 }
 
+/** Whether it can be read. @throws object-missing, repository-damaged, repository-format, store-… */
+export async function verifyClaim(repository: Repository, name: string): Promise<void> {
+  await readClaim(repository, name)
+}
+
+async function readClaim(repository: Repository, name: string): Promise<Claim> {
+  const parsed = claimSchema.safeParse(
+    parseCanonical(await repository.sealed.read(name, OBJECT_TYPES.lease), name, { bytesMax: CLAIM_BYTES_MAX }),
+  )
+  if (parsed.success && name.endsWith(`/${numbered('', parsed.data.token)}`)) return parsed.data
+  throw new Failure('repository-damaged', `object ${name} is not a claim of a lease`, { context: { object: name } })
+}
+
 /** The claims of one lease as objects. */
 class Claims {
   readonly name: string
@@ -259,11 +273,14 @@ class Claims {
   }
 
   async #read(token: number): Promise<Claim> {
-    const name = numbered(this.#prefix, token)
-    const bytes = await this.#repository.sealed.read(name, OBJECT_TYPES.lease)
-    const parsed = claimSchema.safeParse(parseCanonical(bytes, name))
-    if (parsed.success && parsed.data.token === token) return parsed.data
-    throw new Failure('repository-damaged', `object ${name} is not a claim of a lease`, { context: { object: name } })
+    try {
+      return await readClaim(this.#repository, numbered(this.#prefix, token))
+    } catch (error) {
+      if (!(error instanceof Failure && error.code === 'repository-damaged')) throw error
+      // Somebody's, nobody knows whose: watched like any other, and taken over when nothing follows.
+      const { leaseMs } = this.#request
+      return { ...this.make(token).claim, holder: 'nobody knows whom', nonce: '', lifeMs: leaseMs }
+    }
   }
 }
 

@@ -14,7 +14,7 @@ import { rootEntry } from '../repository/tree/tree-root.ts'
 import type { Damage } from './damage.ts'
 import { damageOf, type Finding } from './finding.ts'
 import { type LostRange, PatientFinder } from './patients.ts'
-import { type SnapshotTree, specId, treesOf } from './trees.ts'
+import { isOfTable, type SnapshotTree, specId, tableNames, treesOf } from './trees.ts'
 import { childSeats, type Seat } from './walk.ts'
 
 interface Affected {
@@ -75,7 +75,7 @@ class DamageTrace {
     const root: Seat = { tree, entry: rootEntry(tree.root), level: tree.root.level, after: null, isLast: true }
     for (const packId of await this.#packsBelow(reader, root)) {
       const affected = this.#of(packId)
-      affected.tables.add(tree.table.name)
+      for (const name of tableNames(tree)) affected.tables.add(name)
       affected.snapshots.add(tree.snapshotId)
     }
   }
@@ -111,10 +111,10 @@ class DamageTrace {
   #lost({ tree, entry, after }: Seat, id: string, packs: Set<string>): void {
     const { packId } = entry.place
     packs.add(packId)
-    if (this.#counted.has(id) || tree.kind === 'locator') return
+    if (this.#counted.has(id) || tree.kind === 'locator' || !isOfTable(tree)) return
     this.#counted.add(id)
     const affected = this.#of(packId)
-    affected.rows += entry.rows
+    if (tree.kind === 'rows') affected.rows += entry.rows
     const previous = affected.ranges.at(-1)
     const lastKey = entry.lastKey.length > 0 ? entry.lastKey : null
     if (previous && previous.tree === tree && continues(previous, after)) {

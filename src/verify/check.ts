@@ -12,11 +12,12 @@ import { PACK_HEADER_BYTES, PACK_TRAILER_BYTES } from '../repository/pack/pack-f
 import type { Repository } from '../repository/repository.ts'
 import type { ChunkPlace } from '../repository/tree/node-codec.ts'
 import { affectedBy } from './affected.ts'
+import { checkChangeLogs, type LogLook, type LogRequest } from './change-logs.ts'
 import { Damage } from './damage.ts'
 import { type Finding, finding, notLooked, type Verification, verification, warning } from './finding.ts'
 import { type Inventory, listObjects, takeInventory } from './inventory.ts'
 import { damagedProofs } from './proofs.ts'
-import { treesOf } from './trees.ts'
+import { type SnapshotTree, tableNames, treesOf } from './trees.ts'
 import { type Seat, TreeWalk } from './walk.ts'
 
 export interface CheckRequest {
@@ -28,21 +29,25 @@ export interface CheckRequest {
 
 /** @throws store-… when it could not begin to look; the signal's reason */
 export async function checkRepository(request: CheckRequest): Promise<Verification> {
-  return await lookInto(request, async () => [])
+  return await lookInto(request, 'needed', async () => [])
 }
 
-/** Looks at the structure, and `further` once that is done: into the packs, for scrub. */
+/** Looks at the structure, and `further` once that is done: into the packs, for scrub. `segments`: which are opened. */
 export async function lookInto(
   request: CheckRequest,
+  segments: LogRequest['depth'],
   further: (structure: Structure) => Promise<readonly Finding[]>,
 ): Promise<Verification> {
   const startedMs = request.nowMs()
   const listing = await listObjects(request.repository)
   const findings: Finding[] = []
+  const logs: LogLook = { logs: 0, segments: 0, segmentsRead: 0 }
   let structure: Structure | null = null
   try {
     structure = new Structure(request, await takeInventory(request.repository, listing, findings))
     await structure.look(further)
+    const { manifests } = structure.inventory
+    await checkChangeLogs({ ...request, listing, manifests, depth: segments }, findings, logs)
   } catch (error) {
     const isStore = error instanceof Failure && error.code !== 'defect'
     if (request.signal.aborted || !isStore) throw error
@@ -50,7 +55,7 @@ export async function lookInto(
   }
   findings.push(...(structure?.findings() ?? []))
   const bytesListed = [...listing.objects.values()].reduce((sum, bytes) => sum + bytes, 0)
-  const looked = { ...structure?.looked, objects: listing.objects.size, bytesListed }
+  const looked = { ...structure?.looked, ...logs, objects: listing.objects.size, bytesListed }
   return verification(findings, looked, (request.nowMs() - startedMs) / 1000)
 }
 
@@ -109,7 +114,7 @@ export class Structure {
       onNode: (seat: Seat) => this.#place(seat),
       onLeaf: (seat: Seat) => this.#leaf(seat),
       onDamage: ({ entry }: Seat, message: string) => this.damage.addChunk(entry.place, 'node-damaged', message),
-      onShape: ({ tree }: Seat, message: string) => this.#shape(tree.table.name, tree.snapshotId, message),
+      onShape: ({ tree }: Seat, message: string) => this.#shape(tree, message),
     }
     const walk = new TreeWalk(repository, visitor, signal)
     try {
@@ -124,7 +129,7 @@ export class Structure {
     }
     for (const tree of trees) {
       const { table, kind, snapshotId } = tree
-      if (kind !== 'locator' || table.locator?.rows === table.rows.rows) continue
+      if (kind !== 'locator' || table === null || table.locator?.rows === table.rows.rows) continue
       const message = `the locator of ${table.name} has ${table.locator?.rows} rows, the table has ${table.rows.rows}`
       this.#findings.push(
         finding({ kind: 'locator-disagrees', message, tables: [table.name], snapshots: [snapshotId] }),
@@ -146,15 +151,18 @@ export class Structure {
     const { packId } = entry.place
     if (this.inventory.packs.has(packId)) return
     const known = this.#unlisted.get(packId)
-    if (known) known.add(tree.table.name).add(tree.snapshotId)
-    else this.#unlisted.set(packId, new Set([tree.table.name, tree.snapshotId]))
+    const names = [...tableNames(tree), tree.snapshotId]
+    if (known) for (const name of names) known.add(name)
+    else this.#unlisted.set(packId, new Set(names))
     if (this.inventory.unlistedPacks.has(packId) || this.damage.isWhollyLost(packId)) return
     const message = `pack ${packId} is not there, and no index lists it`
     this.damage.addPack(packId, finding({ kind: 'pack-missing', object: packKey(packId), message }))
   }
 
-  #shape(table: string, snapshotId: string, message: string): void {
-    this.#findings.push(finding({ kind: 'tree-shape', message, tables: [table], snapshots: [snapshotId] }))
+  #shape(tree: SnapshotTree, message: string): void {
+    this.#findings.push(
+      finding({ kind: 'tree-shape', message, tables: tableNames(tree), snapshots: [tree.snapshotId] }),
+    )
   }
 
   /** A pack that a tree needs and no index lists cannot be checked: its index is lost, or never listed it. */

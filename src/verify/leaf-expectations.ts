@@ -63,7 +63,7 @@ export class LeafExpectations {
     const id = specId(tree.spec)
     const known = this.#formNumbers.get(id)
     if (known !== undefined) return known
-    const summed = tree.kind === 'locator' ? 'own' : tree.table.locator ? 'derived' : null
+    const summed = tree.kind === 'locator' ? 'own' : tree.kind === 'rows' && tree.table?.locator ? 'derived' : null
     this.#formNumbers.set(id, this.forms.length)
     return this.forms.push({ spec: tree.spec, summed }) - 1
   }

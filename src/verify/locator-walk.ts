@@ -12,7 +12,7 @@ import { rootEntry } from '../repository/tree/tree-root.ts'
 import type { Damage } from './damage.ts'
 import { damageOf, type Finding, finding } from './finding.ts'
 import type { PackReport } from './scrub-pack.ts'
-import { type SnapshotTree, specId, treesOf } from './trees.ts'
+import { isOfTable, specId, type TableTree, treesOf } from './trees.ts'
 
 /** Null: something below is damaged, so that the sum says nothing. */
 type Sum = bigint | null
@@ -38,8 +38,7 @@ export class LocatorSums {
   /** Adds the packs of one pass (`packIds`, of which damaged ones were not added) to every tree, and forgets them. */
   async endPass(manifests: readonly Manifest[], packIds: ReadonlySet<string>): Promise<void> {
     const memo = new Map<string, Sum>()
-    for (const tree of manifests.flatMap(treesOf)) {
-      if (tree.table.locator === null) continue
+    for (const tree of summedTrees(manifests)) {
       const reader = new TreeReader(tree.spec, this.#chunks, this.#repository.keyring.secrets)
       const sum = await this.#below(reader, rootEntry(tree.root), tree.root.level, { memo, packIds })
       const total = this.#totals.get(treeId(tree))
@@ -50,7 +49,7 @@ export class LocatorSums {
 
   findings(manifests: readonly Manifest[]): Finding[] {
     const wrong = new Map<string, string[]>()
-    for (const tree of manifests.flatMap(treesOf)) {
+    for (const tree of summedTrees(manifests)) {
       const rows = this.#totals.get(treeId({ ...tree, kind: 'rows' }))
       const locator = this.#totals.get(treeId({ ...tree, kind: 'locator' }))
       if (tree.kind === 'rows' || typeof rows !== 'bigint' || typeof locator !== 'bigint' || rows === locator) continue
@@ -104,6 +103,12 @@ function added(a: Sum, b: Sum): Sum {
   return a === null || b === null ? null : BigInt.asUintN(64, a + b)
 }
 
-function treeId({ snapshotId, table, kind }: Pick<SnapshotTree, 'snapshotId' | 'table' | 'kind'>): string {
+/** Rows and locators of tables that have both. */
+function summedTrees(manifests: readonly Manifest[]): TableTree[] {
+  const trees = manifests.flatMap(treesOf).filter(isOfTable)
+  return trees.filter(({ table, kind }) => table.locator !== null && (kind === 'rows' || kind === 'locator'))
+}
+
+function treeId({ snapshotId, table, kind }: Pick<TableTree, 'snapshotId' | 'table' | 'kind'>): string {
   return `${snapshotId} ${kind} ${table.name}`
 }

@@ -18,12 +18,12 @@ import { type Rows, rowAnchor, rowKey, rowText } from '../repository/tree/rows.t
 import { locatorSpec } from '../repository/tree/spec.ts'
 import { type KeyRange, TreeReader } from '../repository/tree/tree-reader.ts'
 import { damageOf } from './finding.ts'
-import type { SnapshotTree } from './trees.ts'
+import type { TableTree } from './trees.ts'
 
 export interface LostRange {
   readonly packId: string
-  /** A tree of rows, of one of the snapshots that need the range. */
-  readonly tree: SnapshotTree
+  /** Of rows, or of changes, of one of the snapshots that need the range. */
+  readonly tree: TableTree
   /** Keys behind this one; null from the beginning. */
   readonly after: Uint8Array | null
   /** Up to this one; null to the end. */
@@ -110,8 +110,9 @@ export class PatientFinder {
   }
 
   async #anchors(manifest: Manifest, ranges: readonly LostRange[]): Promise<Map<string, Found>> {
-    const { table } = ranges[0]!.tree
-    const isReadable = table.locator !== null && table.locator.rows <= ROWS_READ_MAX
+    const { table, kind } = ranges[0]!.tree
+    // The locator knows the rows that there are, and not those that were changed.
+    const isReadable = kind === 'rows' && table.locator !== null && table.locator.rows <= ROWS_READ_MAX
     const exact = isReadable ? await this.#anchorsByLocator(table, ranges) : null
     if (exact) return exact
     const found = new Map<string, Found>()
@@ -156,7 +157,7 @@ export class PatientFinder {
       (!start || compareBytes(value, start) >= 0) && (!last || compareBytes(value, last) <= 0)
     const keyColumn = anchorPath[1] ?? anchorPath[0]!
     const sources = anchorPath[1] ? tablesNamed(manifest, keyColumn) : tablesAnchoredAt(manifest, keyColumn)
-    let complete = sources.length > 0
+    let complete = sources.length > 0 && range.tree.kind === 'rows'
     for (const source of sources) {
       try {
         for await (const value of this.#valuesOf(source, keyColumn, anchorPath[1] === undefined)) {
@@ -168,7 +169,7 @@ export class PatientFinder {
       }
     }
     // Of lost patients' own rows, those who never had a stay are known by number only.
-    if (anchorPath[1] === undefined) complete = values.size >= range.rows
+    if (anchorPath[1] === undefined) complete &&= values.size >= range.rows
     return { values, complete }
   }
 
@@ -234,7 +235,7 @@ export class PatientFinder {
 }
 
 function groupsOfOneTree(ranges: readonly LostRange[]): LostRange[][] {
-  const groups = new Map<SnapshotTree['root'], LostRange[]>()
+  const groups = new Map<TableTree['root'], LostRange[]>()
   for (const range of ranges) {
     const group = groups.get(range.tree.root)
     if (group) group.push(range)

@@ -60,10 +60,14 @@ export async function scrubRepository(request: ScrubRequest): Promise<ScrubResul
   const { repository, signal, nowMs } = request
   for (const snapshotId of request.snapshots ?? []) await repository.readManifest(snapshotId)
   let run: ScrubRun | null = null
-  const looked = await lookInto({ repository, signal, nowMs }, async (structure) => {
-    run = new ScrubRun(request, structure)
-    return await run.scrub()
-  })
+  const looked = await lookInto(
+    { repository, signal, nowMs },
+    request.snapshots ? 'needed' : 'all',
+    async (structure) => {
+      run = new ScrubRun(request, structure)
+      return await run.scrub()
+    },
+  )
   // Set by the callback above, which the compiler cannot see.
   const done = run as ScrubRun | null
   if (!done) return { ...looked, proof: null, age: null }

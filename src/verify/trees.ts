@@ -1,29 +1,50 @@
 /** The trees of a snapshot, named: what a walk goes through and a finding speaks of. */
+import { changesSpec, TRANSACTIONS_SPEC } from '../repository/fold/change-tree.ts'
 import type { Manifest, TableManifest } from '../repository/manifest.ts'
 import { tableSpec } from '../repository/table-spec.ts'
 import { locatorSpec, type TreeSpec } from '../repository/tree/spec.ts'
 import type { TreeRoot } from '../repository/tree/tree-root.ts'
 
-export type TreeKind = 'rows' | 'locator'
+/** The last two: what happened since the snapshot before, filed by anchor, and the transactions that did it. */
+export type TreeKind = 'rows' | 'locator' | 'changes' | 'transactions'
 
 export interface SnapshotTree {
   readonly snapshotId: string
-  readonly table: TableManifest
+  /** Null of the transactions. */
+  readonly table: TableManifest | null
   readonly kind: TreeKind
   readonly spec: TreeSpec
   readonly root: TreeRoot
 }
 
+/** One of a table. */
+export type TableTree = SnapshotTree & { readonly table: TableManifest }
+
 export function treesOf(manifest: Manifest): SnapshotTree[] {
-  return manifest.tables.flatMap((table) => {
-    const common = { snapshotId: manifest.snapshotId, table }
-    const spec = tableSpec(table)
-    const locator = locatorSpec(spec)
-    const rows: SnapshotTree = { ...common, kind: 'rows', spec, root: table.rows }
-    return locator && table.locator
-      ? [rows, { ...common, kind: 'locator', spec: locator, root: table.locator }]
-      : [rows]
-  })
+  const { snapshotId, log } = manifest
+  const trees = manifest.tables.flatMap((table) => treesOfTable(snapshotId, table))
+  if (!log?.transactions) return trees
+  const transactions = { kind: 'transactions', spec: TRANSACTIONS_SPEC, root: log.transactions } as const
+  return [...trees, { snapshotId, table: null, ...transactions }]
+}
+
+function treesOfTable(snapshotId: string, table: TableManifest): SnapshotTree[] {
+  const common = { snapshotId, table }
+  const spec = tableSpec(table)
+  const locator = locatorSpec(spec)
+  const trees: SnapshotTree[] = [{ ...common, kind: 'rows', spec, root: table.rows }]
+  if (locator && table.locator) trees.push({ ...common, kind: 'locator', spec: locator, root: table.locator })
+  if (table.changes) trees.push({ ...common, kind: 'changes', spec: changesSpec(spec), root: table.changes })
+  return trees
+}
+
+export function isOfTable(tree: SnapshotTree): tree is TableTree {
+  return tree.table !== null
+}
+
+/** The table's name, or none. */
+export function tableNames({ table }: SnapshotTree): string[] {
+  return table === null ? [] : [table.name]
 }
 
 /** Trees of one name and form share their leaves; one that was given another column or key shares none. */

@@ -3,6 +3,7 @@
  * spot: a value, a digest, an order, a boundary. The leaves are cut here, not by the code that backups use.
  */
 import { randomBytes } from 'node:crypto'
+import { changesSpec, TRANSACTIONS_SPEC } from '../../src/repository/fold/change-tree.ts'
 import type { Manifest, TableManifest } from '../../src/repository/manifest.ts'
 import { packPayload } from '../../src/repository/pack/chunk.ts'
 import { PackWriter } from '../../src/repository/pack/pack-writer.ts'
@@ -28,6 +29,8 @@ export interface ForgedTable {
   readonly lines: readonly string[]
   /** In the order of keys; what the lines give when not given. */
   readonly locatorLines?: readonly string[]
+  /** Of the tree of its changes, in the order of keys; none when not given. */
+  readonly changeLines?: readonly string[]
   /** Rows in each leaf, instead of what the rule says. */
   readonly rowsPerLeaf?: number
   readonly nodeCut?: CutRule
@@ -43,10 +46,11 @@ export async function memoryRepository(): Promise<{ repository: Repository; stor
   return { repository, store }
 }
 
-/** @returns the snapshot's id, and the roots by table */
+/** `more`: further members of the manifest. @returns the snapshot's id, and the roots by table */
 export async function forgeSnapshot(
   repository: Repository,
   tables: readonly ForgedTable[],
+  more: Partial<Manifest> & { readonly transactionLines?: readonly string[] } = {},
 ): Promise<{ snapshotId: string; roots: Map<string, TreeRoot> }> {
   const snapshotId = `20260102T000000Z-${randomBytes(4).toString('hex')}`
   const packs = new PackWriter({
@@ -56,8 +60,13 @@ export async function forgeSnapshot(
   })
   const manifests: TableManifest[] = []
   for (const table of tables) manifests.push(await forgeTable(repository, packs, table))
+  const { transactionLines, ...members } = more
+  if (members.log && transactionLines) {
+    const leaves = cutLeaves(repository, TRANSACTIONS_SPEC, transactionLines)
+    members.log = { ...members.log, transactions: await forgeTree(repository, packs, {}, TRANSACTIONS_SPEC, leaves) }
+  }
   const indexSha256 = await repository.writeIndex({ format: 1, snapshotId, packs: [...(await packs.flush())] })
-  const manifest = manifestOf(repository, snapshotId, manifests, indexSha256)
+  const manifest = { ...manifestOf(repository, snapshotId, manifests, indexSha256), ...members }
   const sha256 = await repository.writeManifest(manifest)
   await repository.ledger.append({ snapshot: snapshotId, manifest: sha256, time: '2026-01-02T00:00:00Z' })
   return { snapshotId, roots: new Map(manifests.map(({ name, rows }) => [name, rows])) }
@@ -98,7 +107,10 @@ async function forgeTable(repository: Repository, packs: PackWriter, table: Forg
   const locator = forLocator
     ? await forgeTree(repository, packs, {}, forLocator, locatorLeaves(repository, table, spec, forLocator))
     : null
-  return { ...base, rows, locator }
+  if (!table.changeLines) return { ...base, rows, locator }
+  const forChanges = changesSpec(spec)
+  const changed = cutLeaves(repository, forChanges, table.changeLines, table.rowsPerLeaf)
+  return { ...base, rows, locator, changes: await forgeTree(repository, packs, {}, forChanges, changed) }
 }
 
 async function forgeTree(

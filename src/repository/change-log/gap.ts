@@ -30,7 +30,7 @@ export interface LogGap {
   readonly toTime: string | null
 }
 
-/** How many numbers beyond a bad segment are tried for one that opens. */
+/** How many segments beyond a bad one are tried for one that opens. */
 const TRIES_MAX = 64
 
 /** What is wrong with a segment in its place, or null. `before`: the one before; null when nothing is known of it. */
@@ -121,8 +121,8 @@ export function describeGap({ problem, from, to, fromTime, toTime }: LogGap): st
 }
 
 async function nextWhole(segments: SegmentStore, from: number): Promise<SegmentHead | null> {
-  const newest = (await segments.numbers()).at(-1) ?? -1
-  for (let number = from; number <= Math.min(newest, from + TRIES_MAX); number += 1) {
+  const behind = (await segments.numbers()).filter((number) => number >= from)
+  for (const number of behind.slice(0, TRIES_MAX)) {
     const head = await headOrNull(segments, number)
     if (head) return head
   }

@@ -1,0 +1,123 @@
+/**
+ * A whole log for verification: unlike a reader, which ends at the first place where the chain does not hold, this goes
+ * on behind it and tells of each.
+ */
+import type { SealedStore } from '../sealed-store.ts'
+import { type ChainProblem, chainProblem, findGap, type LogGap, problemOfError } from './gap.ts'
+import type { LogStart } from './log-start.ts'
+import { type FetchedSegment, fetchAhead } from './read-ahead.ts'
+import { decodeSegment } from './segment-codec.ts'
+import { hexDigest, type SegmentHead, SegmentStore } from './segment-store.ts'
+
+/** By number of a segment: its SHA-256, as a manifest has it. */
+export type ChangeLogAnchors = ReadonlyMap<number, string>
+
+export interface SegmentTrouble extends LogGap {
+  /** So many segments in a row, from `segment` on. */
+  readonly count: number
+}
+
+export interface LogKnowledge {
+  /** Ascending. A listing may leave out what is there (F17). */
+  readonly listed: readonly number[]
+  readonly anchors: ChangeLogAnchors
+  /** Segments from here on are opened, and the newest one in any case. */
+  readonly openFrom: number
+}
+
+/** Of a hole in the listing, so many are asked for by name: one that is larger is no listing that came late. */
+const HOLE_ASKED_MAX = 1_000
+
+export class LogWalk {
+  opened = 0
+  readonly #segments: SegmentStore
+  readonly #start: LogStart
+  readonly #known: LogKnowledge
+
+  constructor(sealed: SealedStore, start: LogStart, known: LogKnowledge) {
+    this.#segments = new SegmentStore(sealed, start.logId)
+    this.#start = start
+    this.#known = known
+  }
+
+  /** @throws store-…, repository-format; the signal's reason */
+  async *troubles(signal: AbortSignal): AsyncIterable<SegmentTrouble> {
+    const there = await this.#numbersThere()
+    const last = Math.max(there.at(-1) ?? -1, ...this.#known.anchors.keys())
+    for (const { from, to } of holesIn(there, last)) yield await this.#trouble(from, 'missing', to - from)
+    const openFrom = Math.min(this.#known.openFrom, Math.max(0, last))
+    for (const run of runsOf(there.filter((number) => number >= openFrom))) {
+      let before: SegmentHead | null = null
+      for await (const { number, outcome } of fetchAhead(this.#segments, run.from, run.to)) {
+        signal.throwIfAborted()
+        const found = this.#look(number, outcome, before)
+        before = found.head
+        if (found.problem) yield await this.#trouble(number, found.problem, 1)
+      }
+    }
+  }
+
+  #look(
+    number: number,
+    outcome: FetchedSegment['outcome'],
+    before: SegmentHead | null,
+  ): { readonly head: SegmentHead | null; readonly problem: ChainProblem | null } {
+    try {
+      if ('error' in outcome) throw outcome.error
+      const plain = this.#segments.openPlain(number, outcome.stored)
+      const { header } = decodeSegment(plain, `object ${this.#segments.nameOf(number)}`)
+      this.opened += 1
+      const head = { header, sha256: hexDigest(plain) }
+      const wanted = this.#known.anchors.get(number)
+      const isOther = wanted !== undefined && wanted !== head.sha256
+      return { head, problem: chainProblem(this.#start, number, head, before) ?? (isOther ? 'reordered' : null) }
+    } catch (error) {
+      return { head: null, problem: problemOfError(error) }
+    }
+  }
+
+  /** Those listed, those that a question by name finds in a hole of the listing, and those behind its end. */
+  async #numbersThere(): Promise<number[]> {
+    const { listed, anchors } = this.#known
+    const found = [...listed]
+    const last = Math.max(listed.at(-1) ?? -1, ...anchors.keys())
+    for (const { from, to } of holesIn(listed, last)) {
+      for (let number = from; number < Math.min(to, from + HOLE_ASKED_MAX); number += 1) {
+        if (await this.#segments.stat(number)) found.push(number)
+      }
+    }
+    return found.sort((a, b) => a - b)
+  }
+
+  async #trouble(segment: number, problem: ChainProblem, count: number): Promise<SegmentTrouble> {
+    return { ...(await findGap(this.#segments, this.#start, segment, problem)), count }
+  }
+}
+
+interface Run {
+  readonly from: number
+  /** Exclusive. */
+  readonly to: number
+}
+
+/** Of ascending numbers. */
+function runsOf(numbers: readonly number[]): Run[] {
+  const runs: { from: number; to: number }[] = []
+  for (const number of numbers) {
+    const run = runs.at(-1)
+    if (run && run.to === number) run.to += 1
+    else runs.push({ from: number, to: number + 1 })
+  }
+  return runs
+}
+
+/** What `numbers` (ascending) lack from 0 to `last`. */
+function holesIn(numbers: readonly number[], last: number): Run[] {
+  const holes: Run[] = []
+  let next = 0
+  for (const { from, to } of [...runsOf(numbers), { from: last + 1, to: last + 1 }]) {
+    if (from > next) holes.push({ from: next, to: from })
+    next = to
+  }
+  return holes
+}
