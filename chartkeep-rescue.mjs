@@ -471,7 +471,7 @@ class Repository {
     const name = packName(packId)
     const header = this.folder.range(name, 0, 32)
     if (header.toString('latin1', 0, 6) !== 'CKPACK') throw new Damage(`object ${name} has no header`)
-    if (header[6] !== 1 || header[7] !== 1)
+    if (header[6] < 1 || header[6] > 2 || header[7] !== 1)
       throw new Damage(`object ${name} has a format or cipher that this program does not know`)
     if (hex(header.subarray(16)) !== packId) throw new Damage(`object ${name} holds another pack`)
     const dataKey = this.dataKeys.get(header.readUInt32LE(8))
@@ -820,7 +820,11 @@ function joinColumns(encoded, { rows, columns, textBytes, what }) {
     throw new Damage(`${what} has other rows or columns than its parent says`)
   if (rows > LEAF_ROWS_MAX) throw new Damage(`${what} claims more rows than a leaf can have`)
   const heads = Array.from({ length: columns }, () => ({ codec: reader.byte(), bytes: reader.varint() }))
-  const decoded = heads.map((head) => decodeColumn(head.codec, reader.take(head.bytes), rows, what))
+  const decoded = []
+  for (const head of heads) {
+    const place = { rows, what, earlier: decoded, textBytes }
+    decoded.push(decodeColumn(head.codec, reader.take(head.bytes), place))
+  }
   reader.end()
   const total = decoded.reduce((sum, column) => sum + column.total, 0)
   if (total !== textBytes) throw new Damage(`${what} holds ${total} bytes of text, its parent says ${textBytes}`)
@@ -837,15 +841,23 @@ function joinColumns(encoded, { rows, columns, textBytes, what }) {
   return text
 }
 
-/** `{ total, copy }`: bytes of the column in the lines, separators included; and one field of it. */
-function decodeColumn(codec, bytes, rows, what) {
+/**
+ * `{ total, copy, numbers }`: bytes of the column in the lines, separators included; one field of it; and, of a column of
+ * patterns, what its first slot had last at each row.
+ */
+function decodeColumn(codec, bytes, { rows, what, earlier, textBytes }) {
   if (codec === 1) {
     if (bytes.includes(9) || bytes.includes(10)) throw new Damage(`${what} has a separator within a field`)
     return { total: rows * (bytes.length + 1), copy: (_, text, at) => bytes.copy(text, at) }
   }
-  const plain = codec === 2 ? integersToText(bytes, rows, what) : bytes
+  if (codec === 3) return patternsToText(bytes, { rows, what, earlier, textBytes })
   if (codec !== 0 && codec !== 2)
     throw new Damage(`${what} uses column codec ${codec}, which this program does not know`)
+  return linesOf(codec === 2 ? integersToText(bytes, rows, what) : bytes, rows, what)
+}
+
+/** A column whose fields are all there, each ended by a newline. */
+function linesOf(plain, rows, what) {
   const ends = []
   for (let at = plain.indexOf(10); at >= 0 && ends.length <= rows; at = plain.indexOf(10, at + 1)) ends.push(at)
   if (ends.length !== rows || (ends.at(-1) ?? -1) !== plain.length - 1)
@@ -865,6 +877,121 @@ function integersToText(bytes, rows, what) {
     if (lines.length > rows) throw new Damage(`${what} has a column of another length`)
   }
   return Buffer.from(lines.map((number) => `${number}\n`).join(''), 'latin1')
+}
+
+/** Section 8, codec 3. */
+function patternsToText(bytes, { rows, what, earlier, textBytes }) {
+  const reader = new Reader(bytes, `a column of ${what}`)
+  const count = reader.varint()
+  if (count < 1 || count > 255) throw new Damage(`${what} has a column of ${count} templates`)
+  const templates = Array.from({ length: count }, () => parseTemplate(reader, what))
+  const indexes = count > 1 ? reader.take(rows) : new Uint8Array(rows)
+  if (indexes.some((index) => index >= count)) throw new Damage(`${what} names a template that it lacks`)
+  const streams = []
+  for (let slot = 0; templates.some((template) => template.slots.length > slot); slot += 1) {
+    const taking = indexes.reduce((sum, index) => sum + (templates[index].slots.length > slot ? 1 : 0), 0)
+    streams.push(readNumbers(reader, taking, earlier, what))
+  }
+  reader.end()
+
+  const parts = []
+  const numbers = new Float64Array(rows)
+  let last = 0
+  let left = textBytes
+  for (let row = 0; row < rows; row += 1) {
+    const { literals, slots } = templates[indexes[row]]
+    const field = [literals[0]]
+    for (const [slot, kind] of slots.entries()) {
+      const number = streams[slot](row)
+      if (slot === 0) last = number
+      field.push(Buffer.from(writeNumber(kind, number, what), 'latin1'), literals[slot + 1])
+    }
+    numbers[row] = last
+    field.push(Buffer.of(10))
+    for (const part of field) left -= part.length
+    if (left < 0) throw new Damage(`${what} holds more text than its parent says`)
+    parts.push(...field)
+  }
+  return { ...linesOf(Buffer.concat(parts), rows, what), numbers }
+}
+
+/** `{ literals, slots }`: the bytes around the slots, one more than slots; and what each slot writes. */
+function parseTemplate(reader, what) {
+  const literals = []
+  const slots = []
+  let literal = []
+  for (;;) {
+    const byte = reader.byte()
+    if (byte === 10) return { literals: [...literals, Buffer.from(literal)], slots }
+    if (byte !== 9) {
+      literal.push(byte)
+      continue
+    }
+    const kind = reader.byte()
+    const isKnown = (kind >= 0x10 && kind <= 0x1e) || (kind >= 0x22 && kind <= 0x2f) || (kind >= 0x30 && kind <= 0x32)
+    if (!isKnown || slots.length === 8) throw new Damage(`${what} has a template that this program does not know`)
+    slots.push(kind)
+    literals.push(Buffer.from(literal))
+    literal = []
+  }
+}
+
+const NUMBER_MAX = 999_999_999_999_999
+
+/** @returns a function that gives the next number; it is told the row */
+function readNumbers(reader, count, earlier, what) {
+  const flags = reader.byte()
+  const mode = flags & 3
+  const width = (flags >> 4) & 7
+  if (flags & 0x88 || mode === 3) throw new Damage(`${what} has numbers of an unknown kind`)
+  const base = unzigzag(reader.varint())
+  const unit = reader.varint()
+  let before = mode === 1 ? unzigzag(reader.varint()) : 0
+  const other = mode === 2 ? earlier[reader.varint()]?.numbers : null
+  if (mode === 2 && !other) throw new Damage(`${what} has numbers that follow no column before them`)
+  if (unit < 1 || unit > 4 * NUMBER_MAX || Math.abs(base) > 2 * NUMBER_MAX || Math.abs(before) > 3 * NUMBER_MAX)
+    throw new Damage(`${what} holds a number out of range`)
+  const planes = reader.take(width * count)
+  let at = 0
+  return (row) => {
+    let number = 0
+    for (let plane = width - 1; plane >= 0; plane -= 1) number = number * 256 + planes[plane * count + at]
+    at += 1
+    const units = flags & 4 ? unzigzag(number) : number
+    const reference = mode === 0 ? 0 : mode === 1 ? before : other[row]
+    before = reference + base + unit * units
+    const isExact = number <= 8 * NUMBER_MAX && Math.abs(units) <= Math.floor((4 * NUMBER_MAX) / unit)
+    if (!isExact || Math.abs(before) > NUMBER_MAX) throw new Damage(`${what} holds a number out of range`)
+    return before
+  }
+}
+
+function unzigzag(number) {
+  return number % 2 === 1 ? -(number + 1) / 2 : number / 2
+}
+
+function writeNumber(kind, number, what) {
+  const refuse = () => {
+    throw new Damage(`${what} holds a number that its slot cannot write`)
+  }
+  if (kind < 0x20) {
+    const places = kind - 0x10
+    const digits = String(Math.abs(number)).padStart(places + 1, '0')
+    const point = digits.length - places
+    return `${number < 0 ? '-' : ''}${digits.slice(0, point)}${places > 0 ? `.${digits.slice(point)}` : ''}`
+  }
+  if (kind < 0x30) {
+    const width = kind - 0x20
+    return number >= 0 && number < 10 ** width ? String(number).padStart(width, '0') : refuse()
+  }
+  if (kind === 0x32) {
+    if (number < 1 || number > 999_999) refuse()
+    return `.${String(number).padStart(6, '0').replace(/0+$/, '')}`
+  }
+  const seconds = kind === 0x31 ? number * 86_400 : number
+  if (seconds < -62_135_596_800 || seconds > 253_402_300_799) refuse()
+  const iso = new Date(seconds * 1000).toISOString()
+  return kind === 0x31 ? iso.slice(0, 10) : `${iso.slice(0, 10)} ${iso.slice(11, 19)}`
 }
 
 // ------------------------------------------------------------------------------------------------- writing it out

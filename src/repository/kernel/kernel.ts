@@ -58,11 +58,13 @@ export interface KernelCalls {
     rows: number,
     columns: number,
     boundsRoom: number,
-    valuesRoom: number,
+    patternRoom: number,
     head: number,
     body: number,
   ): number
+  patternRoomBytes(rows: number, columns: number): number
   headEnd(): number
+  decodeRoomBytes(columns: number): number
   decodeLeaf(
     encoded: number,
     encodedEnd: number,

@@ -3,9 +3,12 @@ import type { Kernel } from './kernel.ts'
 
 const HEAD_BYTES = 16
 const HEAD_BYTES_PER_COLUMN = 11
-/** A short field may become a number of eight bytes. */
-const NUMBER_BYTES = 9
-const COLUMN_BYTES = 24
+/** A column of patterns: for each field its template's number, a number more than its digits make; a head for each slot. */
+const PATTERN_BYTES_PER_FIELD = 8
+const PATTERN_BYTES_PER_COLUMN = 640
+/** Longer fields have no pattern; of shorter ones, each two bytes may become a template's and seven of a number. */
+const PATTERN_FIELD_BYTES_MAX = 1024
+const PATTERN_BYTES_PER_BYTE = 6
 
 export interface LeafSize {
   readonly rows: number
@@ -27,11 +30,11 @@ export class LeafCodec {
     const fields = rows * this.#columns
     const mark = kernel.mark()
     const bounds = kernel.allocate(4 * (fields + 1))
-    const values = kernel.allocate(8 * rows)
+    const patterns = kernel.allocate(kernel.calls.patternRoomBytes(rows, this.#columns))
     const headBytes = HEAD_BYTES + this.#columns * HEAD_BYTES_PER_COLUMN
     const head = kernel.allocate(headBytes)
-    const body = kernel.allocate(headBytes + textBytes + fields * NUMBER_BYTES) + headBytes
-    const end = kernel.calls.encodeLeaf(text, text + textBytes, rows, this.#columns, bounds, values, head, body)
+    const body = kernel.allocate(headBytes + textBytes + this.#patternBytesMax(textBytes, fields)) + headBytes
+    const end = kernel.calls.encodeLeaf(text, text + textBytes, rows, this.#columns, bounds, patterns, head, body)
     kernel.release(mark)
     if (end === 0) throw new Error('a leaf was given rows of unequal width')
     const start = body - (kernel.calls.headEnd() - head)
@@ -53,11 +56,17 @@ export class LeafCodec {
     const kernel = this.#kernel
     const mark = kernel.mark()
     const from = kernel.allocate(encoded.length)
-    const columns = kernel.allocate(COLUMN_BYTES * this.#columns)
+    const columns = kernel.allocate(kernel.calls.decodeRoomBytes(this.#columns))
     kernel.write(from, encoded)
     const end = from + encoded.length
     const decoded = kernel.calls.decodeLeaf(from, end, rows, this.#columns, textBytes, columns, out)
     kernel.release(mark)
     return decoded === 1
+  }
+
+  /** What columns of patterns may need beyond their text. */
+  #patternBytesMax(textBytes: number, fields: number): number {
+    const bytes = Math.min(textBytes, fields * PATTERN_FIELD_BYTES_MAX)
+    return PATTERN_BYTES_PER_BYTE * bytes + PATTERN_BYTES_PER_FIELD * fields + PATTERN_BYTES_PER_COLUMN * this.#columns
   }
 }

@@ -101,10 +101,10 @@ export class ChunkReader {
 function packAccess(header: Buffer, packId: string, dataKeys: readonly SealKey[]): PackAccess {
   const decoded = decodePackHeader(header)
   if (!decoded) throw damagedPack(packId, 'has no header')
-  if (decoded.formatVersion !== PACK_FORMAT_VERSION) {
+  if (decoded.formatVersion < 1 || decoded.formatVersion > PACK_FORMAT_VERSION) {
     throw new Failure(
       'repository-format',
-      `pack ${packId} has format ${decoded.formatVersion}, this version reads ${PACK_FORMAT_VERSION}`,
+      `pack ${packId} has format ${decoded.formatVersion}, this version reads 1 to ${PACK_FORMAT_VERSION}`,
       {
         hints: ['Use the version of chartkeep that wrote this repository, or a later one.'],
         context: { pack: packId },

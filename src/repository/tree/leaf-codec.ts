@@ -6,34 +6,35 @@
  *
  *     codec 0  plain      every field, each ended by 0A
  *     codec 1  constant   the one field that all rows have, without an end
- *     codec 2  integers   zigzag varints: the first value, then the differences. Only when every field is a canonical
- *                         integer of at most 15 digits, so that the text comes back as it was
+ *     codec 2  integers   zigzag varints: the first value, then the differences. Read, and no longer written
+ *     codec 3  patterns   templates and the numbers in them: pattern-column.ts
  *
  * The digest is of the rows' text, so this form can change (a new codec) without changing a root.
  */
+import { type ColumnNumbers, decodePatternColumn, encodePatternColumn } from './pattern-column.ts'
 import { ByteReader, ByteWriter } from './varint.ts'
 
-export const COLUMN_CODECS = { plain: 0, constant: 1, integers: 2 } as const
+export const COLUMN_CODECS = { plain: 0, constant: 1, integers: 2, patterns: 3 } as const
 
 /** A leaf is cut at 128 KiB of text, and a row has a byte at least: bounds what a damaged head can make us allocate. */
 const LEAF_ROWS_MAX = 131_072
-/** Below 2^53 with a margin for differences of two. */
-const INTEGER_DIGITS_MAX = 15
 const TAB = 0x09
 const NEWLINE = 0x0a
-const MINUS = 0x2d
-const ZERO = 0x30
 
 /** `text` is `rows` lines of `columns` fields each. */
 export function encodeLeaf(text: Buffer, rows: number, columns: number): Buffer {
   const bounds = fieldBounds(text, rows, columns)
   const head = new ByteWriter(8 + columns * 4)
   const body = new ByteWriter(text.length)
+  const numbers: (ColumnNumbers | null)[] = []
   head.varint(rows)
   head.varint(columns)
   for (let column = 0; column < columns; column += 1) {
     const before = body.length
-    head.byte(encodeColumn({ text, bounds, rows, columns, column }, body))
+    const fields = Array.from({ length: rows }, (_, row) => fieldAt(text, bounds, row * columns + column))
+    const encoded = encodeColumn(fields, numbers, body)
+    numbers.push(encoded.numbers)
+    head.byte(encoded.codec)
     head.varint(body.length - before)
   }
   return Buffer.concat([head.done(), body.done()])
@@ -60,7 +61,12 @@ export function decodeLeaf(encoded: Uint8Array, expected: ExpectedLeaf): Buffer 
 
   const heads: { codec: number; bytes: number }[] = []
   for (let column = 0; column < columns; column += 1) heads.push({ codec: reader.byte(), bytes: reader.varint() })
-  const decoded = heads.map((head) => decodeColumn(head.codec, reader.bytes(head.bytes), rows, reader))
+  const decoded: DecodedColumn[] = []
+  for (const { codec, bytes } of heads) {
+    decoded.push(
+      decodeColumn(codec, reader.bytes(bytes), { rows, bytesMax: expected.textBytes, earlier: decoded, reader }),
+    )
+  }
   reader.end()
   const textBytes = joinedBytes(decoded, rows)
   if (textBytes !== expected.textBytes) {
@@ -81,92 +87,52 @@ function fieldBounds(text: Buffer, rows: number, columns: number): Uint32Array {
   return bounds
 }
 
-interface ColumnView {
-  readonly text: Buffer
-  readonly bounds: Uint32Array
-  readonly rows: number
-  readonly columns: number
-  readonly column: number
+function fieldAt(text: Buffer, bounds: Uint32Array, field: number): Buffer {
+  return text.subarray(bounds[field]!, bounds[field + 1]! - 1)
 }
 
-function encodeColumn(view: ColumnView, out: ByteWriter): number {
-  if (isConstant(view)) {
-    out.bytes(fieldAt(view, 0))
-    return COLUMN_CODECS.constant
+function encodeColumn(
+  fields: readonly Buffer[],
+  earlier: readonly (ColumnNumbers | null)[],
+  out: ByteWriter,
+): { readonly codec: number; readonly numbers: ColumnNumbers | null } {
+  if (fields.every((field) => field.equals(fields[0]!))) {
+    out.bytes(fields[0]!)
+    return { codec: COLUMN_CODECS.constant, numbers: null }
   }
-  const values = integerValues(view)
-  if (values) {
-    let previous = 0
-    for (const value of values) {
-      const difference = value - previous
-      out.varint(difference < 0 ? -2 * difference - 1 : 2 * difference)
-      previous = value
-    }
-    return COLUMN_CODECS.integers
-  }
-  for (let row = 0; row < view.rows; row += 1) {
-    out.bytes(fieldAt(view, row))
+  const numbers = encodePatternColumn(fields, earlier, out)
+  if (numbers) return { codec: COLUMN_CODECS.patterns, numbers }
+  for (const field of fields) {
+    out.bytes(field)
     out.byte(NEWLINE)
   }
-  return COLUMN_CODECS.plain
-}
-
-function fieldAt(view: ColumnView, row: number): Buffer {
-  const field = row * view.columns + view.column
-  return view.text.subarray(view.bounds[field]!, view.bounds[field + 1]! - 1)
-}
-
-function isConstant(view: ColumnView): boolean {
-  const { text, bounds, columns } = view
-  const first = bounds[view.column]!
-  const length = bounds[view.column + 1]! - first
-  for (let row = 1; row < view.rows; row += 1) {
-    const start = bounds[row * columns + view.column]!
-    if (bounds[row * columns + view.column + 1]! - start !== length) return false
-    for (let at = 0; at < length; at += 1) if (text[first + at] !== text[start + at]) return false
-  }
-  return true
-}
-
-function integerValues(view: ColumnView): Float64Array | null {
-  const { text, bounds, columns, column } = view
-  const values = new Float64Array(view.rows)
-  for (let row = 0; row < view.rows; row += 1) {
-    const field = row * columns + column
-    const value = canonicalInteger(text, bounds[field]!, bounds[field + 1]! - 1)
-    if (Number.isNaN(value)) return null
-    values[row] = value
-  }
-  return values
-}
-
-/** NaN for anything that would not be printed again exactly as it stands. */
-function canonicalInteger(text: Buffer, start: number, end: number): number {
-  const negative = text[start] === MINUS
-  const digits = negative ? start + 1 : start
-  const count = end - digits
-  if (count < 1 || count > INTEGER_DIGITS_MAX) return Number.NaN
-  if (text[digits] === ZERO && (count > 1 || negative)) return Number.NaN
-  let value = 0
-  for (let at = digits; at < end; at += 1) {
-    const digit = text[at]! - ZERO
-    if (digit < 0 || digit > 9) return Number.NaN
-    value = value * 10 + digit
-  }
-  return negative ? -value : value
+  return { codec: COLUMN_CODECS.plain, numbers: null }
 }
 
 interface DecodedColumn {
   readonly bytes: Buffer
   /** rows + 1 entries; field `i` is `bytes[starts[i], starts[i + 1] - 1)`. Null for a constant. */
   readonly starts: Uint32Array | null
+  /** What later columns may refer to; of patterns only. */
+  readonly values: Float64Array | null
 }
 
-function decodeColumn(codec: number, bytes: Buffer, rows: number, reader: ByteReader): DecodedColumn {
-  if (codec === COLUMN_CODECS.constant) return { bytes: withoutSeparators(bytes, reader), starts: null }
-  if (codec === COLUMN_CODECS.plain) return { bytes, starts: plainStarts(bytes, rows, reader) }
+interface ColumnPlace {
+  readonly rows: number
+  readonly bytesMax: number
+  readonly earlier: readonly DecodedColumn[]
+  readonly reader: ByteReader
+}
+
+function decodeColumn(codec: number, bytes: Buffer, { rows, bytesMax, earlier, reader }: ColumnPlace): DecodedColumn {
+  if (codec === COLUMN_CODECS.constant) return { bytes: withoutSeparators(bytes, reader), starts: null, values: null }
+  if (codec === COLUMN_CODECS.plain) return { bytes, starts: plainStarts(bytes, rows, reader), values: null }
   if (codec === COLUMN_CODECS.integers) return decodeIntegers(bytes, rows)
-  throw reader.damaged(`uses column codec ${codec}, which this version does not know`)
+  if (codec !== COLUMN_CODECS.patterns) {
+    throw reader.damaged(`uses column codec ${codec}, which this version does not know`)
+  }
+  const values = earlier.map((column) => column.values)
+  return decodePatternColumn(bytes, rows, values, { bytesMax, what: 'a column of patterns' })
 }
 
 /** A field that held one would make the rows' text mean something else. */
@@ -201,7 +167,7 @@ function decodeIntegers(bytes: Buffer, rows: number): DecodedColumn {
     starts[row + 1] = out.length
   }
   values.end()
-  return { bytes: out.done(), starts }
+  return { bytes: out.done(), starts, values: null }
 }
 
 /** Known before anything is joined: what is allocated is what the columns really hold. */

@@ -90,6 +90,15 @@ export class ByteReader {
     return view
   }
 
+  /** What stands before the next `byte`, which is taken too: a view. */
+  until(byte: number): Buffer {
+    const end = this.#bytes.indexOf(byte, this.#at)
+    if (end < 0) throw this.damaged('ends early')
+    const view = this.#bytes.subarray(this.#at, end)
+    this.#at = end + 1
+    return view
+  }
+
   end(): void {
     if (this.rest !== 0) throw this.damaged(`has ${this.rest} bytes too many`)
   }

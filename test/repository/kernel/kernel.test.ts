@@ -17,6 +17,7 @@ import { encodeKey } from '../../../src/repository/tree/key.ts'
 import { decodeLeaf, encodeLeaf } from '../../../src/repository/tree/leaf-codec.ts'
 import type { TreeSpec } from '../../../src/repository/tree/spec.ts'
 import type { BuiltLeaf } from '../../../src/repository/tree/tree-writer.ts'
+import { tableOfColumns } from '../tree/column-support.ts'
 import {
   BAG,
   factsOf,
@@ -50,11 +51,13 @@ function textOf(rows: readonly (readonly string[])[]): Buffer {
   return Buffer.from(rows.map((fields) => `${fields.join('\t')}\n`).join(''))
 }
 
-const table = fc
+const anyTable = fc
   .integer({ min: 1, max: 6 })
   .chain((columns) =>
     fc.array(fc.array(fieldBytes, { minLength: columns, maxLength: columns }), { minLength: 1, maxLength: 40 }),
   )
+
+const table = fc.oneof(anyTable, tableOfColumns)
 
 describe('the kernel', () => {
   it('is what its source gives, byte for byte', async () => {

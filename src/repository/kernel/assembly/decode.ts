@@ -4,18 +4,26 @@
  */
 import { copyLoosely, NEWLINE, separators, TAB } from './bytes'
 import { writeInteger } from './integer'
+import {
+  CODEC, OPEN_ROOM_BYTES, openPatterns, PATTERN_COLUMN_BYTES, refersBack, setOpenRoom, takePattern,
+} from './pattern-decode'
 import { getVarint, varintEnd } from './varint'
 
 const PLAIN: u8 = 0
 const CONSTANT: u8 = 1
 const INTEGERS: u8 = 2
+const PATTERNS: u8 = 3
 const ROWS_MAX: u32 = 131_072
-/** Of a column while it is read: where it stands, its end, the value before, its codec. */
-const COLUMN_BYTES: usize = 24
+/** Of a column while it is read: where it stands, its end, the value before, its codec; then what patterns need. */
+const COLUMN_BYTES: usize = PATTERN_COLUMN_BYTES
 /** Of at most 15 digits is what the codec promises; beyond 2^53 other readers would disagree. */
 const INTEGER_MAX: i64 = 999_999_999_999_999
 
-/** `columnRoom`: 24 bytes for each column; `out` has 32 more than `textBytes`. @returns whether it is such a leaf */
+export function decodeRoomBytes(columns: u32): usize {
+  return <usize>columns * COLUMN_BYTES + OPEN_ROOM_BYTES
+}
+
+/** `columnRoom`: decodeRoomBytes; `out` has 32 more than `textBytes`. @returns whether it is such a leaf */
 export function decodeLeaf(
   encoded: usize, encodedEnd: usize, rows: u32, columns: u32, textBytes: usize, columnRoom: usize, out: usize,
 ): bool {
@@ -26,7 +34,7 @@ export function decodeLeaf(
   let to = out
   for (let row: u32 = 0; row < rows; row += 1) {
     for (let column = columnRoom; column < columnsEnd; column += COLUMN_BYTES) {
-      to = takeField(column, to, outEnd)
+      to = takeField(column, row, columnRoom, to, outEnd)
       if (to == 0 || to >= outEnd) return false
       store<u8>(to, TAB)
       to += 1
@@ -39,6 +47,7 @@ export function decodeLeaf(
 function takeHeads(encoded: usize, encodedEnd: usize, rows: u32, columns: u32, columnRoom: usize): bool {
   if (getVarint(encoded, encodedEnd) != rows || !varintEnd()) return false
   if (getVarint(varintEnd(), encodedEnd) != columns || !varintEnd()) return false
+  setOpenRoom(columnRoom + <usize>columns * COLUMN_BYTES)
   let at = varintEnd()
   let bodyBytes: u64 = 0
   for (let column: usize = columnRoom; column < columnRoom + <usize>columns * COLUMN_BYTES; column += COLUMN_BYTES) {
@@ -46,10 +55,10 @@ function takeHeads(encoded: usize, encodedEnd: usize, rows: u32, columns: u32, c
     const codec = load<u8>(at)
     const bytes = getVarint(at + 1, encodedEnd)
     at = varintEnd()
-    if (!at || codec > INTEGERS || bytes > <u64>(encodedEnd - encoded)) return false
+    if (!at || codec > PATTERNS || bytes > <u64>(encodedEnd - encoded)) return false
     store<u32>(column, <u32>bytes)
     store<u64>(column, 0, 8)
-    store<u32>(column, codec, 16)
+    store<u32>(column, codec, CODEC)
     bodyBytes += bytes
   }
   if (bodyBytes != <u64>(encodedEnd - at)) return false
@@ -58,7 +67,10 @@ function takeHeads(encoded: usize, encodedEnd: usize, rows: u32, columns: u32, c
     store<u32>(column, <u32>at)
     at += bytes
     store<u32>(column, <u32>at, 4)
-    if (load<u32>(column, 16) == CONSTANT && holdsSeparator(at - bytes, at)) return false
+    const codec = load<u32>(column, CODEC)
+    if (codec == CONSTANT && holdsSeparator(at - bytes, at)) return false
+    if (codec != PATTERNS) continue
+    if (!openPatterns(column, at - bytes, at, rows) || !refersBack(column, columnRoom, COLUMN_BYTES, PATTERNS)) return false
   }
   return true
 }
@@ -72,8 +84,9 @@ function holdsSeparator(start: usize, end: usize): bool {
 }
 
 /** One field to `to`. @returns its end, or 0 */
-function takeField(column: usize, to: usize, outEnd: usize): usize {
-  const codec = load<u32>(column, 16)
+function takeField(column: usize, row: u32, columnRoom: usize, to: usize, outEnd: usize): usize {
+  const codec = load<u32>(column, CODEC)
+  if (codec == PATTERNS) return takePattern(column, row, columnRoom, COLUMN_BYTES, to, outEnd)
   const at: usize = load<u32>(column)
   const end: usize = load<u32>(column, 4)
   if (codec == CONSTANT) {
@@ -120,7 +133,8 @@ function takePlain(column: usize, start: usize, end: usize, out: usize, outEnd: 
 
 function isReadWhole(columnRoom: usize, columnsEnd: usize): bool {
   for (let column = columnRoom; column < columnsEnd; column += COLUMN_BYTES) {
-    if (load<u32>(column, 16) == CONSTANT) continue
+    const codec = load<u32>(column, CODEC)
+    if (codec == CONSTANT || codec == PATTERNS) continue
     if (load<u32>(column) != load<u32>(column, 4)) return false
   }
   return true

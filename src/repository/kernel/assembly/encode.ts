@@ -1,31 +1,30 @@
 /** A leaf's text by column: tree/leaf-codec.ts has the form and says why. */
 import { copyLoosely, NEWLINE, sameBytes, separators } from './bytes'
-import { isSmallInteger, smallInteger } from './integer'
+import { encodePatterns, noNumbers, setPatternRoom } from './pattern-encode'
 import { putVarint } from './varint'
 
 const PLAIN: u8 = 0
 const CONSTANT: u8 = 1
-const INTEGERS: u8 = 2
+const PATTERNS: u8 = 3
 
 /** Starts of all fields, row by row, and the end of the last one; each ends one before the next. */
 let bounds: usize = 0
 let rows: u32 = 0
 let columns: u32 = 0
-let values: usize = 0
 
 /**
- * `boundsRoom`: four bytes for each field, and four; `valuesRoom`: eight for each row; `bodyRoom`: the text and nine for each field.
- * `out` gets the head, of at most 10 + 6 bytes a column. @returns the body's end, or 0 when the rows are not all as wide
+ * `boundsRoom`: four bytes for each field, and four; `patternRoom`: patternRoomBytes; `head`: 16 bytes, and 11 for each
+ * column; `body`: the text, and for each column of patterns what leaf-codec.ts says. @returns the body's end, or 0 when the rows are not all as wide
  */
 export function encodeLeaf(
   text: usize, textEnd: usize, rowCount: u32, columnCount: u32,
-  boundsRoom: usize, valuesRoom: usize, head: usize, body: usize,
+  boundsRoom: usize, patternRoom: usize, head: usize, body: usize,
 ): usize {
   bounds = boundsRoom
-  values = valuesRoom
   rows = rowCount
   columns = columnCount
   if (!findBounds(text, textEnd)) return 0
+  setPatternRoom(patternRoom, bounds, rows, columns)
   let to = body
   headAt = putVarint(putVarint(head, rows), columns)
   for (let column: u32 = 0; column < columns; column += 1) {
@@ -69,12 +68,14 @@ function encodeColumn(column: u32, out: usize): usize {
   const length = boundAt(column + 1) - first
   if (isConstant(column, first, length)) {
     codec = CONSTANT
+    noNumbers(column)
     copyLoosely(out, first, length - 1)
     return out + length - 1
   }
-  if (takeIntegers(column)) {
-    codec = INTEGERS
-    return putIntegers(out)
+  const end = encodePatterns(column, out)
+  if (end) {
+    codec = PATTERNS
+    return end
   }
   codec = PLAIN
   let to = out
@@ -95,26 +96,4 @@ function isConstant(column: u32, first: usize, length: usize): bool {
     if (boundAt(field + 1) - start != length || !sameBytes(first, start, length - 1)) return false
   }
   return true
-}
-
-function takeIntegers(column: u32): bool {
-  for (let row: u32 = 0, field = column; row < rows; row += 1, field += columns) {
-    const start = boundAt(field)
-    const end = boundAt(field + 1) - 1
-    if (!isSmallInteger(start, end)) return false
-    store<i64>(values + (<usize>row << 3), smallInteger(start, end))
-  }
-  return true
-}
-
-function putIntegers(out: usize): usize {
-  let to = out
-  let previous: i64 = 0
-  for (let row: u32 = 0; row < rows; row += 1) {
-    const value = load<i64>(values + (<usize>row << 3))
-    const difference = value - previous
-    to = putVarint(to, <u64>((difference << 1) ^ (difference >> 63)))
-    previous = value
-  }
-  return to
 }

@@ -23,5 +23,6 @@ export {
   wantedText,
 } from './leaf'
 export { encodeLeaf, headEnd } from './encode'
-export { decodeLeaf } from './decode'
+export { patternRoomBytes } from './pattern-encode'
+export { decodeLeaf, decodeRoomBytes } from './decode'
 export { checkedKey, checkedKeyBytes, checkedRow, checkRows, groupRows, sumLines } from './check'

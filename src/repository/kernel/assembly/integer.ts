@@ -1,26 +1,8 @@
-/** Integers of a leaf's columns: the canonical ones of at most 15 digits (tree/leaf-codec.ts). */
+/** Integers as text. */
 
-const DIGITS_MAX: usize = 15
 const MINUS: u32 = 0x2d
 const ZERO: u32 = 0x30
-
-export function isSmallInteger(start: usize, end: usize): bool {
-  if (start == end) return false
-  const negative = load<u8>(start) == MINUS
-  const digits = negative ? start + 1 : start
-  const count = end - digits
-  if (count - 1 >= DIGITS_MAX) return false
-  if (load<u8>(digits) == ZERO && (count > 1 || negative)) return false
-  for (let at = digits; at < end; at += 1) if (<u32>load<u8>(at) - ZERO > 9) return false
-  return true
-}
-
-export function smallInteger(start: usize, end: usize): i64 {
-  const negative = load<u8>(start) == MINUS
-  let value: i64 = 0
-  for (let at = negative ? start + 1 : start; at < end; at += 1) value = value * 10 + <i64>(load<u8>(at) - ZERO)
-  return negative ? -value : value
-}
+const POINT: u32 = 0x2e
 
 /** Needs 24 bytes at `out`. @returns the end */
 export function writeInteger(value: i64, out: usize): usize {
@@ -38,6 +20,30 @@ export function writeInteger(value: i64, out: usize): usize {
     store<u8>(at, ZERO + <u32>(rest - tenth * 10))
     rest = tenth
   } while (rest)
+  return end
+}
+
+/** `places` digits stand behind the point, one at least before it. Needs 24 bytes at `out`. @returns the end */
+export function writeDecimal(value: i64, places: usize, out: usize): usize {
+  if (places == 0) return writeInteger(value, out)
+  let rest = <u64>(value < 0 ? -value : value)
+  let to = out
+  if (value < 0) {
+    store<u8>(to, MINUS)
+    to += 1
+  }
+  const end = to + max(digitsOf(rest), places + 1) + 1
+  const point = end - 1 - places
+  for (let at = end; at > to;) {
+    at -= 1
+    if (at == point) {
+      store<u8>(at, POINT)
+      continue
+    }
+    const tenth = rest / 10
+    store<u8>(at, ZERO + <u32>(rest - tenth * 10))
+    rest = tenth
+  }
   return end
 }
 
