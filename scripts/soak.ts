@@ -10,13 +10,23 @@
  */
 import { decoders } from './soak/decoders.ts'
 import { faultSweep } from './soak/fault-sweep.ts'
+import { histories } from './soak/histories.ts'
 import { kills } from './soak/kills.ts'
 import { mutations } from './soak/mutations.ts'
 import type { SoakPart } from './soak/part.ts'
 import { rescue } from './soak/rescue.ts'
 import { roundTripDump, roundTripS } from './soak/round-trips.ts'
 
-const parts: readonly SoakPart[] = [mutations, rescue, decoders, roundTripS, roundTripDump, faultSweep, kills]
+const parts: readonly SoakPart[] = [
+  mutations,
+  rescue,
+  decoders,
+  roundTripS,
+  roundTripDump,
+  faultSweep,
+  kills,
+  histories,
+]
 
 const { names, minutes, seed } = readArguments(process.argv.slice(2))
 const unknown = names.filter((name) => !parts.some((part) => part.name === name))

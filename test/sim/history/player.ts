@@ -35,6 +35,8 @@ export class Player implements AsyncDisposable {
   #preparedEver = 0
   statements = 0
   failed = 0
+  /** While somebody reads everything: nobody takes a lock that would make him give up (P11). */
+  isGentle = false
 
   private constructor(options: PlayerOptions, seats: readonly Seat[]) {
     this.#dice = options.dice
@@ -90,7 +92,7 @@ export class Player implements AsyncDisposable {
     if (this.#prepared.length > 0 && dice.chance(0.05)) return await this.#endPrepared()
     const seat = dice.pick(this.#seats)
     if (!seat.isOpen) {
-      if (dice.chance(0.2)) return void (await this.#try(seat, ...drawAction(dice).slice(0, 1)))
+      if (dice.chance(0.2)) return void (await this.#try(seat, this.#draw(this.isGentle)[0]!))
       return await this.#begin(seat)
     }
     const share = seat.isSlow ? 0.01 : 0.15
@@ -116,18 +118,18 @@ export class Player implements AsyncDisposable {
 
   async #act(seat: Seat): Promise<void> {
     const dice = this.#dice
-    if (await this.#try(seat, ...this.#draw(seat))) return
+    if (await this.#try(seat, ...this.#draw(seat.isSlow || this.isGentle))) return
     if (seat.savepoints > 0 && dice.chance(0.7)) await this.#run(seat, `ROLLBACK TO SAVEPOINT s${seat.savepoints}`)
     else await this.#end(seat, false)
   }
 
   /** Who stays long takes no lock that keeps readers out. */
-  #draw(seat: Seat): readonly string[] {
+  #draw(isGentle: boolean): readonly string[] {
     const dice = this.#dice
-    if (this.#drawDdl && !seat.isSlow && dice.chance(0.04)) return this.#drawDdl(dice)
+    if (this.#drawDdl && !isGentle && dice.chance(0.04)) return this.#drawDdl(dice)
     for (;;) {
       const statements = drawAction(dice)
-      if (!seat.isSlow || !statements.some((statement) => statement.startsWith('TRUNCATE'))) return statements
+      if (!isGentle || !statements.some((statement) => statement.startsWith('TRUNCATE'))) return statements
     }
   }
 
@@ -169,7 +171,7 @@ export class Player implements AsyncDisposable {
     const idle = this.#seats.filter((seat) => !seat.isOpen)
     await Promise.all([
       ...open.map((seat) => this.#end(seat, true)),
-      ...idle.map((seat) => this.#try(seat, drawAction(this.#dice)[0]!)),
+      ...idle.map((seat) => this.#try(seat, this.#draw(this.isGentle)[0]!)),
     ])
   }
 
