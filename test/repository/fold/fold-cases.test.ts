@@ -30,6 +30,15 @@ describe.each<Identity>(['key', 'full'])('a fold of changes with the %s as the r
     expect(folded.rows.textBytes).toBeGreaterThan(large.length)
   })
 
+  it('keeps such a value where the changes themselves are not kept (F13)', async () => {
+    const table = await wardOf(['1 1 LLLL x', '1 2 b x'], identity)
+    table.model.update('1', ([anchor, id, text]) => [anchor!, id!, text!, 'y'])
+
+    await table.fold({ changeTree: false })
+
+    await table.expectAsModel()
+  })
+
   it('keeps a value that was not sent when the row gets another key and another anchor at once (F13, F21)', async () => {
     const table = await wardOf(['1 1 LLLL x', '1 2 b x'], identity)
     table.model.update('1', ([, , text]) => ['7', '8', text!, 'y'])

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { LeafBuilder } from '../../../src/repository/build/leaf-builder.ts'
 import { sortedRows } from '../../../src/repository/build/sorted-rows.ts'
+import { packPayload, unpackPayload } from '../../../src/repository/pack/chunk.ts'
 import { ChunkReader, type ChunkRequest } from '../../../src/repository/pack/chunk-reader.ts'
 import { PackWriter } from '../../../src/repository/pack/pack-writer.ts'
 import type { CutRule } from '../../../src/repository/tree/boundary.ts'
@@ -59,10 +60,30 @@ export class Workshop {
     return await editTree(cuts ? { ...options, cuts } : options)
   }
 
+  /** A tree of which every leaf was stored with another last letter, by somebody who has the keys. */
+  async forgedTree(spec: TreeSpec, lines: readonly string[], cuts: Cuts): Promise<TreeRoot> {
+    const { leafPacks, nodePacks } = this
+    const forged = {
+      add: async (...[type, digest, payload]: Parameters<PackWriter['add']>) => {
+        const text = Buffer.from(unpackPayload(payload, 'a leaf'))
+        text.write('x', text.length - 1)
+        return await leafPacks.add(type, digest, packPayload(text))
+      },
+    }
+    const root = await builtFromScratch(spec, lines, cuts, { leafPacks: forged as PackWriter, nodePacks })
+    await this.flush()
+    return root
+  }
+
+  /** Of its own: what it reads is not counted. */
+  reader(spec: TreeSpec): TreeReader {
+    return new TreeReader(spec, new ChunkReader(this.store, [DATA_KEY]), KEYS)
+  }
+
   /** All rows, as text; every node and leaf is checked. */
   async textOf(spec: TreeSpec, root: TreeRoot): Promise<string> {
     let text = ''
-    for await (const rows of new TreeReader(spec, new ChunkReader(this.store, [DATA_KEY]), KEYS).leaves(root)) {
+    for await (const rows of this.reader(spec).leaves(root)) {
       text += rows.text.toString('latin1')
     }
     return text
@@ -94,18 +115,22 @@ export function rootFacts({ digest, level, rows, textBytes }: TreeRoot): RootFac
 }
 
 /** By the plain code, from nothing. */
-export async function builtFromScratch(spec: TreeSpec, lines: Iterable<string>, cuts?: Cuts): Promise<TreeRoot> {
+export async function builtFromScratch(
+  spec: TreeSpec,
+  lines: Iterable<string>,
+  cuts?: Cuts,
+  packs: { leafPacks: PackWriter | null; nodePacks: PackWriter | null } = { leafPacks: null, nodePacks: null },
+): Promise<TreeRoot> {
   const writer = new TreeWriter({
     treeName: spec.name,
     keys: KEYS,
-    leafPacks: null,
-    nodePacks: null,
+    ...packs,
     storedNodes: new Map(),
     ...(cuts ? { nodeCut: cuts.node } : {}),
   })
   const findStored = async () => null
   const cut = cuts ? { cut: cuts.leaf } : {}
-  const builder = new LeafBuilder({ spec, keys: KEYS, findStored, encode: false, ...cut })
+  const builder = new LeafBuilder({ spec, keys: KEYS, findStored, encode: packs.leafPacks !== null, ...cut })
   const text = Buffer.from([...lines].join(''), 'latin1')
   for await (const leaf of builder.add(sortedRows(spec, text))) await writer.addLeaf(leaf)
   for await (const leaf of builder.finish()) await writer.addLeaf(leaf)

@@ -5,7 +5,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { TreeEdit } from '../../../src/repository/tree/tree-editor.ts'
-import type { TreeRoot } from '../../../src/repository/tree/tree-root.ts'
+import { rootEntry, type TreeRoot } from '../../../src/repository/tree/tree-root.ts'
 import { builtFromScratch, type Cuts, keyOf, rootFacts, TINY, Workshop } from './editor-support.ts'
 import { lineOf, manyRows, propertyRuns, seededRandom, WARD } from './support.ts'
 
@@ -109,6 +109,43 @@ describe('an edited tree', () => {
   })
 })
 
+describe('a tree of which only its last subtree is left', () => {
+  it('has its root where a level has but one node, although nothing of that subtree is read otherwise', async () => {
+    const lines = manyRows(700, seededRandom(8))
+      .map(lineOf)
+      .sort((a, b) => (hexKey(a) < hexKey(b) ? -1 : 1))
+    let found = 0
+    for (let size = 30; size < lines.length && found < 3; size += 1) {
+      const workshop = new Workshop()
+      const table = lines.slice(0, size)
+      const edits = table.map((line) => ({
+        key: keyOf(WARD, line),
+        expects: 'absent' as const,
+        after: Buffer.from(line),
+      }))
+      const { root } = await workshop.edit(WARD, null, edits, TINY)
+      await workshop.flush()
+      const left = await lastOnlyChild(workshop, root)
+      if (left === 0) continue
+      found += 1
+      const removed = edits.slice(0, size - left).map(({ key }) => ({ key, expects: 'present' as const, after: null }))
+
+      const edited = await workshop.edit(WARD, root, removed, TINY)
+
+      expect(rootFacts(edited.root)).toEqual(rootFacts(await builtFromScratch(WARD, table.slice(size - left), TINY)))
+    }
+    expect(found).toBe(3)
+  })
+})
+
+/** Rows below the root's last child, if that is a node over a single other one; otherwise 0. */
+async function lastOnlyChild(workshop: Workshop, root: TreeRoot): Promise<number> {
+  if (root.level < 3) return 0
+  const reader = workshop.reader(WARD)
+  const last = (await reader.readNode(rootEntry(root), root.level)).children.at(-1)!
+  return (await reader.readNode(last, root.level - 1)).children.length === 1 ? last.rows : 0
+}
+
 describe('the cost of an edit', () => {
   const LINES = manyRows(60_000, seededRandom(4)).map(lineOf)
 
@@ -196,6 +233,19 @@ describe('a tree that cannot be edited', () => {
     const editing = workshop.edit(WARD, root, [{ ...inserts[7]!, expects: 'present', after: null }], TINY)
 
     await expect(editing).rejects.toMatchObject({ code: 'repository-damaged' })
+  })
+
+  it('because a leaf of it decrypts to other rows than its digest is of gives no other tree (I3)', async () => {
+    const workshop = new Workshop()
+    const letters = lines.map((line) => line.replace(/\t\d+\n$/, '\tq\n'))
+    const root = await workshop.forgedTree(WARD, letters, TINY)
+
+    const editing = workshop.edit(WARD, root, [{ ...inserts[7]!, expects: 'present', after: null }], TINY)
+
+    await expect(editing).rejects.toMatchObject({
+      code: 'repository-damaged',
+      message: expect.stringContaining('rows of digest'),
+    })
   })
 
   it.each([
