@@ -17,6 +17,11 @@ export type SnapshotLines = Readonly<Record<string, readonly string[]>>
 export async function readSnapshot(repository: Repository, snapshotId: string): Promise<SnapshotLines> {
   const { manifest } = await repository.readManifest(snapshotId)
   await repository.readIndex(manifest)
+  return await readTrees(repository, manifest)
+}
+
+/** All that a manifest names, and that locators have as many rows. @throws as `readSnapshot` */
+export async function readTrees(repository: Repository, manifest: Manifest): Promise<SnapshotLines> {
   const lines: Record<string, readonly string[]> = {}
   for (const table of manifest.tables) lines[table.name] = await readTableLines(repository, table)
   await readLocators(repository, manifest)
@@ -51,6 +56,7 @@ async function readLocators(repository: Repository, manifest: Manifest): Promise
     const reader = new TreeReader(spec, repository.chunkReader(), repository.keyring.secrets)
     let rows = 0
     for await (const leaf of reader.leaves(table.locator)) rows += leaf.count
-    if (rows !== table.rows.rows) throw new Error(`the locator of ${table.name} has ${rows} rows`)
+    if (rows !== table.rows.rows)
+      throw new Error(`the locator of ${table.name} has ${rows} rows, the table ${table.rows.rows}`)
   }
 }
