@@ -51,17 +51,24 @@ const HINT = 'Bring the object back from a copy: until then no moment in between
 /** Adds to `findings` and `look` as it goes. @throws store-…, repository-format; the signal's reason */
 export async function checkChangeLogs(request: LogRequest, findings: Finding[], look: LogLook): Promise<void> {
   const { repository, listing } = request
-  const named = new Set<string>()
-  for (const log of knownLogs(request, findings)) {
-    named.add(log.logId)
+  const logs = knownLogs(request, findings)
+  const starts = new Map<string, LogStart>()
+  for (const log of logs) {
     look.segments += log.numbers.length
     const start = await startOf(request, log, findings)
-    if (!start) continue
-    look.logs += 1
-    await checkSegments(request, log, start, findings, look)
-    const previous = start.previousLog?.logId
-    if (previous === undefined || named.has(previous) || listing.objects.has(logKey(previous))) continue
-    const message = `change log ${previous}, which ${log.logId} took the place of, is not there`
+    if (start) starts.set(log.logId, start)
+  }
+  look.logs = starts.size
+  const successors = new Map<string, LogStart>()
+  for (const start of starts.values()) if (start.previousLog) successors.set(start.previousLog.logId, start)
+  for (const log of logs) {
+    const start = starts.get(log.logId)
+    const reaches = successors.get(log.logId)?.previousLog?.end ?? null
+    if (start) await checkSegments(request, log, { start, reaches }, findings, look)
+  }
+  for (const [previous, { logId }] of successors) {
+    if (logs.some((log) => log.logId === previous)) continue
+    const message = `change log ${previous}, which ${logId} took the place of, is not there`
     findings.push(finding({ kind: 'log-missing', object: logKey(previous), message, patientsComplete: false }))
   }
   await checkLeases(repository, listing, findings)
@@ -118,7 +125,7 @@ async function startOf(
 async function checkSegments(
   { repository, depth, signal }: LogRequest,
   { logId, numbers, manifests }: KnownLog,
-  start: LogStart,
+  { start, reaches }: { readonly start: LogStart; readonly reaches: bigint | null },
   findings: Finding[],
   look: LogLook,
 ): Promise<void> {
@@ -126,7 +133,7 @@ async function checkSegments(
     manifests.flatMap(({ log }) => (log?.head ? [[log.head.segment, log.head.sha256]] : [])),
   )
   const openFrom = depth === 'all' ? 0 : (manifests[0]?.log?.scanSegment ?? 0)
-  const walk = new LogWalk(repository.sealed, start, { listed: numbers, anchors, openFrom })
+  const walk = new LogWalk(repository.sealed, start, { listed: numbers, anchors, openFrom, reaches })
   try {
     for await (const trouble of walk.troubles(signal)) {
       const object = segmentKey(logId, trouble.segment)

@@ -6,8 +6,11 @@ import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { Failure } from '../../src/errors.ts'
 import { canonicalBytes, parseCanonical } from '../../src/repository/canonical-json.ts'
+import { parseLogStart } from '../../src/repository/change-log/log-start.ts'
+import { decodeSegment } from '../../src/repository/change-log/segment-codec.ts'
 import { parseKeyWrapper } from '../../src/repository/crypto/key-wrapper.ts'
 import { parseRecoverySecret } from '../../src/repository/crypto/recovery-sheet.ts'
+import { logKey, segmentKey } from '../../src/repository/layout.ts'
 import { openCheckpoint } from '../../src/repository/ledger/checkpoint.ts'
 import { decodeEntryBytes } from '../../src/repository/ledger/log.ts'
 import { parseManifest } from '../../src/repository/manifest.ts'
@@ -23,6 +26,8 @@ import { decodeLeaf } from '../../src/repository/tree/leaf-codec.ts'
 import { decodeNode, type TreeEntry } from '../../src/repository/tree/node-codec.ts'
 import { leafRequest, nodeRequest, TreeReader } from '../../src/repository/tree/tree-reader.ts'
 import { rootEntry } from '../../src/repository/tree/tree-root.ts'
+import { segmentDraft, transactionAt, writeLog } from '../support/change-log.ts'
+import { memoryRepository } from '../support/forge.ts'
 import { GOLDEN, goldenSecrets, readFiles } from '../support/golden.ts'
 import { MemoryStore } from '../support/memory-store.ts'
 import { propertyRuns } from './tree/support.ts'
@@ -153,6 +158,17 @@ describe('a decoder throws nothing but a Failure, whatever bytes it is given', (
       expect(() => parseManifest(value, 'x')).toThrow(Failure)
     })
     fc.assert(property, propertyRuns(RUNS))
+  })
+
+  test('of segments and of the starts of logs', async () => {
+    const logs = await memoryRepository()
+    const parts = [transactionAt(1000n, 3, { mark: 'changeset 1' }), transactionAt(1020n, 2)]
+    const writer = await writeLog(logs.repository, [segmentDraft(1020n, { transactions: parts, unfinished: true })])
+    const { logId } = writer.start
+    const segment = await logs.repository.sealed.read(segmentKey(logId, 0), OBJECT_TYPES.segment)
+    holdsAgainst(segment, (bytes) => decodeSegment(bytes, 'a segment'))
+    const start = await logs.repository.sealed.read(logKey(logId), OBJECT_TYPES.logStart)
+    holdsAgainst(start, (bytes) => parseLogStart(bytes, 'a start'), 400)
   })
 
   test('of ledger entries and checkpoints', async () => {

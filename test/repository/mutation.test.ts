@@ -3,7 +3,14 @@
  * Thousands more of these run under `npm run soak`.
  */
 import { beforeAll, describe, expect, test } from 'vitest'
-import { complaint, loadPatterns, MUTATION_KINDS, mutate, type Patterns } from '../support/mutations.ts'
+import {
+  complaint,
+  loadLogPatterns,
+  loadPatterns,
+  MUTATION_KINDS,
+  mutate,
+  type Patterns,
+} from '../support/mutations.ts'
 import { seededRandom } from './tree/support.ts'
 
 const SEED = Number(process.env.CHARTKEEP_SEED ?? Date.now() % 2 ** 31)
@@ -36,5 +43,47 @@ describe(`objects of a repository (CHARTKEEP_SEED=${SEED})`, () => {
     expect(unnoticed).toEqual([])
     expect(tried).toBeGreaterThan(patterns.golden.size / 3)
     expect(slowestMs).toBeLessThan(TIME_LIMIT_MS)
+  })
+})
+
+describe(`change logs and leases (CHARTKEEP_SEED=${SEED})`, () => {
+  const isTheirs = (name: string) => /^(logs|segments|leases)\//.test(name)
+  const TRIES = 4
+  let logs: Patterns
+  beforeAll(async () => {
+    logs = await loadLogPatterns()
+  })
+
+  test('are passed as they are', async () => {
+    expect(await complaint(logs, logs.golden)).toBeNull()
+    expect([...logs.golden.keys()].filter(isTheirs)).toHaveLength(8)
+  })
+
+  test.each(MUTATION_KINDS)('are complained of whichever object is damaged, this way: %s', async (kind) => {
+    const random = seededRandom(SEED)
+    const unnoticed: string[] = []
+    let tried = 0
+    for (const name of [...logs.golden.keys()].filter(isTheirs)) {
+      for (let count = 0; count < TRIES; count += 1) {
+        const objects = mutate(logs, name, kind, random)
+        if (!objects) continue
+        if ((await complaint(logs, objects)) === null) unnoticed.push(name)
+        tried += 1
+      }
+    }
+    expect(unnoticed).toEqual([])
+    expect(tried).toBe(8 * TRIES)
+  })
+
+  test('are missed whichever of them is gone, but for claims and the newest segment, which nothing names', async () => {
+    const missed: string[] = []
+    const names = [...logs.golden.keys()].filter(isTheirs).sort()
+    for (const name of names) {
+      const objects = new Map(logs.golden)
+      objects.delete(name)
+      if ((await complaint(logs, objects)) !== null) missed.push(name)
+    }
+    const newest = names.findLast((name) => name.startsWith('segments/'))
+    expect(missed).toEqual(names.filter((name) => !name.startsWith('leases/') && name !== newest))
   })
 })

@@ -6,14 +6,17 @@ import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Failure } from '../../src/errors.ts'
+import { ChangeLogWriter } from '../../src/repository/change-log/writer.ts'
 import type { UnlockSecret } from '../../src/repository/crypto/key-wrapper.ts'
 import { TAG_BYTES } from '../../src/repository/crypto/provider.ts'
+import { acquireLease } from '../../src/repository/lease.ts'
 import { CHUNK_TYPES } from '../../src/repository/pack/chunk.ts'
 import { PackWriter } from '../../src/repository/pack/pack-writer.ts'
 import type { Repository } from '../../src/repository/repository.ts'
 import { initRepository, openRepository } from '../../src/repository/repository-lifecycle.ts'
 import { scrubRepository } from '../../src/verify/scrub.ts'
 import { scrubPack } from '../../src/verify/scrub-pack.ts'
+import { logStart, segmentDraft, transactionAt } from './change-log.ts'
 import { GOLDEN, type GoldenSecrets, goldenSecrets, readFiles } from './golden.ts'
 import { MemoryStore } from './memory-store.ts'
 
@@ -33,6 +36,35 @@ export async function loadPatterns(): Promise<Patterns> {
   const secrets = await goldenSecrets()
   const golden = await readFiles(join(GOLDEN, 'repository'))
   return { golden, foreign: await makeForeign(golden, secrets), secrets }
+}
+
+/**
+ * A repository of change logs and leases only, and another one with the same names: two logs of which the second takes
+ * the place of the first, one with a transaction in parts, and a lease that was renewed.
+ */
+export async function loadLogPatterns(): Promise<Patterns> {
+  const secrets = await goldenSecrets()
+  const made = await Promise.all([makeLogs(secrets), makeLogs(secrets)])
+  return { golden: made[0], foreign: made[1], secrets }
+}
+
+async function makeLogs({ keyFile }: GoldenSecrets): Promise<Objects> {
+  const store = new MemoryStore()
+  const nowMs = () => Date.UTC(2026, 0, 1)
+  const { repository } = await initRepository(store, { url: store.url }, [keyFile], { nowMs, random: randomBytes })
+  const world = { nowMs, random: (bytes: number) => Buffer.alloc(bytes, 7) }
+  const first = await ChangeLogWriter.begin(repository, logStart(), world)
+  await first.append(segmentDraft(1010n, { transactions: [transactionAt(1000n, 3)] }))
+  const { logId } = first.start
+  const previousLog = { logId, reason: 'the slot was lost', end: 1010n }
+  const second = await ChangeLogWriter.begin(repository, logStart({ previousLog }), world)
+  const part = (rows: number) => [transactionAt(1000n, rows)]
+  await second.append(segmentDraft(1000n, { transactions: part(4), unfinished: true }))
+  await second.append(segmentDraft(1010n, { transactions: part(2), continues: true }))
+  await second.append(segmentDraft(1020n))
+  const lease = await acquireLease(repository, { name: 'capture-1', holder: 'a', leaseMs: 30_000, nowMs })
+  await lease.renew()
+  return new Map(store.objects)
 }
 
 /** The objects with one of them changed; null when this kind of damage cannot be done to it, or changes nothing. */

@@ -151,6 +151,17 @@ describe('a change log', () => {
     expect((await check(repository)).findings).toMatchObject([{ kind: 'log-missing', object: logKey(logId) }])
   })
 
+  test('that ends before where the one that took its place says is missed its end', async () => {
+    const { repository, store, logId, key } = await bench()
+    const previousLog = { logId, reason: 'the slot was lost', end: 1060n }
+    await ChangeLogWriter.begin(repository, logStart({ previousLog }), LOG_WORLD)
+    expect((await check(repository)).findings).toEqual([])
+    store.objects.delete(key(5))
+    const { findings } = await check(repository)
+    expect(findings).toMatchObject([{ kind: 'segment-missing', object: key(5) }])
+    expect(findings[0]?.message).toContain('from 0/41A (2026-01-01T00:00:04.000Z) to 0/424')
+  })
+
   test('with a damaged segment: found by check where it is still needed, by scrub anywhere', async () => {
     const { repository, store, key } = await bench()
     damaged(store, key(1))

@@ -137,7 +137,7 @@ function encodeLogStart(start: LogStart, repositoryId: string): Uint8Array {
 }
 
 /** @throws repository-damaged, repository-format */
-function parseLogStart(bytes: Uint8Array, name: string): LogStart & { readonly repositoryId: string } {
+export function parseLogStart(bytes: Uint8Array, name: string): LogStart & { readonly repositoryId: string } {
   const value = parseCanonical(bytes, name)
   refuseLater(value, name)
   const parsed = logStartSchema.safeParse(value)

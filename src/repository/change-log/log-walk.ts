@@ -7,6 +7,7 @@ import { type ChainProblem, chainProblem, findGap, type LogGap, problemOfError }
 import type { LogStart } from './log-start.ts'
 import { type FetchedSegment, fetchAhead } from './read-ahead.ts'
 import { decodeSegment } from './segment-codec.ts'
+import type { SegmentHeader } from './segment-header.ts'
 import { hexDigest, type SegmentHead, SegmentStore } from './segment-store.ts'
 
 /** By number of a segment: its SHA-256, as a manifest has it. */
@@ -23,6 +24,8 @@ export interface LogKnowledge {
   readonly anchors: ChangeLogAnchors
   /** Segments from here on are opened, and the newest one in any case. */
   readonly openFrom: number
+  /** Where it ended, as the log that took its place says; null where none did, or did not know. */
+  readonly reaches: bigint | null
 }
 
 /** Of a hole in the listing, so many are asked for by name: one that is larger is no listing that came late. */
@@ -46,8 +49,9 @@ export class LogWalk {
     const last = Math.max(there.at(-1) ?? -1, ...this.#known.anchors.keys())
     for (const { from, to } of holesIn(there, last)) yield await this.#trouble(from, 'missing', to - from)
     const openFrom = Math.min(this.#known.openFrom, Math.max(0, last))
+    let before: SegmentHead | null = null
     for (const run of runsOf(there.filter((number) => number >= openFrom))) {
-      let before: SegmentHead | null = null
+      before = null
       for await (const { number, outcome } of fetchAhead(this.#segments, run.from, run.to)) {
         signal.throwIfAborted()
         const found = this.#look(number, outcome, before)
@@ -55,6 +59,19 @@ export class LogWalk {
         if (found.problem) yield await this.#trouble(number, found.problem, 1)
       }
     }
+    // Of a newest segment that cannot be read the end is not known, and was said to be so.
+    const { header } = before ?? { header: null }
+    if (header?.number === last || last < 0) yield* this.#lostEnd(last + 1, header)
+  }
+
+  /** Segments behind the newest one that nothing else names. */
+  *#lostEnd(segment: number, newest: SegmentHeader | null): Iterable<SegmentTrouble> {
+    const { reaches: to } = this.#known
+    const { startLsn, createdAt, logId } = this.#start
+    const from = newest?.end ?? startLsn
+    if (to === null || from >= to) return
+    const fromTime = newest?.sealedAt ?? createdAt
+    yield { logId, segment, problem: 'missing', count: 1, from, to, fromTime, toTime: null }
   }
 
   #look(

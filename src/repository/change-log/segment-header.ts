@@ -35,7 +35,9 @@ const headerSchema = z.looseObject({
   continues: z.boolean(),
   unfinished: z.boolean(),
   tables: z.array(
-    z.looseObject({ oid: z.string(), name: z.string(), columns: z.array(z.string()), key: z.array(count) }),
+    z
+      .looseObject({ oid: z.string(), name: z.string(), columns: z.array(z.string()), key: z.array(count) })
+      .refine(({ columns, key }) => key.every((field) => field < columns.length)),
   ),
   fingerprint: z
     .looseObject({
