@@ -52,7 +52,7 @@ export async function choosePrevious(
     latest ??= read
     if (read.manifest.sourceName !== sourceName) continue
     if (isSameDatabase(read.manifest.source, identity)) {
-      return { previous: read, latest, mode: 'full-read', modeReason: 'changes are not captured: every row was read' }
+      return { previous: read, latest, mode: 'full-read', modeReason: 'every row was read' }
     }
     sameName = true
   }

@@ -15,6 +15,10 @@ export type ProgressEvent =
       /** Null until enough was read to say. */
       readonly secondsLeft: number | null
     }
+  /** Its changes were worked into what the snapshot before holds of it. */
+  | { readonly kind: 'folded'; readonly table: string }
+  /** The way along the change log did not work out: every row is read instead. */
+  | { readonly kind: 'reads-in-full'; readonly reason: string }
   | { readonly kind: 'table-done'; readonly table: string; readonly rows: number }
   | { readonly kind: 'yielded'; readonly attempt: number; readonly pauseMs: number }
   /** What an interrupted run had stored was found: it will not be stored again. Said before the reading begins. */
@@ -61,6 +65,10 @@ export class SnapshotProgress {
     this.#underWay.delete(plan.table.name)
     this.#tablesDone += 1
     this.#listener({ kind: 'table-done', table: plan.table.name, rows })
+  }
+
+  foldTable(table: string): void {
+    this.#listener({ kind: 'folded', table })
   }
 
   addRead(bytes: number): void {

@@ -4,13 +4,17 @@
  *     thread: leaves in key order ─→ stored already? ─→ pack ─→ inner nodes ─→ root of the table
  */
 import { randomBytes } from 'node:crypto'
+import { tmpdir } from 'node:os'
 import { assert } from '../errors.ts'
 import { type BuildAll, buildAllTables, type PreviousTrees } from '../intake/build-all.ts'
 import type { TableConsumer } from '../intake/build-pool.ts'
 import type { TablePlan } from '../intake/table-plan.ts'
+import type { FoldedTable } from '../repository/fold/fold-table.ts'
+import { type FoldedTables, type FoldTables, foldTables } from '../repository/fold/fold-tables.ts'
 import type { Manifest, TableManifest } from '../repository/manifest.ts'
 import { type PackRecord, PackWriter } from '../repository/pack/pack-writer.ts'
 import type { Repository } from '../repository/repository.ts'
+import { tableSpec } from '../repository/table-spec.ts'
 import { locatorSpec, type TreeSpec } from '../repository/tree/spec.ts'
 import { NO_STORED_NODES, storedNodes } from '../repository/tree/stored-leaves.ts'
 import { TreeReader } from '../repository/tree/tree-reader.ts'
@@ -18,6 +22,7 @@ import type { TreeRoot } from '../repository/tree/tree-root.ts'
 import { type BuiltLeaf, TreeWriter } from '../repository/tree/tree-writer.ts'
 import type { ConsistentRead } from '../source/contract.ts'
 import type { AdoptedPacks } from './adopt-packs.ts'
+import type { TableResolution } from './log-link.ts'
 import type { SnapshotProgress } from './progress.ts'
 
 /** What an attempt needs of the request. */
@@ -88,10 +93,49 @@ export class SnapshotRun {
     return [...leafPacks, ...(await this.#nodePacks.flush())]
   }
 
-  tableManifest(plan: TablePlan): TableManifest {
+  /** Of a table that was read. `resolution`: null where no change log is written. */
+  readTable(plan: TablePlan, resolution: TableResolution | null): TableManifest {
+    const roots = this.#roots.get(plan.table.name)
+    assert(roots, `table ${plan.table.name} was built`)
+    const told = resolution && { ...resolution, taken: 'read' as const, changes: null }
+    return { ...this.#described(plan), ...roots, ...told }
+  }
+
+  /** Of a table that was folded. */
+  foldedTable(plan: TablePlan, { rows, locator, changes }: FoldedTable): TableManifest {
+    const told = { resolution: 'transaction', resolutionReason: null, taken: 'folded', changes } as const
+    return { ...this.#described(plan), rows, locator, ...told }
+  }
+
+  /** Advances tables of the snapshot before by part of a change log. @throws as `foldTables` */
+  async fold(
+    tables: readonly TableManifest[],
+    along: Pick<FoldTables, 'transactions' | 'accept' | 'signal'>,
+  ): Promise<FoldedTables> {
+    const { keyring } = this.#request.repository
+    const folded = await foldTables({
+      ...along,
+      tables: tables.map((table) => ({
+        oid: table.oid,
+        spec: tableSpec(table),
+        columns: table.columns.map(({ name }) => name),
+        rows: table.rows,
+        locator: table.locator,
+      })),
+      chunks: this.#request.repository.chunkReader(),
+      keys: keyring.secrets,
+      leafPacks: this.#leafPacks,
+      nodePacks: this.#nodePacks,
+      spillDirectory: tmpdir(),
+      changeTree: true,
+      onTable: (table) => this.#progress.foldTable(table),
+    })
+    for (const { counts } of folded.tables.values()) this.leavesStored += counts.leavesStored
+    return folded
+  }
+
+  #described(plan: TablePlan): Omit<TableManifest, 'rows' | 'locator'> {
     const { table } = plan
-    const roots = this.#roots.get(table.name)
-    assert(roots, `table ${table.name} was built`)
     return {
       name: table.name,
       sqlName: table.sqlName,
@@ -108,7 +152,6 @@ export class SnapshotRun {
         references,
         referencedColumns: [...referencedColumns],
       })),
-      ...roots,
     }
   }
 

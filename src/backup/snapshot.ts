@@ -2,26 +2,30 @@
  * A snapshot: every table as of one position, proved and stored.
  *
  *     source ─ consistent read ─→ threads: sort, cut, digest, encode ─→ packs ─→ index ─→ manifest
+ *     last snapshot + change log ─→ fold ────────────────────────────────┘
+ *
+ * It goes along the change log where that tells everything since the last snapshot (incremental-snapshot.ts), and reads
+ * every row where it does not (full-snapshot.ts); the manifest says which, and why.
  *
  * Leaves that the previous snapshot of the same source has are not stored again, whichever way they were read. The
  * manifest is written last, when the store has been asked for everything that it names; until then nothing refers to
  * what was stored, and a run that dies leaves only packs (I2), which the next one uses (adopt-packs.ts).
  */
-import { randomBytes } from 'node:crypto'
 import { Failure } from '../errors.ts'
 import type { BuildAll } from '../intake/build-all.ts'
-import { includedTables, type PatientLayout, planTables } from '../intake/table-plan.ts'
-import { indexKey, manifestKey, timedIdAfter } from '../repository/layout.ts'
-import { FORMAT_VERSION, type Manifest } from '../repository/manifest.ts'
+import { includedTables, type PatientLayout } from '../intake/table-plan.ts'
+import { leaseName } from '../repository/lease.ts'
+import type { Manifest } from '../repository/manifest.ts'
 import type { Repository } from '../repository/repository.ts'
 import type { Source } from '../source/contract.ts'
-import { tool } from '../tool.ts'
 import { type AdoptedPacks, adoptPacks } from './adopt-packs.ts'
-import { confirmPacks, confirmRead } from './confirm-stored.ts'
-import { logSnapshot } from './log-snapshot.ts'
-import { choosePrevious, listSnapshots, type SnapshotMode } from './previous.ts'
-import { type ProgressListener, SnapshotProgress } from './progress.ts'
-import { SnapshotRun } from './snapshot-run.ts'
+import { takeFull } from './full-snapshot.ts'
+import { type LoggedManifest, takeIncremental } from './incremental-snapshot.ts'
+import { asRefusal, LogLink, NotAlongTheLog } from './log-link.ts'
+import { choosePrevious, listSnapshots, type PreviousSnapshot, type SnapshotMode } from './previous.ts'
+import type { ProgressListener } from './progress.ts'
+import { withLease } from './with-lease.ts'
+import { type Gathered, writeSnapshot } from './write-snapshot.ts'
 
 export interface SnapshotRequest {
   readonly sourceName: string
@@ -35,6 +39,8 @@ export interface SnapshotRequest {
   readonly onProgress: ProgressListener
   readonly lockTimeoutMs?: number
   readonly packBytesTarget?: number
+  /** Who takes it, for whoever finds the lease held: one snapshot of a source is taken at a time. Without: no lease. */
+  readonly holder?: string
 }
 
 export interface SnapshotReport {
@@ -43,6 +49,14 @@ export interface SnapshotReport {
   readonly modeReason: string
   readonly rows: number
   readonly tables: number
+  /** In full, from the source. */
+  readonly tablesRead: number
+  /** Carried on along the change log; the transactions and changes that this took. */
+  readonly tablesFolded: number
+  readonly transactions: number
+  readonly changes: number
+  /** The change log that carries on from this snapshot, or null. */
+  readonly log: string | null
   readonly bytesRead: number
   readonly bytesStored: number
   readonly leavesStored: number
@@ -57,7 +71,6 @@ export interface SnapshotReport {
   readonly seconds: number
 }
 
-const LOCK_TIMEOUT_MS = 5_000
 /** When the application waits for us we let go, and try again a little later (P11). */
 const ATTEMPTS = 4
 const PAUSE_AFTER_YIELD_MS = 5_000
@@ -67,10 +80,25 @@ const PAUSE_AFTER_YIELD_MS = 5_000
  * tables at every attempt
  */
 export async function takeSnapshot(request: SnapshotRequest): Promise<SnapshotReport> {
+  if (request.holder === undefined) return await takeUnderLease(request, () => {})
+  const { repository, sourceName, holder, nowMs, signal } = request
+  const name = leaseName(repository.id, 'snapshot', sourceName)
+  return await withLease(repository, { name, holder, nowMs, signal }, (held, assertHeld) =>
+    takeUnderLease({ ...request, signal: held }, assertHeld),
+  )
+}
+
+async function takeUnderLease(request: SnapshotRequest, assertHeld: () => void): Promise<SnapshotReport> {
+  let refusal: NotAlongTheLog | null = null
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await attemptSnapshot(request)
+      return await attemptSnapshot(request, { refusal, assertHeld })
     } catch (error) {
+      if (error instanceof NotAlongTheLog) {
+        refusal = error
+        request.onProgress({ kind: 'reads-in-full', reason: error.message })
+        continue
+      }
       const yielded = error instanceof Failure && error.code === 'yielded-to-application'
       if (!yielded || attempt === ATTEMPTS || request.signal.aborted) throw error
       request.onProgress({ kind: 'yielded', attempt, pauseMs: PAUSE_AFTER_YIELD_MS })
@@ -79,70 +107,63 @@ export async function takeSnapshot(request: SnapshotRequest): Promise<SnapshotRe
   }
 }
 
-async function attemptSnapshot(request: SnapshotRequest): Promise<SnapshotReport> {
-  const { repository, source, signal } = request
+interface Attempt {
+  /** Why the way along the change log is not tried, or null. */
+  readonly refusal: NotAlongTheLog | null
+  readonly assertHeld: () => void
+}
+
+async function attemptSnapshot(request: SnapshotRequest, { refusal, assertHeld }: Attempt): Promise<SnapshotReport> {
+  const { repository, source, sourceName, signal } = request
   const startedMs = request.nowMs()
   const snapshotIds = await listSnapshots(repository)
   // Before the read begins: orphans may be many, and a snapshot of the database must not wait for them (P11).
   const adopted = await adoptPacks(repository, { snapshotIds, signal })
   reportAdopted(request, adopted)
-  const tables = includedTables(await source.introspect(), request.layout).map((table) => table.name)
-  const lockTimeoutMs = request.lockTimeoutMs ?? LOCK_TIMEOUT_MS
-  await using read = await source.openRead({ tables, signal, lockTimeoutMs })
-  const plans = planTables(read.schema, request.layout)
-  const chosen = await choosePrevious(repository, {
-    snapshotIds,
-    sourceName: request.sourceName,
-    identity: read.identity,
-  })
-  const { previous, latest, mode, modeReason } = chosen
-  const progress = new SnapshotProgress(plans, request.nowMs, request.onProgress)
+  const schema = await source.introspect()
+  const tables = includedTables(schema, request.layout).map((table) => table.name)
+  const identity = await source.identify()
+  const chosen = await choosePrevious(repository, { snapshotIds, sourceName, identity })
+  const found = await LogLink.find({ ...request, identity, tables })
+  const link = found instanceof LogLink ? found : null
+  const previous = standsIn(chosen.previous?.manifest ?? null, found)
 
-  const run = new SnapshotRun(request, { read, previous: previous?.manifest ?? null, adopted, progress })
-  const [bytesRead, ddl] = await together(signal, (stop) => [run.buildTrees(plans, stop), read.readDdl()] as const)
-  const written = await run.flush()
-  const packs = [...written, ...adopted.packsUsed]
-  await confirmPacks(repository.store, packs)
-
-  const snapshotId = timedIdAfter(latest?.manifest.snapshotId ?? null, startedMs, randomBytes(4))
-  const indexSha256 = await repository.writeIndex({ format: 1, snapshotId, packs })
-  const bytesStored = written.reduce((sum, pack) => sum + pack.bytes, 0)
-  const manifest: Manifest = {
-    format: FORMAT_VERSION,
-    snapshotId,
-    repositoryId: repository.id,
-    sourceName: request.sourceName,
-    source: read.identity,
-    position: read.position,
-    mode,
-    modeReason,
-    patient: request.layout.patient ? { ...request.layout.patient, label: [...request.layout.patient.label] } : null,
-    tables: plans.map((plan) => run.tableManifest(plan)),
-    links: request.layout.links.map((link) => ({ ...link })),
-    sequences: [...read.schema.sequences],
-    ddl: { origin: ddl.origin, steps: [...ddl.steps], notCarried: [...ddl.notCarried] },
-    notCaptured: [...read.schema.notCaptured, ...excluded(request.layout)],
-    indexSha256,
-    previous: latest ? { snapshotId: latest.manifest.snapshotId, sha256: latest.sha256 } : null,
-    tool,
-    run: {
-      startedAt: new Date(startedMs).toISOString(),
-      endedAt: new Date(request.nowMs()).toISOString(),
-      bytesRead,
-      bytesStored,
-      leavesStored: run.leavesStored,
-      leavesReused: run.leavesReused,
-    },
-  }
-  await confirmRead(indexKey(snapshotId), () => repository.readIndex(manifest))
-  const sha256 = await repository.writeManifest(manifest)
-  await confirmRead(manifestKey(snapshotId), () => repository.readManifest(snapshotId))
-  await logSnapshot(repository, { snapshotIds, written: { snapshotId, sha256 }, nowMs: request.nowMs })
+  const parts = { adopted, chosen, tables, link }
+  const taken =
+    link && refusal === null && !(previous instanceof NotAlongTheLog)
+      ? await takeIncremental(request, { link, previous, schema, adopted }).catch(asRefusal)
+      : await takeFull(request, { ...parts, modeReason: fullReason(chosen, refusal, previous) })
+  const { run, gathered } = taken
+  const writing = { run, adopted, snapshotIds, latest: chosen.latest, startedMs, assertHeld }
+  const manifest = await writeSnapshot(request, writing, gathered)
   return report(manifest, {
     adopted,
+    folded: gathered.folded,
     tablesHealed: [...run.tablesHealed].sort(),
     seconds: (request.nowMs() - startedMs) / 1000,
   })
+}
+
+/** Whether the last snapshot stands in the log that is written now, or why not. */
+function standsIn(previous: Manifest | null, found: LogLink | NotAlongTheLog): LoggedManifest | NotAlongTheLog {
+  if (!(found instanceof LogLink)) return found
+  const { logId, previousLog } = found.log.start
+  if (previous?.log?.logId === logId) return { ...previous, log: previous.log }
+  if (previous?.log && previousLog) {
+    return new NotAlongTheLog(`the change log began anew since the last snapshot: ${previousLog.reason}`)
+  }
+  return new NotAlongTheLog('the last snapshot does not stand in the change log')
+}
+
+/** A base says for itself why it is one. */
+function fullReason(
+  { mode, modeReason }: PreviousSnapshot,
+  refusal: NotAlongTheLog | null,
+  previous: LoggedManifest | NotAlongTheLog,
+): string {
+  if (mode === 'base') return modeReason
+  const why = refusal ?? (previous instanceof NotAlongTheLog ? previous : null)
+  return `${why?.message ?? modeReason}: every row was read`
 }
 
 function reportAdopted({ onProgress }: SnapshotRequest, adopted: AdoptedPacks): void {
@@ -151,25 +172,9 @@ function reportAdopted({ onProgress }: SnapshotRequest, adopted: AdoptedPacks): 
   onProgress({ kind: 'adopted', packs: packs.size, leaves, damagedPacks: damagedPacks.length, packsLeftAside })
 }
 
-/** Both at once; when one fails the other is stopped, and the failure is the first one's. */
-async function together<A, B>(
-  signal: AbortSignal,
-  start: (signal: AbortSignal) => readonly [Promise<A>, Promise<B>],
-): Promise<[A, B]> {
-  const stop = new AbortController()
-  const works = start(AbortSignal.any([signal, stop.signal]))
-  for (const work of works) work.catch((error) => stop.abort(error))
-  await Promise.allSettled(works)
-  return await Promise.all(works)
-}
-
-function excluded(layout: PatientLayout): Manifest['notCaptured'] {
-  return [...layout.exclude].map((name) => ({ kind: 'table', name, reason: 'excluded by the configuration' }))
-}
-
 function report(
   manifest: Manifest,
-  run: { adopted: AdoptedPacks; tablesHealed: string[]; seconds: number },
+  run: { adopted: AdoptedPacks; folded: Gathered['folded']; tablesHealed: string[]; seconds: number },
 ): SnapshotReport {
   return {
     snapshot: manifest.snapshotId,
@@ -177,6 +182,11 @@ function report(
     modeReason: manifest.modeReason,
     rows: manifest.tables.reduce((sum, table) => sum + table.rows.rows, 0),
     tables: manifest.tables.length,
+    tablesRead: manifest.tables.filter(({ taken }) => taken !== 'folded').length,
+    tablesFolded: manifest.tables.filter(({ taken }) => taken === 'folded').length,
+    transactions: run.folded?.transactions ?? 0,
+    changes: run.folded?.changes ?? 0,
+    log: manifest.log?.logId ?? null,
     bytesRead: manifest.run.bytesRead,
     bytesStored: manifest.run.bytesStored,
     leavesStored: manifest.run.leavesStored,

@@ -4,7 +4,7 @@ import type { CaptureEvent } from '../../src/backup/capture/events.ts'
 import { runSession, type SessionRequest, type SessionWorld } from '../../src/backup/capture/run-session.ts'
 import type { SessionEnd } from '../../src/backup/capture/session.ts'
 import { CAPTURE_DEFAULTS, type CaptureSettings } from '../../src/backup/capture/settings.ts'
-import { listLogs } from '../../src/repository/change-log/log-start.ts'
+import { type LogStart, listLogs } from '../../src/repository/change-log/log-start.ts'
 import { type ChangeLog, openLog } from '../../src/repository/change-log/reader.ts'
 import type { Repository } from '../../src/repository/repository.ts'
 import type { Store } from '../../src/repository/store/contract.ts'
@@ -37,6 +37,7 @@ export const FAST: CaptureSettings = {
   progressMs: 20,
   heartbeatMs: 10_000,
   slotWatchMs: 10,
+  replanMs: 0,
   pauseMinMs: 5,
   pauseMaxMs: 20,
   leaseMs: 60_000,
@@ -119,10 +120,12 @@ export class CaptureRig {
     }
   }
 
+  async listLogs(): Promise<readonly LogStart[]> {
+    return (await listLogs(this.repository(), 'icu')).logs
+  }
+
   async newestLog(): Promise<ChangeLog> {
-    const repository = this.repository()
-    const { logs } = await listLogs(repository, 'icu')
-    return await openLog(repository, logs.at(-1)!.logId)
+    return await openLog(this.repository(), (await this.listLogs()).at(-1)!.logId)
   }
 
   /** Every line that was inserted, as the newest log has it, in order. */

@@ -62,6 +62,8 @@ export class FakeDatabase {
   onDeliver: (lsn: bigint) => void = () => {}
   onFingerprint: () => void = () => {}
   limitBytes: bigint | null = null
+  /** Committed, and not visible to a read yet, as while a commit waits for its standby (P3). Inserts only. */
+  hidden: ReadonlySet<number> = new Set()
   isDown = false
   /** The connection stands, and nothing comes over it. */
   isMute = false
@@ -73,6 +75,11 @@ export class FakeDatabase {
   constructor(tables: Record<string, FakeTable>, identity: SourceIdentity) {
     this.tables = { ...tables }
     this.identity = identity
+  }
+
+  /** Of the last commit. */
+  get xid(): number {
+    return this.#xid
   }
 
   get lsn(): bigint {
@@ -136,11 +143,10 @@ export class FakeDatabase {
   }
 
   async #openRead({ tables }: ReadOptions): Promise<ConsistentRead> {
-    const wanted = Object.fromEntries(Object.entries(this.tables).filter(([name]) => tables.includes(name)))
     const all = await new FakeSource(this.tables).introspect()
     const read = await new FakeSource(this.tables).openRead()
-    const names = new Set(Object.keys(wanted))
-    const visible = `${this.#xid + 1}:${this.#xid + 1}:`
+    const names = new Set(tables)
+    const visible = `${Math.min(this.#xid + 1, ...this.hidden)}:${this.#xid + 1}:${[...this.hidden].join(',')}`
     return {
       ...read,
       identity: this.identity,

@@ -5,7 +5,7 @@ import type { LoggedTransaction } from '../../repository/change-log/change.ts'
 import { openLog } from '../../repository/change-log/reader.ts'
 import { formatLsn } from '../../repository/lsn.ts'
 import type { Repository } from '../../repository/repository.ts'
-import type { CapturePlan, ChangeSource } from '../../source/change-contract.ts'
+import type { CapturePlan, CatalogFingerprint, ChangeSource } from '../../source/change-contract.ts'
 import type { Source } from '../../source/contract.ts'
 import { chooseLog } from './choose-log.ts'
 import { coverageOf } from './coverage.ts'
@@ -69,11 +69,12 @@ export async function runSession(request: SessionRequest, world: SessionWorld): 
   await using stream = await changes.openStream({ slot, tables, spillDirectory, signal, silenceMaxMs })
   const tail = new LogTail(writer, fence, nowMs)
   const confirmedLsn = await standingOf(changes, slot, tail.end)
-  const check = await resumeCheck({ request, changes, plan, tail, confirmedLsn })
+  const catalog = await changes.fingerprint()
+  const check = resumeCheck({ request, plan, catalog, tail, confirmedLsn })
   onEvent({ kind: 'connected', logId, end: formatLsn(tail.end), tables: tables.length })
   world.onConnected(tail.end)
   const parts = { changes, plan, stream, tail, check, settings, nowMs, sleep, onEvent }
-  return await new CaptureSession({ ...parts, confirmedLsn, stop, over, signal }).run()
+  return await new CaptureSession({ ...parts, confirmedLsn, catalogDigest: catalog.digest, stop, over, signal }).run()
 }
 
 async function planCapture(
@@ -104,14 +105,14 @@ async function standingOf(changes: ChangeSource, slot: string, end: bigint): Pro
 
 interface ResumeParts {
   readonly request: SessionRequest
-  readonly changes: ChangeSource
   readonly plan: CapturePlan
+  readonly catalog: CatalogFingerprint
   readonly tail: LogTail
   readonly confirmedLsn: bigint
 }
 
-async function resumeCheck({ request, changes, plan, tail, confirmedLsn }: ResumeParts): Promise<ResumeCheck> {
-  const covered = coverageOf(plan, await changes.fingerprint()).tables
+function resumeCheck({ request, plan, catalog, tail, confirmedLsn }: ResumeParts): ResumeCheck {
+  const covered = coverageOf(plan, catalog).tables
   return new ResumeCheck({
     kept: keptFrom(request.repository, tail.logId, { from: confirmedLsn, end: tail.end }),
     end: tail.end,

@@ -13,6 +13,7 @@ import { formatLsn } from '../../repository/lsn.ts'
 import type {
   CapturedTransaction,
   CapturePlan,
+  CatalogFingerprint,
   ChangeSource,
   ChangeStream,
   StreamEvent,
@@ -46,6 +47,8 @@ export interface SessionParts {
   readonly onEvent: CaptureListener
   /** What the server held as confirmed when the stream began. */
   readonly confirmedLsn: bigint
+  /** Of the whole database, when the stream was opened for the tables of `plan`. */
+  readonly catalogDigest: string
   /** Somebody wants it to end well: what has arrived is kept first. */
   readonly stop: AbortSignal
   /** Ends the session from within. */
@@ -62,6 +65,7 @@ export class CaptureSession {
   readonly #pending: PendingSegment
   readonly #turn = new Mutex()
   #ended: SessionEnd | null = null
+  readonly #startedMs: number
   #sealedMs: number
   #heardMs: number
   /** A sign of life that was asked for and has not come back. */
@@ -72,6 +76,7 @@ export class CaptureSession {
     this.#parts = parts
     this.#confirmed = parts.confirmedLsn
     this.#pending = new PendingSegment(parts.tail.end)
+    this.#startedMs = parts.nowMs()
     this.#sealedMs = parts.nowMs()
     this.#heardMs = parts.nowMs()
   }
@@ -102,10 +107,13 @@ export class CaptureSession {
 
   async #take(event: StreamEvent): Promise<void> {
     this.#parts.signal.throwIfAborted()
-    if (event.kind === 'transaction') return await this.#takeTransaction(event.transaction)
-    await this.#parts.check.position(event.lsn)
-    this.#pending.advance(event.lsn)
-    if (this.#awaited && event.lsn >= this.#awaited.lsn) this.#awaited = null
+    if (event.kind === 'transaction') {
+      await this.#takeTransaction(event.transaction)
+    } else {
+      await this.#parts.check.position(event.lsn)
+      this.#pending.advance(event.lsn)
+    }
+    if (this.#awaited && this.#pending.end >= this.#awaited.lsn) this.#awaited = null
     if (event.kind === 'seal-requested') await this.#seal()
   }
 
@@ -146,14 +154,17 @@ export class CaptureSession {
     return end > tail.end && nowMs - this.#sealedMs >= settings.progressMs
   }
 
-  /** An idle slot stands still and holds what the whole cluster writes: now and then we write a word into its log. */
+  /**
+   * An idle slot stands still and holds what the whole cluster writes: now and then we write a word into its log. So at
+   * the beginning, too: which tables are followed from here on is then in the log at once.
+   */
   async #keepAlive(): Promise<void> {
     const { settings, sleep, changes, nowMs, signal } = this.#parts
     for (;;) {
-      await sleep(settings.heartbeatMs, signal)
-      signal.throwIfAborted()
       this.#refuseStall(nowMs())
       if (this.#awaited === null) this.#awaited = { lsn: await changes.requestSeal(), sinceMs: nowMs() }
+      await sleep(settings.heartbeatMs, signal)
+      signal.throwIfAborted()
     }
   }
 
@@ -175,9 +186,10 @@ export class CaptureSession {
   async #seal(): Promise<void> {
     const { changes: asked, plan, tail, nowMs, onEvent } = this.#parts
     if (this.#pending.isEmpty && this.#pending.end <= tail.end) return
-    const coverage = coverageOf(plan, await asked.fingerprint())
+    const fingerprint = await asked.fingerprint()
+    const known = tail.fingerprint
     const content = this.#pending.take(nowMs())
-    const { segment, closed } = await tail.append(content, coverage)
+    const { segment, closed } = await tail.append(content, coverageOf(plan, fingerprint))
     this.#sealedMs = nowMs()
     this.#confirm()
     const { transactions, changes, textBytes, lastCommit, end } = content
@@ -190,9 +202,19 @@ export class CaptureSession {
       textBytes,
       lagMs: lastCommit === null ? null : Math.max(0, nowMs() - Number(lastCommit.commitTimeUs / 1000n)),
     })
-    if (closed.length === 0) return
-    onEvent({ kind: 'closed', tables: closed })
-    // What is published is decided when a stream begins (P7): what changed is followed by a new one.
+    if (closed.length > 0) onEvent({ kind: 'closed', tables: closed })
+    const isOther = closed.some(({ table }) => known.has(table))
+    if (isOther || this.#mayBeMore(fingerprint)) this.#beginAgain()
+  }
+
+  /** Tables that are not followed may have become such that they can be. */
+  #mayBeMore({ digest }: CatalogFingerprint): boolean {
+    const { catalogDigest, settings, nowMs } = this.#parts
+    return digest !== catalogDigest && nowMs() - this.#startedMs >= settings.replanMs
+  }
+
+  /** What is published is decided when a stream begins (P7): what changed is followed by a new one. */
+  #beginAgain(): void {
     this.#ended = 'tables-changed'
     this.#parts.over.abort(new Failure('schema-changed', 'tables changed: the stream begins again'))
   }

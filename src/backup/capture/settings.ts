@@ -12,6 +12,8 @@ export interface CaptureSettings {
   /** A sign of life that takes longer is a stall: capture connects anew (F31). */
   readonly stallMs: number
   readonly silenceMaxMs: number
+  /** After the catalog changed elsewhere: how soon to look which tables can be followed now. */
+  readonly replanMs: number
   readonly slotWatchMs: number
   /** The slot is dropped, and the gap declared, when the database keeps more than this for it. Null: never. */
   readonly slotBytesMax: number | null
@@ -29,6 +31,7 @@ export const CAPTURE_DEFAULTS: CaptureSettings = {
   heartbeatMs: 60_000,
   stallMs: 180_000,
   silenceMaxMs: 60_000,
+  replanMs: 30_000,
   slotWatchMs: 30_000,
   slotBytesMax: null,
   createSlotTimeoutMs: 60_000,

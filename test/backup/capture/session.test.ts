@@ -93,12 +93,12 @@ describe('a session of capture', () => {
   it('that dies in the midst of a large transaction leaves no part of it to be seen (F11)', async () => {
     const rig = await CaptureRig.make()
     rig.settings = { ...FAST, segmentTextBytes: 100 }
-    const lines = Array.from({ length: 300 }, (_, n) => `D${n} with some text`)
+    const lines = Array.from({ length: 1000 }, (_, n) => `D${n} with some text`)
     const first = rig.start()
     await until(() => first.events.some(({ kind }) => kind === 'connected'))
     rig.database.insert('public.drug', 'before')
     rig.database.insert('public.drug', ...lines)
-    await until(() => first.events.filter(({ kind }) => kind === 'sealed').length >= 3)
+    await until(() => first.events.filter(({ kind }) => kind === 'sealed').length >= 5)
     await first.kill()
     expect((await rig.loggedLines()).filter((line) => line !== 'before')).toEqual([])
 
@@ -152,10 +152,26 @@ describe('a session of capture', () => {
     rig.database.unpublished.delete('public.patient')
 
     const second = rig.start()
-    rig.database.insert('public.drug', 'D1')
-    expect(await second.ended).toBe('tables-changed')
+    await until(async () => (await (await rig.newestLog()).closedTables()).length > 0)
+    await second.stop()
+    rig.database.unpublished.add('public.drug')
+    const third = rig.start()
+    expect(await third.ended).toBe('tables-changed')
 
-    expect(await (await rig.newestLog()).closedTables()).toMatchObject([{ table: 'public.patient' }])
+    expect(await (await rig.newestLog()).closedTables()).toMatchObject([
+      { table: 'public.patient' },
+      { table: 'public.drug' },
+    ])
+  })
+
+  it('looks again which tables it can follow when the catalog changed', async () => {
+    const rig = await CaptureRig.make()
+    const session = rig.start()
+    await until(() => session.events.some(({ kind }) => kind === 'connected'))
+    rig.database.tables['public.bed'] = { columns: ['bed'], primaryKey: ['bed'], lines: [] }
+    rig.database.insert('public.drug', 'D1')
+
+    expect(await session.ended).toBe('tables-changed')
   })
 
   it('ends when the lease is gone, and puts nothing more (F18)', async () => {

@@ -1,0 +1,154 @@
+/**
+ * A snapshot of which every row is read, at one position. Where a change log is written beside it, the snapshot takes
+ * its place in it, so that the next one can go on from here.
+ */
+import { planTables } from '../intake/table-plan.ts'
+import type { SegmentHead } from '../repository/change-log/segment-store.ts'
+import { parseLsn } from '../repository/lsn.ts'
+import { parseVisibility } from '../repository/visibility.ts'
+import type { ConsistentRead, ReadPosition } from '../source/contract.ts'
+import type { AdoptedPacks } from './adopt-packs.ts'
+import { asReason, closedBetween, type LogLink, NotAlongTheLog, type TableResolution } from './log-link.ts'
+import { handsOver, type LogPlace, placeOf, scanFromOf } from './log-place.ts'
+import type { PreviousSnapshot } from './previous.ts'
+import { SnapshotProgress } from './progress.ts'
+import type { SnapshotRequest } from './snapshot.ts'
+import { SnapshotRun } from './snapshot-run.ts'
+import { together } from './together.ts'
+import type { Gathered } from './write-snapshot.ts'
+
+export interface FullParts {
+  readonly tables: readonly string[]
+  readonly adopted: AdoptedPacks
+  readonly chosen: PreviousSnapshot
+  readonly modeReason: string
+  /** Null when there is no log to stand in. */
+  readonly link: LogLink | null
+}
+
+const LOCK_TIMEOUT_MS = 5_000
+/** How long to wait for transactions that began before the log did. */
+const HAND_OVER_TRIES = 20
+const HAND_OVER_PAUSE_MS = 500
+
+export async function takeFull(
+  request: SnapshotRequest,
+  parts: FullParts,
+): Promise<{ readonly run: SnapshotRun; readonly gathered: Gathered }> {
+  const { chosen, modeReason } = parts
+  const standing = parts.link ? await Standing.before(parts.link, chosen) : null
+  const { run, plans, read, bytesRead, ddl } = await readAll(request, parts, standing)
+  const place = (await standing?.after(read.position)) ?? null
+  const tables = plans.map((plan) => run.readTable(plan, place?.resolutions.get(plan.table.name) ?? null))
+  const { identity, position, schema } = read
+  const told = {
+    mode: chosen.mode,
+    modeReason: standing?.refusal ? `${modeReason}; ${standing.refusal}` : modeReason,
+    log: place?.log ?? null,
+    folded: null,
+  }
+  return { run, gathered: { identity, position, schema, tables, ddl, bytesRead, ...told } }
+}
+
+/** Its locks are given back on return. */
+async function readAll(request: SnapshotRequest, { tables, chosen, adopted }: FullParts, standing: Standing | null) {
+  await using read = await openHandedOver(request, tables, standing)
+  const plans = planTables(read.schema, request.layout)
+  const progress = new SnapshotProgress(plans, request.nowMs, request.onProgress)
+  const run = new SnapshotRun(request, { read, previous: chosen.previous?.manifest ?? null, adopted, progress })
+  const works = (stop: AbortSignal) => [run.buildTrees(plans, stop), read.readDdl()] as const
+  const [bytesRead, ddl] = await together(request.signal, works)
+  return { run, plans, read, bytesRead, ddl }
+}
+
+/** A read that the log can carry on from, where that can be had. */
+async function openHandedOver(
+  { source, signal, sleep, lockTimeoutMs = LOCK_TIMEOUT_MS }: SnapshotRequest,
+  tables: readonly string[],
+  standing: Standing | null,
+): Promise<ConsistentRead> {
+  for (let tries = 1; ; tries += 1) {
+    const read = await source.openRead({ tables, signal, lockTimeoutMs })
+    if (!standing || standing.refusal !== null || standing.accepts(read)) return read
+    if (tries === HAND_OVER_TRIES) {
+      standing.refuse('it waits for a transaction that began before the change log did, so changes do not carry on')
+      return read
+    }
+    await read[Symbol.asyncDispose]()
+    await sleep(HAND_OVER_PAUSE_MS)
+  }
+}
+
+/** The place of a full read in the log, from a look before the read and one after it. */
+class Standing {
+  /** Why the snapshot takes no place in the log, or null. */
+  refusal: string | null = null
+  readonly #link: LogLink
+  readonly #chosen: PreviousSnapshot
+  /** Somebody writes the log. */
+  readonly #isLive: boolean
+  readonly #before: SegmentHead | null
+
+  private constructor(link: LogLink, chosen: PreviousSnapshot, before: SegmentHead | null, isLive: boolean) {
+    this.#link = link
+    this.#chosen = chosen
+    this.#before = before
+    this.#isLive = isLive
+  }
+
+  static async before(link: LogLink, chosen: PreviousSnapshot): Promise<Standing> {
+    const caughtUp = await orReason(link.catchUp())
+    if (!(caughtUp instanceof NotAlongTheLog)) return new Standing(link, chosen, caughtUp, true)
+    const head = await orReason(link.head())
+    if (!(head instanceof NotAlongTheLog)) return new Standing(link, chosen, head, false)
+    const standing = new Standing(link, chosen, null, false)
+    standing.refuse(`the change log cannot be read: ${head.message}`)
+    return standing
+  }
+
+  refuse(reason: string): void {
+    this.refusal = reason
+  }
+
+  accepts(read: ConsistentRead): boolean {
+    return handsOver(parseVisibility(read.position.visible), this.#link.log.start.xidHorizon)
+  }
+
+  async after(
+    position: ReadPosition,
+  ): Promise<{ readonly log: LogPlace; readonly resolutions: ReadonlyMap<string, TableResolution> } | null> {
+    if (this.refusal !== null) return null
+    const found = await orReason(this.#place(position))
+    if (!(found instanceof NotAlongTheLog)) return found
+    this.refuse(`it takes no place in the change log: ${found.message}`)
+    return null
+  }
+
+  async #place({ visible }: ReadPosition) {
+    const { log } = this.#link
+    const later = this.#isLive ? await orReason(this.#link.catchUp()) : this.#before
+    // Not got hold of a second time: whatever is closed from here on then counts as closed after the read.
+    const head = later instanceof NotAlongTheLog ? this.#before : later
+    const before = this.#before?.header.end ?? log.start.startLsn
+    const last = this.#chosen.previous?.manifest.log
+    const from = last?.logId === log.start.logId ? parseLsn(last.scanFrom) : log.start.startLsn
+    const scanFrom = await scanFromOf(log, visible, { from, before })
+    const closed = head
+      ? await closedBetween(log, this.#before?.header.number ?? null, head.header.number)
+      : new Set<string>()
+    return {
+      log: await placeOf({ log, scanFrom, head, transactions: null }),
+      resolutions: await this.#link.resolutions(closed),
+    }
+  }
+}
+
+async function orReason<T>(work: Promise<T>): Promise<T | NotAlongTheLog> {
+  try {
+    return await work
+  } catch (error) {
+    const reason = asReason(error)
+    if (reason) return reason
+    throw error
+  }
+}
