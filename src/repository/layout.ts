@@ -15,6 +15,9 @@
  *     ledger/heads/<size>        its state after so many entries
  *     ledger/checkpoints/<size>  the same, signed; readable without a key
  *     audit/<n>                  what was done by whom
+ *     approvals/<plan>/<signer>  who said yes to what would be written into production
+ *     changesets/<id>            what was written there, and what undoes it
+ *     outcomes/<id>              that it was
  *     logs/<log>                 where one unbroken chain of captured transactions begins
  *     segments/<log>/<n>         the n-th piece of it
  *     leases/<lease>/<token>     who may write a source
@@ -36,6 +39,10 @@ export const AUDIT_PREFIX = 'audit/'
 export const LOG_PREFIX = 'logs/'
 export const SEGMENT_PREFIX = 'segments/'
 export const LEASE_PREFIX = 'leases/'
+
+export const APPROVAL_PREFIX = 'approvals/'
+export const CHANGESET_PREFIX = 'changesets/'
+export const OUTCOME_PREFIX = 'outcomes/'
 
 export function packKey(packId: string): string {
   return `${PACK_PREFIX}${packId.slice(0, 2)}/${packId}`
@@ -99,6 +106,22 @@ export function segmentOf(key: string): { readonly logId: string; readonly numbe
 
 export function leasePrefix(lease: string): string {
   return `${LEASE_PREFIX}${lease}/`
+}
+
+export function approvalPrefix(planId: string): string {
+  return `${APPROVAL_PREFIX}${planId}/`
+}
+
+export function approvalKey(planId: string, signerId: string): string {
+  return approvalPrefix(planId) + signerId
+}
+
+export function changesetKey(changesetId: string): string {
+  return CHANGESET_PREFIX + changesetId
+}
+
+export function changesetOutcomeKey(changesetId: string): string {
+  return OUTCOME_PREFIX + changesetId
 }
 
 /** Names that sort as their numbers do. */

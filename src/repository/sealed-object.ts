@@ -33,6 +33,8 @@ export const OBJECT_TYPES = {
   lease: 12,
   plan: 13,
   changeset: 14,
+  approval: 15,
+  outcome: 16,
 } as const
 
 /** Far above any manifest; bounds what a damaged or forged object can make us allocate. */

@@ -4,16 +4,21 @@
  */
 import { Failure } from '../errors.ts'
 import type { ConnectionSettings, LoadTable, ReadTable, Source, Target } from './contract.ts'
+import { applyRows as applyPostgresRows } from './postgres/apply-rows.ts'
+import { openLiveRows as openPostgresRows } from './postgres/live-rows.ts'
 import { loadTable as loadPostgresTable } from './postgres/load-table.ts'
 import { readTable as readPostgresTable } from './postgres/read-table.ts'
 import { setupSqlFor as setupPostgresSql } from './postgres/setup.ts'
 import { openPostgresSource } from './postgres/source.ts'
 import { openPostgresTarget } from './postgres/target.ts'
+import type { AppliedRows, ApplyRequest, LiveRows, LiveRowsOptions } from './row-contract.ts'
 
 interface Kind {
   readonly schemes: readonly string[]
   openSource(settings: ConnectionSettings): Promise<Source>
   openTarget(settings: ConnectionSettings): Promise<Target>
+  openLiveRows(settings: ConnectionSettings, options: LiveRowsOptions): Promise<LiveRows>
+  applyRows(settings: ConnectionSettings, request: ApplyRequest): Promise<AppliedRows>
   readonly readTable: ReadTable
   readonly loadTable: LoadTable
   setupSql(url: string, options: SetupChoice): string
@@ -23,6 +28,8 @@ const postgres: Kind = {
   schemes: ['postgres:', 'postgresql:'],
   openSource: openPostgresSource,
   openTarget: openPostgresTarget,
+  openLiveRows: openPostgresRows,
+  applyRows: applyPostgresRows,
   readTable: readPostgresTable,
   loadTable: loadPostgresTable,
   setupSql: setupPostgresSql,
@@ -38,6 +45,15 @@ export async function openSource(settings: ConnectionSettings): Promise<Source> 
 /** @throws bad-configuration for an address of no known kind; else what the kind's own opening throws */
 export async function openTarget(settings: ConnectionSettings): Promise<Target> {
   return kindOf(settings).openTarget(settings)
+}
+
+/** @throws bad-configuration for an address of no known kind; else what the kind's own opening throws */
+export async function openLiveRows(settings: ConnectionSettings, options: LiveRowsOptions): Promise<LiveRows> {
+  return kindOf(settings).openLiveRows(settings, options)
+}
+
+export async function applyRows(settings: ConnectionSettings, request: ApplyRequest): Promise<AppliedRows> {
+  return kindOf(settings).applyRows(settings, request)
 }
 
 export const readTable: ReadTable = (ticket, table, signal) =>

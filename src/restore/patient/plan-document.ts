@@ -16,8 +16,9 @@ import { agentKey, refused, signAs, signatureSchema, verifySigned } from '../../
 import { HmacSha256 } from '../../repository/tree/hmac.ts'
 import { encodeKey } from '../../repository/tree/key.ts'
 import type { ReadPosition, SourceIdentity } from '../../source/contract.ts'
-import { keyText } from './live-patient.ts'
-import { type PatientPlan, type PlannedRow, POLICIES } from './plan.ts'
+import type { LeftOut } from './closure.ts'
+import { POLICIES, type RowAction } from './plan.ts'
+import type { RowStatus } from './row-status.ts'
 
 export const PLAN_PURPOSE = 'chartkeep plan v1'
 const PLAN_FORMAT = 1
@@ -54,7 +55,11 @@ const planSchema = z.strictObject({
   moment: z.strictObject({ asked: z.string(), snapshotId: z.string(), lsn: z.string(), sourceTime: z.string() }),
   /** Where the live database stood. */
   lookedAt: z.strictObject({ lsn: z.string(), visible: z.string(), sourceTime: z.string() }),
-  policy: z.enum(POLICIES),
+  /** What it is: a restore under a policy, or the undoing of a changeset. */
+  kind: z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('restore'), policy: z.enum(POLICIES) }),
+    z.strictObject({ kind: z.literal('undo'), changesetId: z.string() }),
+  ]),
   requester: z.string(),
   createdAt: z.string(),
   expiresAt: z.string(),
@@ -62,6 +67,8 @@ const planSchema = z.strictObject({
     z.strictObject({
       name: z.string(),
       category: z.string(),
+      /** The fields of the sealed lines. */
+      columns: z.array(z.string()),
       columnsLost: z.array(z.string()),
       columnsNew: z.array(z.string()),
       same: count,
@@ -87,6 +94,39 @@ const signedPlanSchema = z.strictObject({ plan: z.unknown(), signature: signatur
 export type PlanDocument = z.infer<typeof planSchema>
 export type PlanValues = z.infer<typeof planValuesSchema>
 
+/** What a document is made from. Lines are of `columns`, without newline. */
+export interface PlanContent {
+  readonly kind: PlanDocument['kind']
+  readonly sourceName: string
+  /** The patient's key, as a field of a line. */
+  readonly patient: Buffer
+  readonly moment: Omit<PlanDocument['moment'], 'asked'>
+  readonly tables: readonly ContentTable[]
+  readonly needed: PlanDocument['needed']
+  readonly leftOut: readonly LeftOut[]
+}
+
+export interface ContentTable {
+  readonly name: string
+  readonly category: string
+  readonly columns: readonly string[]
+  readonly columnsLost: readonly string[]
+  readonly columnsNew: readonly string[]
+  readonly same: number
+  readonly rows: readonly ContentRow[]
+}
+
+export interface ContentRow {
+  readonly status: RowStatus
+  readonly action: RowAction
+  /** Latin1 of the encoded primary key; of a table without one, of the line. */
+  readonly key: string
+  readonly past: Buffer | null
+  readonly present: Buffer | null
+  readonly changed: readonly string[]
+  readonly cause: string | null
+}
+
 export interface PlanFacts {
   readonly planId: string
   readonly asked: string
@@ -100,8 +140,8 @@ export interface PlanFacts {
 }
 
 /** @returns the file's bytes: canonical JSON */
-export async function writePlan(repository: Repository, plan: PatientPlan, facts: PlanFacts): Promise<Uint8Array> {
-  const document = planDocument(repository, plan, facts)
+export async function writePlan(repository: Repository, content: PlanContent, facts: PlanFacts): Promise<Uint8Array> {
+  const document = planDocument(repository, content, facts)
   const bytes = canonicalBytes(document)
   const signature = signAs(agentKey(await repository.signers()), PLAN_PURPOSE, bytes)
   return canonicalBytes({ plan: document, signature })
@@ -151,8 +191,7 @@ export class RowDigests {
   }
 }
 
-function planDocument(repository: Repository, plan: PatientPlan, facts: PlanFacts): PlanDocument {
-  const { manifest } = plan
+function planDocument(repository: Repository, content: PlanContent, facts: PlanFacts): PlanDocument {
   const digests = new RowDigests(repository.keyring.secrets.saltKey)
   const { engine, systemId, databaseOid, databaseName } = facts.target
   const { lsn, visible, sourceTime } = facts.lookedAt
@@ -160,68 +199,43 @@ function planDocument(repository: Repository, plan: PatientPlan, facts: PlanFact
     format: PLAN_FORMAT,
     planId: facts.planId,
     repositoryId: repository.id,
-    sourceName: manifest.sourceName,
+    sourceName: content.sourceName,
     target: { engine, systemId, databaseOid, databaseName },
-    patient: repository.keyring.pseudonym(encodeKey([plan.patient])),
-    moment: {
-      asked: facts.asked,
-      snapshotId: manifest.snapshotId,
-      lsn: manifest.position.lsn,
-      sourceTime: manifest.position.sourceTime,
-    },
+    patient: repository.keyring.pseudonym(encodeKey([content.patient])),
+    moment: { asked: facts.asked, ...content.moment },
     lookedAt: { lsn, visible, sourceTime },
-    policy: plan.policy,
+    kind: content.kind,
     requester: facts.requester,
     createdAt: new Date(facts.createdMs).toISOString(),
     expiresAt: new Date(facts.expiresMs).toISOString(),
-    tables: plan.tables.map(({ table, columnsLost, columnsNew, rows }) => ({
-      name: table.name,
-      category: table.category,
+    tables: content.tables.map(({ rows, columns, columnsLost, columnsNew, name, category, same }) => ({
+      name,
+      category,
+      columns: [...columns],
       columnsLost: [...columnsLost],
       columnsNew: [...columnsNew],
-      same: rows.length - differing(rows).length,
-      rows: differing(rows).map((row) => rowDocument(digests, table.name, row)),
+      same,
+      rows: rows.map((row) => rowDocument(digests, name, row)),
     })),
-    needed: neededCounts(plan),
-    leftOut: plan.leftOut.map((left) => ({ ...left })),
-    sealed: sealValues(repository, plan, facts),
+    needed: content.needed,
+    leftOut: content.leftOut.map((left) => ({ ...left })),
+    sealed: sealValues(repository, content, facts),
   }
 }
 
-function rowDocument(digests: RowDigests, table: string, row: PlannedRow): z.infer<typeof rowSchema> {
-  const either = row.past ?? row.present
-  const digestOf = (side: PlannedRow['past']) => (side ? digests.line(table, side.line) : null)
-  const { status, action, columns, cause } = row
-  return {
-    id: digests.key(table, either ? keyText(either) : ''),
-    status,
-    action,
-    past: digestOf(row.past),
-    present: digestOf(row.present),
-    columns: [...columns],
-    cause,
-  }
+function rowDocument(digests: RowDigests, table: string, row: ContentRow): z.infer<typeof rowSchema> {
+  const digestOf = (line: Buffer | null) => (line ? digests.line(table, line) : null)
+  const { status, action, key, past, present, changed, cause } = row
+  const id = digests.key(table, key)
+  return { id, status, action, past: digestOf(past), present: digestOf(present), columns: [...changed], cause }
 }
 
-function differing(rows: readonly PlannedRow[]): PlannedRow[] {
-  return rows.filter(({ status }) => status !== 'same')
-}
-
-function neededCounts({ needed }: PatientPlan): PlanDocument['needed'] {
-  const groups = Map.groupBy(needed, (fact) => fact.needed.table.name)
-  return [...groups].map(([table, facts]) => ({
-    table,
-    rows: facts.length,
-    gone: facts.filter(({ there }) => !there).length,
-  }))
-}
-
-function sealValues(repository: Repository, plan: PatientPlan, { planId, salt }: PlanFacts): string {
-  const text = (side: PlannedRow['past']) => side?.line.toString('latin1') ?? null
+function sealValues(repository: Repository, content: PlanContent, { planId, salt }: PlanFacts): string {
+  const text = (line: Buffer | null) => line?.toString('latin1') ?? null
   const values: PlanValues = {
-    patient: plan.patient.toString('latin1'),
-    rows: plan.tables.map(({ rows }) =>
-      differing(rows).map(({ past, present }) => ({ past: text(past), present: text(present) })),
+    patient: content.patient.toString('latin1'),
+    rows: content.tables.map(({ rows }) =>
+      rows.map(({ past, present }) => ({ past: text(past), present: text(present) })),
     ),
   }
   const request = { type: OBJECT_TYPES.plan, name: sealedName(planId), key: repository.keyring.currentDataKey, salt }

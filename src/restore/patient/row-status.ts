@@ -29,6 +29,8 @@ export interface RowFact {
 export interface TableFacts {
   readonly table: TableManifest
   readonly present: TableInfo | null
+  /** Columns of then that are there now with the same type: what can be compared, and written. */
+  readonly columnsShared: readonly string[]
   /** Columns of then that are gone, or of another type now: their values cannot be put back. */
   readonly columnsLost: readonly string[]
   /** Columns of now that were not there then: rows that are put back take their defaults. */
@@ -58,6 +60,7 @@ export async function patientFacts(live: LiveRows, closure: Closure): Promise<Pa
     tables.push({
       table,
       present: found.present,
+      columnsShared: found.shared,
       columnsLost: table.columns.filter(({ name }) => !found.shared.includes(name)).map(({ name }) => name),
       columnsNew: columnsNew(table, found.present),
       rows: facts.map((fact) => withCause(fact, causes)),

@@ -1,5 +1,4 @@
-import pg from 'pg'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   availablePostgresVersions,
   type PostgresServer,
@@ -12,31 +11,7 @@ import { openSource } from '../../../src/source/open.ts'
 import { openLiveRows } from '../../../src/source/postgres/live-rows.ts'
 import { toLayout } from '../../support/layout.ts'
 import { makeRepository, never, type TestRepository } from '../../support/repository.ts'
-
-const SCHEMA = `
-  CREATE TABLE public.drug (code text PRIMARY KEY);
-  CREATE TABLE public.patient (patient_id bigint PRIMARY KEY, mrn text UNIQUE);
-  CREATE TABLE public.stay (stay_id bigint PRIMARY KEY, patient_id bigint NOT NULL REFERENCES public.patient, bed text);
-  CREATE TABLE public.note (note_id int PRIMARY KEY, stay_id bigint REFERENCES public.stay, body text, score numeric, at timestamptz);
-  CREATE TABLE public.ward_order (order_id int PRIMARY KEY, stay_id bigint REFERENCES public.stay, drug text REFERENCES public.drug, barcode text UNIQUE);
-  CREATE TABLE public.alarm (stay_id bigint, line text);
-  INSERT INTO drug SELECT 'd' || n FROM generate_series(1, 9) n;
-  INSERT INTO patient SELECT n, 'M' || n FROM generate_series(1, 9) n;
-  INSERT INTO stay SELECT n, (n % 9) + 1, 'B' || n FROM generate_series(1, 27) n;
-  INSERT INTO note SELECT n, (n % 27) + 1, E'line\\tone\\nand \\\\ two ' || n, n + 0.50, '2026-01-01'::timestamptz + n * interval '1 minute' FROM generate_series(1, 270) n;
-  INSERT INTO ward_order SELECT n, (n % 27) + 1, 'd' || ((n % 9) + 1), 'X' || n FROM generate_series(1, 270) n;
-  INSERT INTO alarm SELECT (n % 27) + 1, 'same line' FROM generate_series(1, 81) n;`
-
-const LAYOUT = {
-  patient: { table: 'public.patient', key: 'patient_id', label: ['mrn'] },
-  anchors: {
-    'public.stay': 'patient_id',
-    'public.note': 'stay_id',
-    'public.ward_order': 'stay_id',
-    'public.alarm': 'stay_id',
-  },
-  links: ['public.alarm.stay_id -> public.stay.stay_id'],
-}
+import { LAYOUT, onDatabase, SCHEMA } from './small-ward.ts'
 
 const newest = Math.max(...availablePostgresVersions())
 
@@ -46,7 +21,6 @@ describe(`one patient then beside now (PostgreSQL ${newest})`, () => {
   let stored: StoredRows
   let count = 0
   let url = ''
-  const clients: pg.Client[] = []
 
   beforeAll(async () => {
     server = await startPostgres({ version: newest })
@@ -59,24 +33,10 @@ describe(`one patient then beside now (PostgreSQL ${newest})`, () => {
     stored = new StoredRows(manifest, made.repository.chunkReader(), made.repository.keyring.secrets)
   }, 120_000)
 
-  afterEach(async () => {
-    for (const client of clients.splice(0)) await client.end()
-  })
-
   afterAll(async () => {
     await made?.[Symbol.asyncDispose]()
     await server?.[Symbol.asyncDispose]()
   })
-
-  async function onDatabase(where: string, sql: string): Promise<void> {
-    const client = new pg.Client(where)
-    await client.connect()
-    try {
-      await client.query(sql)
-    } finally {
-      await client.end()
-    }
-  }
 
   /** What patient 2 (stays 1, 10, 19) looks like after `accident` befell a database that was as the snapshot has it. */
   async function after(accident: string): Promise<PatientFacts> {

@@ -1,0 +1,195 @@
+/**
+ * A plan into the database that it was made for: authorised, unexpired, undone first, proved row by row, recorded.
+ */
+import { Failure } from '../../errors.ts'
+import { timedId } from '../../repository/layout.ts'
+import type { Repository } from '../../repository/repository.ts'
+import type { ConnectionSettings, SchemaInfo, SourceIdentity } from '../../source/contract.ts'
+import { isSameDatabase } from '../../source/identity.ts'
+import { applyRows, openLiveRows } from '../../source/open.ts'
+import type { AppliedRows, AppliedTransaction, RowEdit } from '../../source/row-contract.ts'
+import { type Authorisation, authorise, refusedPlan } from './approval.ts'
+import { type Changeset, writeChangeset, writeOutcome } from './changeset.ts'
+import type { ReadPlan } from './plan-document.ts'
+
+export interface ApplyPlanRequest {
+  readonly repository: Repository
+  /** With a role that may write. */
+  readonly connection: ConnectionSettings
+  readonly plan: ReadPlan
+  readonly executor: string
+  readonly emergencyReason: string | null
+  readonly onePerson: boolean
+  /** What the application's triggers find names by; default `"$user", public`. */
+  readonly searchPath?: string
+  /** `table.column` that triggers own. */
+  readonly triggerColumns?: ReadonlySet<string>
+  readonly lockTimeoutMs?: number
+  readonly statementTimeoutMs?: number
+  readonly signal: AbortSignal
+  readonly nowMs: () => number
+  readonly random: (bytes: number) => Uint8Array
+}
+
+export interface AppliedPlan {
+  readonly changesetId: string
+  readonly planId: string
+  readonly patient: string
+  readonly authorisation: Authorisation
+  readonly inserted: number
+  readonly updated: number
+  readonly deleted: number
+  readonly triggered: Readonly<Record<string, number>>
+  readonly seconds: number
+}
+
+/** Wards wait no longer than this for a row that we hold, nor we for theirs. */
+const LOCK_TIMEOUT_MS = 1_000
+const STATEMENT_TIMEOUT_MS = 15_000
+const SEARCH_PATH = '"$user", public'
+
+/**
+ * @throws plan-refused, signature-refused; plan-moved; restore-unproved; target-failed; outcome-unknown; source-…
+ */
+export async function applyPlan(request: ApplyPlanRequest): Promise<AppliedPlan> {
+  const { repository, plan, executor, emergencyReason, onePerson } = request
+  const startedMs = request.nowMs()
+  const authorisation = await authorise({ repository, plan, executor, emergencyReason, onePerson, nowMs: startedMs })
+  const edits = editsOf(plan, await schemaOf(request))
+  if (edits.length === 0) throw refusedPlan(plan, 'has nothing to write', ['Its policy leaves every row as it is.'])
+  const changesetId = timedId(startedMs, request.random(4))
+  const applied = await applyRows(request.connection, {
+    edits,
+    patientLock: lockNumber(plan.document.patient),
+    mark: `changeset ${changesetId}`,
+    searchPath: request.searchPath ?? SEARCH_PATH,
+    triggerColumns: request.triggerColumns ?? new Set(),
+    lockTimeoutMs: request.lockTimeoutMs ?? LOCK_TIMEOUT_MS,
+    statementTimeoutMs: request.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS,
+    signal: request.signal,
+    beforeWriting: async (transaction) =>
+      await writeChangeset(repository, changesetOf(request, { changesetId, startedMs, authorisation, transaction })),
+  })
+  const { inserted, updated, deleted } = applied
+  const triggered = Object.fromEntries(applied.triggered)
+  await recordEnd(request, changesetId, applied)
+  const seconds = (request.nowMs() - startedMs) / 1000
+  const { planId, patient } = plan.document
+  return { changesetId, planId, patient, authorisation, inserted, updated, deleted, triggered, seconds }
+}
+
+/** The rows are in the database already: what cannot be written down now can be found out later by the transaction. */
+async function recordEnd(
+  { repository, nowMs }: ApplyPlanRequest,
+  changesetId: string,
+  applied: AppliedRows,
+): Promise<void> {
+  const { inserted, updated, deleted, triggered } = applied
+  await writeOutcome(repository, {
+    changesetId,
+    outcome: 'committed',
+    endedAt: new Date(nowMs()).toISOString(),
+    inserted,
+    updated,
+    deleted,
+    triggered: Object.fromEntries(triggered),
+  })
+}
+
+/** The tables as they are now, and that this is the database which the plan was made for (F19). */
+async function schemaOf({ connection, plan, signal }: ApplyPlanRequest): Promise<SchemaInfo> {
+  await using live = await openLiveRows(connection, { signal, lockTimeoutMs: LOCK_TIMEOUT_MS })
+  refuseOther(plan, live.identity)
+  return live.schema
+}
+
+function refuseOther(plan: ReadPlan, found: SourceIdentity): void {
+  const { target } = plan.document
+  if (isSameDatabase({ ...found, ...target } as SourceIdentity, found)) return
+  throw refusedPlan(
+    plan,
+    `was made for database ${target.databaseName} of system ${target.systemId}, and this is ${found.databaseName} of ${found.systemId}`,
+    ['Make a plan for this database.'],
+  )
+}
+
+function editsOf({ document, values }: ReadPlan, schema: SchemaInfo): RowEdit[] {
+  return document.tables.flatMap(({ name, columns, rows }, index) =>
+    rows.flatMap((row, position): RowEdit[] => {
+      if (row.action === 'none') return []
+      const table = schema.tables.find((info) => info.name === name)
+      if (!table || !columns.every((column) => table.columns.some((known) => known.name === column))) {
+        throw new Failure('schema-changed', `table ${name} has changed since the plan was made`, {
+          context: { table: name },
+          hints: ['Make a new plan.'],
+        })
+      }
+      const { past, present } = values.rows[index]![position]!
+      return [
+        {
+          kind: row.action,
+          table,
+          columns,
+          present: row.action === 'insert' ? null : Buffer.from(present ?? '', 'latin1'),
+          future: row.action === 'delete' ? null : Buffer.from(past ?? '', 'latin1'),
+        },
+      ]
+    }),
+  )
+}
+
+interface Begun {
+  readonly changesetId: string
+  readonly startedMs: number
+  readonly authorisation: Authorisation
+  readonly transaction: AppliedTransaction
+}
+
+function changesetOf({ plan, executor }: ApplyPlanRequest, begun: Begun): Changeset {
+  const { document, values } = plan
+  const { id, identity } = begun.transaction
+  const { systemId, timeline, databaseOid } = identity
+  return {
+    changesetId: begun.changesetId,
+    planId: document.planId,
+    planSha256: plan.sha256,
+    sourceName: document.sourceName,
+    patient: values.patient,
+    kind: document.kind.kind,
+    executor,
+    authorisation: describeAuthorisation(begun.authorisation),
+    startedAt: new Date(begun.startedMs).toISOString(),
+    snapshotId: document.moment.snapshotId,
+    transaction: { id, systemId, timeline, databaseOid },
+    tables: document.tables.map(({ name, category, columns, rows }, index) => ({
+      name,
+      category,
+      columns,
+      rows: rows.flatMap(({ action }, position) => {
+        if (action === 'none') return []
+        const { past, present } = values.rows[index]![position]!
+        return [
+          {
+            kind: action,
+            present: action === 'insert' ? null : present,
+            future: action === 'delete' ? null : past,
+          },
+        ]
+      }),
+    })),
+  }
+}
+
+export function describeAuthorisation(authorisation: Authorisation): string {
+  if (authorisation.kind === 'approved') return `approved by ${authorisation.by}`
+  return authorisation.kind === 'emergency' ? `emergency: ${authorisation.reason}` : 'one person'
+}
+
+/** From `P-` and sixteen base32 letters: the same patient, the same number. */
+function lockNumber(pseudonym: string): bigint {
+  let number = 0n
+  for (const letter of pseudonym.slice(2, 14)) {
+    number = number * 32n + BigInt('ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(letter))
+  }
+  return number
+}

@@ -1,0 +1,128 @@
+/**
+ * Who said yes to a plan: a signature over the plan's digest, by the key of a person who is neither the one who asked
+ * for it nor the one who carries it out. An emergency goes ahead without, on a reason that is kept, and leaves the
+ * counter-signature open.
+ */
+import type { KeyObject } from 'node:crypto'
+import { z } from 'zod'
+import { Failure } from '../../errors.ts'
+import { canonicalBytes, parseCanonical } from '../../repository/canonical-json.ts'
+import { approvalKey, approvalPrefix } from '../../repository/layout.ts'
+import type { Repository } from '../../repository/repository.ts'
+import { OBJECT_TYPES } from '../../repository/sealed-object.ts'
+import { type KnownSigner, signAs, signatureSchema, verifySigned } from '../../repository/signers.ts'
+import type { ReadPlan } from './plan-document.ts'
+
+const APPROVAL_PURPOSE = 'chartkeep approval v1'
+
+const approvalSchema = z.strictObject({
+  planId: z.string(),
+  /** Of the plan's canonical JSON: another plan is another digest. */
+  planSha256: z.string(),
+  signerId: z.string(),
+  approvedAt: z.string(),
+})
+const signedSchema = z.strictObject({ approval: approvalSchema, signature: signatureSchema })
+
+export type Approval = z.infer<typeof approvalSchema>
+
+/** How a plan may go ahead. `one-person` is a configuration that says what it is. */
+export type Authorisation =
+  | { readonly kind: 'approved'; readonly by: string }
+  | { readonly kind: 'emergency'; readonly reason: string }
+  | { readonly kind: 'one-person' }
+
+export interface ApproveRequest {
+  readonly repository: Repository
+  readonly plan: ReadPlan
+  /** A private key whose public half the repository knows as an approver's. */
+  readonly signer: { readonly signerId: string; readonly key: KeyObject }
+  readonly nowMs: number
+}
+
+/** Durable on return. @throws plan-refused, signature-refused, object-exists when it was approved by this key before */
+export async function approvePlan({ repository, plan, signer, nowMs }: ApproveRequest): Promise<Approval> {
+  refuseExpired(plan, nowMs)
+  const approval: Approval = {
+    planId: plan.document.planId,
+    planSha256: plan.sha256,
+    signerId: signer.signerId,
+    approvedAt: new Date(nowMs).toISOString(),
+  }
+  const bytes = canonicalBytes(approval)
+  const signature = signAs(signer, APPROVAL_PURPOSE, bytes)
+  const known = verifySigned(await repository.signers(), {
+    what: 'the approval',
+    purpose: APPROVAL_PURPOSE,
+    bytes,
+    signature,
+    role: 'approver',
+  })
+  refuseUnfit(known, plan, [plan.document.requester])
+  const name = approvalKey(approval.planId, approval.signerId)
+  await repository.sealed.write(name, OBJECT_TYPES.approval, canonicalBytes({ approval, signature }))
+  return approval
+}
+
+export interface AuthoriseQuestion {
+  readonly repository: Repository
+  readonly plan: ReadPlan
+  /** The person who carries it out. */
+  readonly executor: string
+  readonly emergencyReason: string | null
+  readonly onePerson: boolean
+  readonly nowMs: number
+}
+
+/** By what right the plan may be applied. @throws plan-refused, signature-refused */
+export async function authorise(question: AuthoriseQuestion): Promise<Authorisation> {
+  const { repository, plan, executor, emergencyReason, onePerson } = question
+  refuseExpired(plan, question.nowMs)
+  const by = await approverOf(repository, plan, executor)
+  if (by !== null) return { kind: 'approved', by }
+  if (emergencyReason !== null) return { kind: 'emergency', reason: emergencyReason }
+  if (onePerson) return { kind: 'one-person' }
+  throw refusedPlan(plan, 'is not approved by another person than those who asked for it and apply it', [
+    'Let an approver run `chartkeep approve FILE`; in an emergency give --emergency REASON.',
+  ])
+}
+
+async function approverOf(repository: Repository, plan: ReadPlan, executor: string): Promise<string | null> {
+  const signers = await repository.signers()
+  for (const name of await repository.sealed.names(approvalPrefix(plan.document.planId))) {
+    const value = parseCanonical(await repository.sealed.read(name, OBJECT_TYPES.approval), name)
+    const signed = signedSchema.safeParse(value)
+    if (!signed.success || signed.data.approval.planSha256 !== plan.sha256) continue
+    const { approval, signature } = signed.data
+    if (approval.signerId !== signature.signer) continue
+    const bytes = canonicalBytes(approval)
+    const signer = verifySigned(signers, { what: name, purpose: APPROVAL_PURPOSE, bytes, signature, role: 'approver' })
+    const isFit = !signer.revocation && !isSamePerson(signer.name, [plan.document.requester, executor])
+    if (isFit) return signer.name
+  }
+  return null
+}
+
+function refuseUnfit(signer: KnownSigner, plan: ReadPlan, others: readonly string[]): void {
+  if (signer.revocation) throw refusedPlan(plan, `cannot be approved by key ${signer.signerId}, which was revoked`, [])
+  if (!isSamePerson(signer.name, others)) return
+  throw refusedPlan(plan, `was asked for by ${signer.name}, who cannot approve it as well`, [
+    'Let another person approve it.',
+  ])
+}
+
+/** Whatever the spelling: case, width and spaces do not make another person. */
+export function isSamePerson(name: string, others: readonly string[]): boolean {
+  const plain = (text: string) => text.normalize('NFKC').replace(/\s+/g, '').toLowerCase()
+  return others.some((other) => plain(other) === plain(name))
+}
+
+function refuseExpired(plan: ReadPlan, nowMs: number): void {
+  const { expiresAt } = plan.document
+  if (nowMs <= Date.parse(expiresAt)) return
+  throw refusedPlan(plan, `ran out at ${expiresAt}`, ['Make a new plan, and look at it again.'])
+}
+
+export function refusedPlan({ document }: ReadPlan, why: string, hints: readonly string[]): Failure {
+  return new Failure('plan-refused', `plan ${document.planId} ${why}`, { hints, context: { plan: document.planId } })
+}

@@ -1,0 +1,83 @@
+/**
+ * What was written into production, kept in the repository before it is written: by it a change can be taken back, and
+ * told apart in the change log from what the application did.
+ */
+import { z } from 'zod'
+import { Failure } from '../../errors.ts'
+import { canonicalBytes, parseCanonical } from '../../repository/canonical-json.ts'
+import { CHANGESET_PREFIX, changesetKey, changesetOutcomeKey } from '../../repository/layout.ts'
+import type { Repository } from '../../repository/repository.ts'
+import { OBJECT_TYPES } from '../../repository/sealed-object.ts'
+
+const editSchema = z.strictObject({
+  kind: z.enum(['insert', 'update', 'delete']),
+  /** Lines of the table's columns, latin1. */
+  present: z.string().nullable(),
+  future: z.string().nullable(),
+})
+
+const changesetSchema = z.strictObject({
+  changesetId: z.string(),
+  planId: z.string(),
+  planSha256: z.string(),
+  sourceName: z.string(),
+  /** A field of a line, latin1. */
+  patient: z.string(),
+  kind: z.enum(['restore', 'undo']),
+  executor: z.string(),
+  authorisation: z.string(),
+  startedAt: z.string(),
+  snapshotId: z.string(),
+  transaction: z.strictObject({ id: z.string(), systemId: z.string(), timeline: z.int(), databaseOid: z.string() }),
+  tables: z.array(
+    z.strictObject({ name: z.string(), category: z.string(), columns: z.array(z.string()), rows: z.array(editSchema) }),
+  ),
+})
+
+const outcomeSchema = z.strictObject({
+  changesetId: z.string(),
+  outcome: z.literal('committed'),
+  endedAt: z.string(),
+  inserted: z.int().nonnegative(),
+  updated: z.int().nonnegative(),
+  deleted: z.int().nonnegative(),
+  /** `table.column` and in how many rows triggers made something else of it, as the plan allowed. */
+  triggered: z.record(z.string(), z.int().nonnegative()),
+})
+
+export type Changeset = z.infer<typeof changesetSchema>
+export type ChangesetOutcome = z.infer<typeof outcomeSchema>
+
+/** Durable on return. */
+export async function writeChangeset(repository: Repository, changeset: Changeset): Promise<void> {
+  await repository.sealed.write(changesetKey(changeset.changesetId), OBJECT_TYPES.changeset, canonicalBytes(changeset))
+}
+
+export async function writeOutcome(repository: Repository, outcome: ChangesetOutcome): Promise<void> {
+  await repository.sealed.write(changesetOutcomeKey(outcome.changesetId), OBJECT_TYPES.outcome, canonicalBytes(outcome))
+}
+
+/** @throws bad-usage when there is none of that id */
+export async function readChangeset(repository: Repository, changesetId: string): Promise<Changeset> {
+  const known = (await repository.sealed.names(CHANGESET_PREFIX)).includes(changesetKey(changesetId))
+  if (!known) {
+    throw new Failure('bad-usage', `no changeset ${changesetId} in this repository`, {
+      hints: ['`chartkeep audit` lists what was applied.'],
+    })
+  }
+  const name = changesetKey(changesetId)
+  const parsed = changesetSchema.safeParse(
+    parseCanonical(await repository.sealed.read(name, OBJECT_TYPES.changeset), name),
+  )
+  if (parsed.success) return parsed.data
+  throw new Failure('repository-damaged', `object ${name} is not a changeset`, { context: { object: name } })
+}
+
+/** Null when nothing is known of its end: the agent died before it could write it down. */
+export async function readOutcome(repository: Repository, changesetId: string): Promise<ChangesetOutcome | null> {
+  const name = changesetOutcomeKey(changesetId)
+  if (!(await repository.store.stat(name))) return null
+  const parsed = outcomeSchema.safeParse(parseCanonical(await repository.sealed.read(name, OBJECT_TYPES.outcome), name))
+  if (parsed.success) return parsed.data
+  throw new Failure('repository-damaged', `object ${name} is not an outcome`, { context: { object: name } })
+}

@@ -1,0 +1,130 @@
+/**
+ * The opposite of a changeset, as a plan like any other: previewed, approved, applied. A row in which somebody has
+ * written since is left as it is, and said.
+ */
+import { Failure } from '../../errors.ts'
+import { encodeKey } from '../../repository/tree/key.ts'
+import type { TableInfo } from '../../source/contract.ts'
+import type { LiveRows } from '../../source/row-contract.ts'
+import type { Changeset, ChangesetOutcome } from './changeset.ts'
+import type { ContentRow, ContentTable, PlanContent } from './plan-document.ts'
+
+type Edit = Changeset['tables'][number]['rows'][number]
+
+/** @throws plan-refused when nothing is known of its end; schema-changed when a table or column is gone; source-… */
+export async function undoContent(
+  live: LiveRows,
+  changeset: Changeset,
+  outcome: ChangesetOutcome | null,
+): Promise<PlanContent> {
+  if (outcome === null) {
+    throw new Failure(
+      'plan-refused',
+      `changeset ${changeset.changesetId} has no known end: it may never have been committed`,
+      {
+        hints: ['Make a plan for the patient: it shows what is there now.'],
+        context: { changeset: changeset.changesetId, transaction: changeset.transaction.id },
+      },
+    )
+  }
+  const tables: ContentTable[] = []
+  for (const table of changeset.tables.filter(({ rows }) => rows.length > 0)) {
+    tables.push(await undoTable(live, table, new Set(Object.keys(outcome.triggered))))
+  }
+  return {
+    kind: { kind: 'undo', changesetId: changeset.changesetId },
+    sourceName: changeset.sourceName,
+    patient: Buffer.from(changeset.patient, 'latin1'),
+    moment: { snapshotId: changeset.snapshotId, lsn: '', sourceTime: changeset.startedAt },
+    tables,
+    needed: [],
+    leftOut: [],
+  }
+}
+
+async function undoTable(
+  live: LiveRows,
+  { name, category, columns, rows }: Changeset['tables'][number],
+  triggered: ReadonlySet<string>,
+): Promise<ContentTable> {
+  const table = live.schema.tables.find((info) => info.name === name)
+  if (!table || !columns.every((column) => table.columns.some((known) => known.name === column))) {
+    throw new Failure('schema-changed', `table ${name} is gone, or lacks columns that it had`, {
+      context: { table: name },
+    })
+  }
+  const now = await rowsNow(live, table, columns, rows)
+  const undone = rows.map((edit): ContentRow => {
+    const key = keyText(table, columns, lineOf(edit.future ?? edit.present))
+    const present = now.get(key)?.pop() ?? null
+    return { ...undoRow(edit, present, { name, columns, triggered }), key: encodedKey(table, columns, edit) }
+  })
+  return { name, category, columns, columnsLost: [], columnsNew: [], same: 0, rows: undone }
+}
+
+interface UndoTable {
+  readonly name: string
+  readonly columns: readonly string[]
+  readonly triggered: ReadonlySet<string>
+}
+
+function undoRow(edit: Edit, present: Buffer | null, table: UndoTable): Omit<ContentRow, 'key'> {
+  const past = edit.present === null ? null : lineOf(edit.present)
+  const isAsWritten = edit.future === null ? present === null : isSame(lineOf(edit.future), present, table)
+  const common = { past, present, changed: [] as string[] }
+  if (!isAsWritten) return { ...common, status: 'conflicting', action: 'none', cause: 'somebody has written it since' }
+  if (edit.kind === 'insert') return { ...common, status: 'newer', action: 'delete', cause: null }
+  if (edit.kind === 'delete') return { ...common, status: 'missing', action: 'insert', cause: null }
+  const changed = differing(past!, present!, table.columns)
+  return { ...common, status: 'changed', action: 'update', changed, cause: null }
+}
+
+/** But for columns that a trigger owns, as the plan allowed it. */
+function isSame(written: Buffer, present: Buffer | null, { name, columns, triggered }: UndoTable): boolean {
+  if (present === null) return false
+  return differing(written, present, columns).every((column) => triggered.has(`${name}.${column}`))
+}
+
+function differing(a: Buffer, b: Buffer, columns: readonly string[]): string[] {
+  if (a.equals(b)) return []
+  const left = a.toString('latin1').split('\t')
+  const right = b.toString('latin1').split('\t')
+  return columns.filter((_, index) => left[index] !== right[index])
+}
+
+async function rowsNow(
+  live: LiveRows,
+  table: TableInfo,
+  columns: readonly string[],
+  edits: readonly Edit[],
+): Promise<Map<string, Buffer[]>> {
+  const key = table.primaryKey.length > 0 ? table.primaryKey : columns.slice(0, 1)
+  const values = edits.map((edit) => fieldsOf(columns, lineOf(edit.future ?? edit.present), key))
+  const found = new Map<string, Buffer[]>()
+  const wanted = values.filter((fields) => !fields.some((field) => field.toString('latin1') === '\\N'))
+  for (const line of await live.rows({ table, columns, where: { columns: key, values: wanted } })) {
+    const text = keyText(table, columns, line)
+    found.set(text, [...(found.get(text) ?? []), line])
+  }
+  return found
+}
+
+function keyText(table: TableInfo, columns: readonly string[], line: Buffer): string {
+  if (table.primaryKey.length === 0) return line.toString('latin1')
+  return fieldsOf(columns, line, table.primaryKey).join('\t')
+}
+
+function encodedKey(table: TableInfo, columns: readonly string[], edit: Edit): string {
+  const line = lineOf(edit.future ?? edit.present)
+  if (table.primaryKey.length === 0) return line.toString('latin1')
+  return Buffer.from(encodeKey(fieldsOf(columns, line, table.primaryKey))).toString('latin1')
+}
+
+function fieldsOf(columns: readonly string[], line: Buffer, wanted: readonly string[]): Buffer[] {
+  const fields = line.toString('latin1').split('\t')
+  return wanted.map((column) => Buffer.from(fields[columns.indexOf(column)] ?? '', 'latin1'))
+}
+
+function lineOf(text: string | null): Buffer {
+  return Buffer.from(text ?? '', 'latin1')
+}
