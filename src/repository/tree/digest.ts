@@ -12,6 +12,7 @@
  * another's proof. xxHash cuts, and never certifies.
  */
 import { createHash, hash } from 'node:crypto'
+import { DIGEST_BYTES } from '../crypto/provider.ts'
 import { merkleRoot } from '../ledger/merkle.ts'
 import { HmacSha256 } from './hmac.ts'
 import type { Rows } from './rows.ts'
@@ -29,12 +30,20 @@ export interface ChildSummary {
 
 const GROUP_PREFIX = Uint8Array.of(0x00)
 const NODE_PREFIX = 0x02
+/** Prefix, level, number of children. */
+const NODE_HEAD_BYTES = 6
+/** Digest, rows, separator. */
+const NODE_CHILD_BYTES = 2 * DIGEST_BYTES + 8
 
-/** Digests of one tree. Keeps the last salt: rows of one anchor lie together. */
+/**
+ * Digests of one tree. Keeps the last salt, because rows of one anchor lie together, and the separators of keys at hand:
+ * a node of which one child is another has a hundred that are the same. Keys do not change once they were given.
+ */
 export class TreeDigester {
   readonly #saltHmac: HmacSha256
   readonly #separatorHmac: HmacSha256
   readonly #name: Buffer
+  readonly #separators = new WeakMap<Uint8Array, Uint8Array>()
   #anchor: Buffer | null = null
   #salt: Uint8Array = new Uint8Array()
 
@@ -70,22 +79,26 @@ export class TreeDigester {
   }
 
   nodeDigest(level: number, children: readonly ChildSummary[]): Uint8Array {
-    const hasher = createHash('sha256')
-    const head = Buffer.alloc(6)
-    head[0] = NODE_PREFIX
-    head[1] = level
-    head.writeUInt32LE(children.length, 2)
-    hasher.update(head)
+    const bytes = Buffer.allocUnsafe(NODE_HEAD_BYTES + children.length * NODE_CHILD_BYTES)
+    bytes[0] = NODE_PREFIX
+    bytes[1] = level
+    bytes.writeUInt32LE(children.length, 2)
+    let at = NODE_HEAD_BYTES
     for (const child of children) {
-      const rows = Buffer.alloc(8)
-      rows.writeBigUInt64LE(BigInt(child.rows))
-      hasher.update(child.digest).update(rows).update(this.#separator(child.lastKey))
+      bytes.set(child.digest, at)
+      bytes.writeBigUInt64LE(BigInt(child.rows), at + DIGEST_BYTES)
+      bytes.set(this.#separator(child.lastKey), at + DIGEST_BYTES + 8)
+      at += NODE_CHILD_BYTES
     }
-    return hasher.digest()
+    return hash('sha256', bytes, 'buffer')
   }
 
   #separator(key: Uint8Array): Uint8Array {
-    return this.#separatorHmac.digest(this.#name, key)
+    const known = this.#separators.get(key)
+    if (known) return known
+    const separator = this.#separatorHmac.digest(this.#name, key)
+    this.#separators.set(key, separator)
+    return separator
   }
 }
 

@@ -10,7 +10,7 @@ import { LeafFeed, type RowPiece } from '../build/leaf-feed.ts'
 import type { ChunkReader } from '../pack/chunk-reader.ts'
 import type { PackWriter } from '../pack/pack-writer.ts'
 import type { CutRule } from './boundary.ts'
-import type { DigestKeys } from './digest.ts'
+import { type DigestKeys, TreeDigester } from './digest.ts'
 import { firstNotBefore, hasKey } from './find-row.ts'
 import { doesNotFit } from './misfit.ts'
 import type { ChunkPlace, TreeEntry } from './node-codec.ts'
@@ -87,7 +87,8 @@ class TreeEditing implements Disposable {
   constructor(request: EditTree) {
     const { spec, keys, leafPacks, nodePacks, cuts } = request
     this.#request = request
-    this.#reader = new TreeReader(spec, request.chunks, keys)
+    const digester = new TreeDigester(keys, spec.name)
+    this.#reader = new TreeReader(spec, request.chunks, keys, digester)
     const findStored = async (_: Uint8Array, digest: Uint8Array) => this.#leaves.get(hex(digest)) ?? null
     this.#feed = new LeafFeed({ spec, keys, encode: true, findStored, ...(cuts ? { cut: cuts.leaf } : {}) })
     this.#writer = new TreeWriter({
@@ -96,6 +97,7 @@ class TreeEditing implements Disposable {
       leafPacks,
       nodePacks,
       storedNodes: this.#nodes,
+      digester,
       ...(cuts ? { nodeCut: cuts.node } : {}),
     })
   }

@@ -31,10 +31,10 @@ export class TreeReader {
   readonly #chunks: ChunkReader
   readonly #digester: TreeDigester
 
-  constructor(spec: TreeSpec, chunks: ChunkReader, keys: DigestKeys) {
+  constructor(spec: TreeSpec, chunks: ChunkReader, keys: DigestKeys, digester = new TreeDigester(keys, spec.name)) {
     this.spec = spec
     this.#chunks = chunks
-    this.#digester = new TreeDigester(keys, spec.name)
+    this.#digester = digester
   }
 
   /** @throws repository-damaged, object-missing */
