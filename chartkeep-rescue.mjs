@@ -4,6 +4,7 @@
  *
  *     node chartkeep-rescue.mjs --repo DIR --recovery-sheet FILE --out DIR [--snapshot ID]
  *     node chartkeep-rescue.mjs --repo DIR --recovery-sheet FILE --list
+ *     node chartkeep-rescue.mjs --repo DIR --recovery-sheet FILE --log [--out DIR]
  *
  * Instead of --recovery-sheet: --passphrase-file FILE or --key-file FILE.
  *
@@ -33,9 +34,22 @@ import { zstdDecompressSync } from 'node:zlib'
 const USAGE = `usage: node chartkeep-rescue.mjs --repo DIR (--recovery-sheet FILE | --passphrase-file FILE | --key-file FILE)
          --out DIR [--snapshot ID]   writes every table of one snapshot (the newest) as COPY text
          --list                      lists the snapshots
+         --log                       lists the change logs, segment by segment, and proves their chains
+         --log --out DIR             writes every change of every log as text
          --even-unsigned             goes on where a manifest's signature cannot be verified; says so, and exits with 1`
 
-const SEAL = { dataKey: 1, index: 2, manifest: 3, signer: 5, revocation: 6, ledgerEntry: 7, ledgerHead: 8, audit: 9 }
+const SEAL = {
+  dataKey: 1,
+  index: 2,
+  manifest: 3,
+  signer: 5,
+  revocation: 6,
+  ledgerEntry: 7,
+  ledgerHead: 8,
+  audit: 9,
+  logStart: 10,
+  segment: 11,
+}
 const CHUNK = { leaf: 1, node: 2 }
 const JSON_BYTES_MAX = 64 << 20
 const OBJECT_BYTES_MAX = 512 << 20
@@ -994,6 +1008,192 @@ function writeNumber(kind, number, what) {
   return kind === 0x31 ? iso.slice(0, 10) : `${iso.slice(0, 10)} ${iso.slice(11, 19)}`
 }
 
+// ------------------------------------------------------------------------------------------------ change logs (17)
+
+const CHANGE_KINDS = ['insert', 'update', 'delete', 'truncate']
+
+function parseLsn(text, what) {
+  if (typeof text !== 'string' || !/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/.test(text))
+    throw new Damage(`${what} has no LSN where one belongs`)
+  const [high, low] = text.split('/')
+  return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`)
+}
+
+const formatLsn = (lsn) => `${(lsn >> 32n).toString(16)}/${(lsn & 0xffffffffn).toString(16)}`.toUpperCase()
+
+/** One log: its start, and its segments, each proved against the one before. */
+class Log {
+  constructor(repository, logId) {
+    this.repository = repository
+    this.logId = logId
+    const name = `logs/${logId}`
+    this.start = repository.json(name, SEAL.logStart)
+    if (this.start.format !== 1)
+      throw new Damage(`object ${name} has format ${this.start.format}, this program reads 1`)
+    if (this.start.logId !== logId || this.start.repositoryId !== repository.id)
+      throw new Damage(`object ${name} is of another log or repository`)
+    this.startLsn = parseLsn(this.start.startLsn, `object ${name}`)
+  }
+
+  /** `onSegment(header, transactions)` for each that is whole, in order; every place where the chain breaks is reported. */
+  walk(onSegment) {
+    const prefix = `segments/${this.logId}/`
+    let before = { number: -1, end: this.startLsn, sha256: null, header: null }
+    for (const name of this.repository.folder.names(prefix)) {
+      const number = Number(name.slice(prefix.length))
+      if (name !== `${prefix}${String(number).padStart(10, '0')}`) {
+        this.repository.report(`object ${name} has the name of no segment`)
+        continue
+      }
+      if (number > before.number + 1)
+        this.repository.report(
+          `change log ${this.logId}: segments ${before.number + 1} to ${number - 1} are missing: no change behind ${formatLsn(before.end)} is known until the next one`,
+        )
+      const isNext = number === before.number + 1
+      const previous = before
+      // What does not open leaves the next one unproved against it, and that is all.
+      before = { ...previous, number, sha256: undefined, header: null }
+      this.repository.attempt(() => {
+        const segment = readSegment(this.repository.sealed(name, SEAL.segment), `object ${name}`)
+        this.#prove(name, segment, number, isNext ? previous : { sha256: undefined })
+        before = { number, end: segment.end, sha256: segment.sha256, header: segment.header }
+        onSegment(segment.header, segment.transactions)
+      })
+    }
+    const { end } = before
+    return { segments: before.number + 1, end }
+  }
+
+  #prove(name, { header, start, end }, number, before) {
+    if (header.logId !== this.logId || header.number !== number || header.sourceName !== this.start.sourceName)
+      throw new Damage(`object ${name} is of another log, number or source`)
+    if (end < start) throw new Damage(`object ${name} ends before it begins`)
+    if (before.sha256 === undefined) return
+    const isChained = header.previous === before.sha256 && start === before.end
+    const isFenced = (header.leaseToken ?? 0) >= (before.header?.leaseToken ?? 0)
+    if (!isChained || !isFenced || (header.continues && before.header?.unfinished !== true))
+      throw new Damage(`object ${name} does not continue the segment before it`)
+  }
+}
+
+function readSegment(plain, what) {
+  const reader = new Reader(plain, what)
+  if (reader.take(6).toString('latin1') !== 'CKSEGM') throw new Damage(`${what} is no segment`)
+  const version = reader.byte()
+  if (version !== 1) throw new Damage(`${what} has segment format ${version}, this program reads 1`)
+  const header = parseCanonical(reader.take(reader.varint()), what)
+  if (header.format !== 1) throw new Damage(`${what} has format ${header.format}, this program reads 1`)
+  if (!Array.isArray(header.tables) || !header.tables.every((table) => Array.isArray(table?.columns)))
+    throw new Damage(`${what} lists no tables`)
+  const transactions = []
+  const sums = { changes: 0, textBytes: 0 }
+  while (reader.rest > 0) transactions.push(readTransaction(reader, header.tables, sums, what))
+  if (
+    transactions.length !== header.transactions ||
+    sums.changes !== header.changes ||
+    sums.textBytes !== header.textBytes
+  )
+    throw new Damage(`${what} holds other counts than its head says`)
+  const [start, end] = [parseLsn(header.start, what), parseLsn(header.end, what)]
+  proveOrder(transactions, { start, end, unfinished: header.unfinished === true }, what)
+  return { header, transactions, start, end, sha256: hex(sha256(plain)) }
+}
+
+function readTransaction(reader, tables, sums, what) {
+  const xid = reader.varint()
+  const stamps = reader.take(24)
+  const markBytes = reader.varint()
+  const mark = markBytes === 0 ? null : reader.take(markBytes - 1).toString('utf8')
+  const changes = []
+  for (let left = reader.varint(); left > 0; left -= 1) {
+    const flags = reader.byte()
+    const table = tables[reader.varint()]
+    if (flags > 15 || table === undefined) throw new Damage(`${what} has a change that cannot be`)
+    const line = (flag) => {
+      if ((flags & flag) === 0) return null
+      const bytes = reader.take(reader.varint())
+      const fields = splitFields(bytes).length
+      if (bytes.includes(10) || fields !== Math.max(1, table.columns.length))
+        throw new Damage(`${what} has a row of ${fields} fields, its table has ${table.columns.length}`)
+      sums.textBytes += bytes.length
+      return bytes
+    }
+    changes.push({ kind: CHANGE_KINDS[flags & 3], table, before: line(4), after: line(8) })
+  }
+  sums.changes += changes.length
+  const [commitLsn, endLsn] = [stamps.readBigUInt64LE(0), stamps.readBigUInt64LE(8)]
+  return { xid, commitLsn, endLsn, commitTimeUs: stamps.readBigInt64LE(16), mark, changes }
+}
+
+function proveOrder(transactions, { start, end, unfinished }, what) {
+  let floor = start
+  for (const [index, { commitLsn, endLsn }] of transactions.entries()) {
+    const isPart = unfinished && index === transactions.length - 1
+    if (commitLsn < floor || endLsn <= commitLsn || (isPart ? commitLsn < end : endLsn > end))
+      throw new Damage(`${what} has transactions that are not where its span says`)
+    floor = endLsn
+  }
+}
+
+function isoMicroseconds(us) {
+  const micro = ((us % 1000n) + 1000n) % 1000n
+  const date = new Date(Number((us - micro) / 1000n))
+  if (Number.isNaN(date.getTime())) return `${us} µs`
+  return date.toISOString().replace('Z', `${String(micro).padStart(3, '0')}Z`)
+}
+
+/** A line each: commit LSN, commit time, xid, part, kind, table, which row, and the row as COPY has it. */
+function changeLines({ header, transaction, index }) {
+  const continued = index === 0 && header.continues
+  const broken = index === header.transactions - 1 && header.unfinished
+  const part = continued ? (broken ? 'middle' : 'last') : broken ? 'first' : 'whole'
+  const stamp = `${formatLsn(transaction.commitLsn)}\t${isoMicroseconds(transaction.commitTimeUs)}\t${transaction.xid}\t${part}`
+  return transaction.changes.flatMap(({ kind, table, before, after }) => {
+    const head = Buffer.from(`${stamp}\t${kind}\t${oneLine(table.name)}\t`)
+    const rows = [
+      ['before', before],
+      ['after', after],
+    ].filter(([, line]) => line !== null)
+    if (rows.length === 0) return [head, Buffer.from('-\n')]
+    return rows.flatMap(([which, line]) => [head, Buffer.from(`${which}\t`), line, Buffer.from('\n')])
+  })
+}
+
+function logs(repository, out) {
+  const starts = repository.folder.names('logs/').map((name) => name.slice('logs/'.length))
+  if (out !== undefined) {
+    if (fs.existsSync(out) && fs.readdirSync(out).length > 0) throw new Usage(`${out} is not empty`)
+    fs.mkdirSync(out, { recursive: true, mode: 0o700 })
+  }
+  for (const logId of starts) repository.attempt(() => oneLog(new Log(repository, logId), out))
+  if (starts.length === 0) say('there is no change log in the repository')
+}
+
+function oneLog(log, out) {
+  const { sourceName, startLsn, createdAt, previousLog } = log.start
+  say(`log ${log.logId}  ${oneLine(sourceName)}  from ${startLsn}  ${createdAt}`)
+  if (previousLog)
+    say(`  in place of ${previousLog.logId}, which ended at ${previousLog.end}: ${oneLine(previousLog.reason)}`)
+  const file = out === undefined ? null : fs.openSync(join(out, `${log.logId}.changes`), 'wx', 0o600)
+  try {
+    const { segments, end } = log.walk((header, transactions) => {
+      const flags = [header.continues ? 'continues' : '', header.unfinished ? 'unfinished' : ''].filter(Boolean)
+      say(
+        `  ${String(header.number).padStart(10, '0')}  ${header.start} to ${header.end}  ${header.sealedAt}  ${header.transactions} transactions  ${header.changes} changes  ${flags.join(' ')}`.trimEnd(),
+      )
+      for (const { table, reason } of header.closed ?? []) say(`    closes ${oneLine(table)}: ${oneLine(reason)}`)
+      if (file === null) return
+      for (const [index, transaction] of transactions.entries()) {
+        const text = Buffer.concat(changeLines({ header, transaction, index }))
+        for (let at = 0; at < text.length; ) at += fs.writeSync(file, text, at)
+      }
+    })
+    say(`  ${segments} segments, to ${formatLsn(end)}`)
+  } finally {
+    if (file !== null) fs.closeSync(file)
+  }
+}
+
 // ------------------------------------------------------------------------------------------------- writing it out
 
 /** @returns `{ rows, lostRows, file }` of one table */
@@ -1034,6 +1234,34 @@ function proveLocator(repository, table) {
   const locator = { name: `${table.name}#locator`, fieldCount: spec.key.length + 1, anchor: null, key }
   new Tree(repository, locator).walk(
     table.locator,
+    () => {},
+    () => {},
+  )
+}
+
+/** Neither do they need the tree of changes, which a snapshot may have beside them (section 17). */
+function proveChanges(repository, table) {
+  if (!table.changes) return
+  const spec = specOf(table)
+  const row = (spec.anchor === null ? 0 : 1) + 3
+  const changes = {
+    name: `${table.name}#changes`,
+    fieldCount: row + spec.fieldCount,
+    anchor: spec.anchor === null ? null : 0,
+    key: [...spec.key.map((field) => row + field), row - 3],
+  }
+  new Tree(repository, changes).walk(
+    table.changes,
+    () => {},
+    () => {},
+  )
+}
+
+function proveTransactions(repository, { log }) {
+  if (!log?.transactions) return
+  const spec = { name: '#transactions', fieldCount: 7, anchor: null, key: [0] }
+  new Tree(repository, spec).walk(
+    log.transactions,
     () => {},
     () => {},
   )
@@ -1162,7 +1390,7 @@ function write(path, text) {
 
 function parseArguments(argv) {
   const options = {}
-  const flags = ['list', 'even-unsigned', 'help']
+  const flags = ['list', 'log', 'even-unsigned', 'help']
   const values = ['repo', 'out', 'snapshot', 'recovery-sheet', 'passphrase-file', 'key-file']
   for (let at = 0; at < argv.length; at += 1) {
     const name = argv[at].replace(/^--/, '')
@@ -1222,7 +1450,9 @@ function extract(repository, options, problems) {
         repository.report(`table ${table.name}: ${lostRows} of ${table.rows.rows} rows are missing from ${file}`)
     })
     repository.attempt(() => proveLocator(repository, table))
+    repository.attempt(() => proveChanges(repository, table))
   }
+  repository.attempt(() => proveTransactions(repository, manifest))
   writeScripts(manifest, written, out)
   writeReadme(manifest, written, problems, out)
   const rows = written.reduce((sum, table) => sum + table.rows, 0)
@@ -1236,8 +1466,9 @@ function say(line) {
 function main() {
   const options = parseArguments(process.argv.slice(2))
   if (options.help) return say(USAGE)
-  if (options.repo === undefined || (options.out === undefined) === (options.list === undefined))
-    throw new Usage('give --repo, and --out or --list')
+  const wanted = [options.list, options.log, options.log ? undefined : options.out]
+  if (options.repo === undefined || wanted.filter((option) => option !== undefined).length !== 1)
+    throw new Usage('give --repo, and --out, --list or --log')
   const problems = []
   const report = (problem) => {
     problems.push(problem)
@@ -1251,6 +1482,7 @@ function main() {
   repository.readLedger()
   repository.attempt(() => repository.verifyAudit())
   if (options.list) list(repository)
+  else if (options.log) logs(repository, options.out)
   else extract(repository, options, problems)
 }
 
