@@ -11,14 +11,14 @@ import type { SoakPart, SoakRun, SoakTally } from './part.ts'
 export const histories: SoakPart = { name: 'histories', run }
 
 const TURNS = 300
-const LOOKS = 6
+const LOOKS = 12
 /** A server and a repository serve so many histories; then the next version has its turn. */
 const HISTORIES_AT_ONCE = 5
 
 async function run({ seed, isOver }: SoakRun): Promise<SoakTally> {
   const versions = availablePostgresVersions()
   const failures: string[] = []
-  const figures = { commits: 0, states: 0, connections: 0 }
+  const figures = { commits: 0, 'tables compared': 0, connections: 0 }
   let tried = 0
   while (!isOver() && failures.length === 0) {
     const version = versions[Math.floor(tried / HISTORIES_AT_ONCE) % versions.length]!
@@ -27,14 +27,21 @@ async function run({ seed, isOver }: SoakRun): Promise<SoakTally> {
     for (let round = 0; round < HISTORIES_AT_ONCE && !isOver() && failures.length === 0; round += 1) {
       const own = (seed + tried) % 2 ** 31
       tried += 1
-      const report = await runHistory({ server, made, seed: own, turns: TURNS, looks: LOOKS }).catch((error) => {
+      const report = await runHistory({
+        server,
+        made,
+        seed: own,
+        turns: TURNS,
+        looks: LOOKS,
+        ddl: tried % 2 === 0,
+      }).catch((error) => {
         failures.push(`seed ${own} on PostgreSQL ${version}: ${thrown(error, server)}`)
         return null
       })
       if (!report) continue
       for (const finding of report.findings) failures.push(`seed ${own} on PostgreSQL ${version}: ${finding}`)
       figures.commits += report.commits
-      figures.states += report.statesJudged
+      figures['tables compared'] += report.tablesJudged
       figures.connections += report.connections
     }
   }

@@ -40,10 +40,14 @@ export class HistoryModel {
     return this.#sum(this.commits)
   }
 
-  /** The longest prefix of the log in which no commit bears a later time. @returns where it ends */
-  prefixAt(timeUs: bigint): bigint {
-    const later = this.commits.findIndex((commit) => commit.timeUs > timeUs)
-    return (later < 0 ? this.commits.at(-1) : this.commits[later - 1])?.endLsn ?? 0n
+  /**
+   * The longest prefix in which no commit bears a later time, of those that `isKnown` (P17).
+   * @returns where it ends
+   */
+  prefixAt(timeUs: bigint, isKnown: (commit: Commit) => boolean): bigint {
+    const known = this.commits.filter(isKnown)
+    const later = known.findIndex((commit) => commit.timeUs > timeUs)
+    return (later < 0 ? known.at(-1) : known[later - 1])?.endLsn ?? 0n
   }
 
   #sum(commits: readonly Commit[]): Rows {

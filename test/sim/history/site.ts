@@ -2,6 +2,7 @@
 import pg from 'pg'
 import { to as copyTo } from 'pg-copy-streams'
 import { type PostgresServer, startPostgres } from '../../../scripts/support/postgres-server.ts'
+import { SHAPE_SQL, SHAPE_TABLES } from './ddl-actions.ts'
 import { difference, HistoryModel, type Rows } from './model.ts'
 import { Recorder, startRecorder, watchSql } from './recorder.ts'
 import { LEAF_TABLES, PUBLISHED_TABLES, WORLD_SQL } from './world.ts'
@@ -20,15 +21,16 @@ export interface HistorySite extends AsyncDisposable {
   model(): Promise<HistoryModel>
 }
 
+/** With the tables whose shape changes in some histories. */
 export async function makeHistorySite(server: PostgresServer, database: string): Promise<HistorySite> {
   const url = await server.createDatabase(database)
   const client = new pg.Client(url)
   client.on('error', () => {})
   await client.connect()
   await startRecorder(client)
-  for (const statement of WORLD_SQL) await client.query(statement)
-  for (const table of LEAF_TABLES) await client.query(watchSql(table))
-  await client.query(`CREATE PUBLICATION chartkeep FOR TABLE ${PUBLISHED_TABLES.join(', ')}`)
+  for (const statement of [...WORLD_SQL, ...SHAPE_SQL]) await client.query(statement)
+  for (const table of [...LEAF_TABLES, ...SHAPE_TABLES]) await client.query(watchSql(table))
+  await client.query(`CREATE PUBLICATION chartkeep FOR TABLE ${[...PUBLISHED_TABLES, ...SHAPE_TABLES].join(', ')}`)
   const recorder = new Recorder(client)
   return {
     url,
