@@ -151,6 +151,17 @@ describe('a change log', () => {
     expect((await check(repository)).findings).toMatchObject([{ kind: 'log-missing', object: logKey(logId) }])
   })
 
+  test('that was written again, whole, from before where a snapshot stands, is not the one that it names', async () => {
+    const { repository, store, logId, key } = await bench()
+    for (const number of [3, 4, 5]) store.objects.delete(key(number))
+    const writer = await ChangeLogWriter.resume(repository, logId)
+    await writer.append(segmentDraft(1040n))
+    await writer.append(segmentDraft(1060n))
+    const { findings } = await check(repository)
+    expect(findings).toMatchObject([{ kind: 'segment-out-of-chain', object: key(3) }])
+    expect(findings[0]?.snapshots).toHaveLength(1)
+  })
+
   test('that ends before where the one that took its place says is missed its end', async () => {
     const { repository, store, logId, key } = await bench()
     const previousLog = { logId, reason: 'the slot was lost', end: 1060n }
