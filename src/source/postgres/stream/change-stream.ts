@@ -11,7 +11,7 @@
 import { Failure } from '../../../errors.ts'
 import type { ChangeStream, StreamEvent, StreamOptions } from '../../change-contract.ts'
 import type { ConnectionSettings, SourceIdentity } from '../../contract.ts'
-import { connect, type Session } from '../connect.ts'
+import { connect, type Session, type SessionPurpose } from '../connect.ts'
 import { readIdentity } from '../identity.ts'
 import { quoteName, quoteText } from '../quote.ts'
 import { parseUrl, withApplicationName } from '../url.ts'
@@ -43,37 +43,62 @@ export async function openChangeStream(source: StreamSource, options: StreamOpti
   options.signal.throwIfAborted()
   const opened = new AsyncDisposableStack()
   try {
-    const { questions, replication } = await openSessions(source, opened)
-    const identity = await readIdentity(questions)
-    await assertSlotUsable(questions, options.slot)
-    await assertPublished(questions, source.publication)
-    const tables = await TableDirectory.open(questions, options.tables)
-    const decoder = new Decoder({
-      spillDirectory: options.spillDirectory,
-      reserved: await readReserved(questions),
-      isWanted: (rawName) => tables.isWanted(rawName),
-      keepsEmpty: questions.serverVersionNumber < STREAMING_SINCE,
-    })
-    opened.defer(() => decoder.dispose())
-    const wire = new ReplicationWire(startStatement(source.publication, options.slot, questions.serverVersionNumber))
-    const stream = new RunningStream({ identity, options, wire, decoder, tables, questions, replication, opened })
-    stream.start()
-    return stream
+    return await withinSilence(assemble(source, options, opened), options.silenceMaxMs)
   } catch (error) {
     await opened.disposeAsync()
     throw streamFailure(error, { slot: options.slot, doing: `following slot ${options.slot}` })
   }
 }
 
+async function assemble(source: StreamSource, options: StreamOptions, opened: AsyncDisposableStack) {
+  const { questions, replication } = await openSessions(source, opened)
+  const identity = await readIdentity(questions)
+  await assertSlotUsable(questions, options.slot)
+  await assertPublished(questions, source.publication)
+  const tables = await TableDirectory.open(questions, options.tables)
+  const decoder = new Decoder({
+    spillDirectory: options.spillDirectory,
+    reserved: await readReserved(questions),
+    isWanted: (rawName) => tables.isWanted(rawName),
+    keepsEmpty: questions.serverVersionNumber < STREAMING_SINCE,
+  })
+  opened.defer(() => decoder.dispose())
+  const wire = new ReplicationWire(startStatement(source.publication, options.slot, questions.serverVersionNumber))
+  const stream = new RunningStream({ identity, options, wire, decoder, tables, questions, replication, opened })
+  stream.start()
+  return stream
+}
+
+/** A question on a connection that froze would never be answered. */
+async function withinSilence<T>(answer: Promise<T>, silenceMaxMs: number): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(silent(silenceMaxMs)), silenceMaxMs)
+  try {
+    // Who comes too late is not listened to any more.
+    answer.catch(() => {})
+    return await Promise.race([answer, promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
 async function openSessions({ connection }: StreamSource, opened: AsyncDisposableStack) {
   const name = parseUrl(connection.url).applicationName
   const named = (what: string) => ({ ...connection, url: withApplicationName(connection.url, `${name} ${what}`) })
-  // The sockets are torn down: a half-open connection would not answer to a farewell.
-  const questions = await connect(named('stream questions'), 'read')
-  opened.defer(() => questions.destroy())
-  const replication = await connect(named('stream'), 'stream')
-  opened.defer(() => replication.destroy())
+  const questions = await connectFor(opened, named('stream questions'), 'read')
+  const replication = await connectFor(opened, named('stream'), 'stream')
   return { questions, replication }
+}
+
+/** The socket is torn down at the end: a half-open connection would not answer to a farewell. */
+async function connectFor(opened: AsyncDisposableStack, settings: ConnectionSettings, purpose: SessionPurpose) {
+  const session = await connect(settings, purpose)
+  if (opened.disposed) {
+    session.destroy()
+    throw new Failure('cancelled', 'the stream was given up before it was open')
+  }
+  opened.defer(() => session.destroy())
+  return session
 }
 
 async function assertSlotUsable(session: Session, slot: string): Promise<void> {
@@ -125,11 +150,11 @@ class RunningStream implements ChangeStream {
 
   start(): void {
     const { wire, questions, replication, options, opened } = this.#parts
-    const onAbort = () => wire.end(options.signal.reason)
+    const onAbort = () => this.#end(options.signal.reason)
     options.signal.addEventListener('abort', onAbort, { once: true })
     opened.defer(() => options.signal.removeEventListener('abort', onAbort))
-    questions.client.once('end', () => wire.end(serverGone()))
-    replication.client.once('end', () => wire.end(serverGone()))
+    questions.client.once('end', () => this.#end(serverGone()))
+    replication.client.once('end', () => this.#end(serverGone()))
     const watch = setInterval(() => this.#tick(), this.#tickMs)
     opened.defer(() => clearInterval(watch))
     replication.client.query(wire)
@@ -185,24 +210,18 @@ class RunningStream implements ChangeStream {
   }
 
   async #describeTables(): Promise<void> {
-    const { decoder, tables } = this.#parts
+    const { decoder, tables, options } = this.#parts
     const asked = decoder.unresolved
     decoder.unresolved = []
     for (const { relation, lsn } of asked) {
-      relation.table = await this.#orSilence(tables.describe(relation, lsn))
+      relation.table = await withinSilence(tables.describe(relation, lsn), options.silenceMaxMs)
     }
   }
 
-  /** A question on a connection that froze would never be answered. */
-  async #orSilence<T>(answer: Promise<T>): Promise<T> {
-    const { silenceMaxMs } = this.#parts.options
-    const { promise, reject } = Promise.withResolvers<never>()
-    const timer = setTimeout(() => reject(silent(silenceMaxMs)), silenceMaxMs)
-    try {
-      return await Promise.race([answer, promise])
-    } finally {
-      clearTimeout(timer)
-    }
+  /** At once, whether anybody reads or not: the server must not wait for us. */
+  #end(reason: Error): void {
+    this.#parts.wire.end(reason)
+    this.#parts.replication.destroy()
   }
 
   get #tickMs(): number {
@@ -221,7 +240,7 @@ class RunningStream implements ChangeStream {
     this.#silentMs = isSilent ? this.#silentMs + this.#tickMs : 0
     this.#unaskedMs += this.#tickMs
     if (this.#silentMs > options.silenceMaxMs) {
-      wire.end(silent(options.silenceMaxMs))
+      this.#end(silent(options.silenceMaxMs))
       return
     }
     const asksEachMs = Math.min(ASK_INTERVAL_MAX_MS, options.silenceMaxMs / ASKS_PER_SILENCE)

@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { PostgresServer } from '../../../../scripts/support/postgres-server.ts'
 import { availablePostgresVersions } from '../../../../scripts/support/postgres-server.ts'
 import type {
@@ -27,6 +28,9 @@ export interface Captured extends AsyncDisposable {
   readonly changes: ChangeSource
   readonly client: TestClient
   readonly spillDirectory: string
+  readonly slot: string
+  /** Until nobody follows the slot: the server notices after us that a stream is gone. */
+  free(): Promise<void>
   open(tables?: readonly string[], options?: { readonly silenceMaxMs?: number }): Promise<Followed>
 }
 
@@ -46,6 +50,13 @@ export class Followed implements AsyncDisposable {
     const { value, done } = await this.#events.next()
     if (done) throw new Error('the stream ended')
     return value
+  }
+
+  async nextTransaction(): Promise<CapturedTransaction> {
+    for (;;) {
+      const event = await this.next()
+      if (event.kind === 'transaction' && event.transaction.changeCount > 0) return event.transaction
+    }
   }
 
   /** Everything until the seal that is asked for now. */
@@ -119,6 +130,10 @@ export async function capture(server: PostgresServer, options: CaptureOptions): 
     changes,
     client,
     spillDirectory,
+    slot: SLOT_OF(url),
+    async free() {
+      while ((await changes.slotState(SLOT_OF(url)))?.active) await sleep(20)
+    },
     async open(tables, options) {
       const abort = new AbortController()
       const names = tables ?? (await source.introspect()).tables.map((table) => table.name)
@@ -132,7 +147,7 @@ export async function capture(server: PostgresServer, options: CaptureOptions): 
       return new Followed(stream, abort)
     },
     async [Symbol.asyncDispose]() {
-      await client[Symbol.asyncDispose]()
+      await Promise.resolve(client[Symbol.asyncDispose]()).catch(() => {})
       await changes.dropSlot(SLOT_OF(url)).catch(() => {})
       await source[Symbol.asyncDispose]()
       await rm(spillDirectory, { recursive: true, force: true })
