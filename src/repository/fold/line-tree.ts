@@ -17,7 +17,8 @@ export interface LineTreeOptions {
   readonly cuts?: { readonly leaf: CutRule; readonly node: CutRule }
 }
 
-const RUN_BYTES = 8 * 1024 * 1024
+/** Several tables may sort their changes at once. */
+const RUN_BYTES = 4 * 1024 * 1024
 
 export class LineTree implements Disposable {
   readonly #spec: TreeSpec

@@ -1,7 +1,6 @@
 /** What lineages come to, as edits of the table's rows and of its locator. */
 import { assert } from '../../errors.ts'
 import { encodeKey } from '../tree/key.ts'
-import { doesNotFit } from '../tree/misfit.ts'
 import { locatorSpec, type TreeSpec } from '../tree/spec.ts'
 import type { TreeEdit } from '../tree/tree-editor.ts'
 import type { BaseRow } from './base-rows.ts'
@@ -63,12 +62,10 @@ export class NetEdits {
     return Buffer.compare(this.#place(lineage.line, anchor).key, key) !== 0
   }
 
-  /** @throws change-log-gap when two rows would have one key */
   takeRows(): TreeEdit[] {
     return merged(this.#spec, this.#rows)
   }
 
-  /** As `takeRows`. */
   takeLocator(): TreeEdit[] {
     return merged(this.#spec, this.#locator)
   }
@@ -120,6 +117,6 @@ function merged(spec: TreeSpec, edits: readonly TreeEdit[]): TreeEdit[] {
 function exchange(spec: TreeSpec, a: TreeEdit, b: TreeEdit): TreeEdit {
   const [left, came] = a.after === null ? [a, b] : [b, a]
   const fits = left.after === null && left.expects === 'present' && came.expects === 'absent'
-  if (!fits) throw doesNotFit(spec.name, 'gives one key to two rows')
+  assert(fits, `no two rows of ${spec.name} have one key: lineages see to that`)
   return { key: came.key, expects: 'present', after: came.after }
 }

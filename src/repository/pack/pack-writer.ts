@@ -47,6 +47,8 @@ export class PackWriter {
   readonly #options: PackWriterOptions
   readonly #written: PackRecord[] = []
   readonly #puts = new Set<Promise<void>>()
+  /** Packs on their way to being put. */
+  readonly #closings = new Set<Promise<void>>()
   #open: OpenPack | null = null
   #failure: unknown = null
 
@@ -63,9 +65,14 @@ export class PackWriter {
     return place
   }
 
-  /** When it returns, every chunk added is durable. @returns every pack written so far */
+  /**
+   * When it returns, every chunk added before is durable; others may be added meanwhile.
+   * @returns every pack written so far
+   */
   async flush(): Promise<readonly PackRecord[]> {
     await this.#closePack()
+    // A pack that is full may still wait for its turn, with chunks of whoever asks.
+    await Promise.all(this.#closings)
     await Promise.all(this.#puts)
     this.#throwFailure()
     return this.#written
@@ -75,6 +82,12 @@ export class PackWriter {
     const pack = this.#open
     this.#open = null
     if (!pack) return
+    const closing = this.#beginPut(pack).finally(() => this.#closings.delete(closing))
+    this.#closings.add(closing)
+    await closing
+  }
+
+  async #beginPut(pack: OpenPack): Promise<void> {
     while (this.#puts.size >= PUTS_MAX) await Promise.race(this.#puts)
     const { record, bytes } = pack.close()
     const put = this.#options.store

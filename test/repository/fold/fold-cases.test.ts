@@ -87,6 +87,17 @@ describe.each<Identity>(['key', 'full'])('a fold of changes with the %s as the r
     expect(folded.counts).toMatchObject({ inserted: 0, updated: 2, deleted: 1 })
   })
 
+  it('keeps a row under an anchor that was not sent because it did not change (F13, P1)', async () => {
+    const table = await wardOf(['LLLL 1 a x', 'LLLL 2 b x', '1 3 c x'], identity)
+    table.model.update('1', (fields) => fields.with(2, 'changed'))
+    table.model.update('2', (fields) => fields.with(1, '8'))
+
+    await table.fold({ changeTree: true })
+
+    await table.expectAsModel()
+    await table.expectJournal()
+  })
+
   it('drops every row at a truncation, those of the base too, and has what came after it (F22)', async () => {
     const table = await wardOf(ROWS, identity)
     table.model.update('1', (fields) => fields.with(2, 'gone'))
