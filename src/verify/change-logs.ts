@@ -136,11 +136,12 @@ async function checkSegments(
   const walk = new LogWalk(repository.sealed, start, { listed: numbers, anchors, openFrom, reaches })
   try {
     for await (const trouble of walk.troubles(signal)) {
-      const object = segmentKey(logId, trouble.segment)
       const { segment, count } = trouble
+      const object = segmentKey(logId, segment)
       const what = count > 1 ? `the run of segments ${segment} to ${segment + count - 1}` : `segment ${segment}`
       const message = `${what} of change log ${logId} (${start.sourceName}) ${describeGap(trouble)}`
-      const snapshots = manifests.filter(({ log }) => (log?.head?.segment ?? -1) === trouble.segment)
+      const isIn = (number: number) => number >= segment && number < segment + count
+      const snapshots = manifests.filter(({ log }) => isIn(log?.head?.segment ?? -1))
       findings.push(
         finding({
           kind: KINDS[trouble.problem],

@@ -114,6 +114,14 @@ describe('a change log', () => {
     )
   })
 
+  test('of which several segments in a row are damaged is one finding', async () => {
+    const { repository, store, key } = await bench()
+    for (const number of [3, 4]) damaged(store, key(number))
+    const { findings } = await check(repository)
+    expect(findings).toMatchObject([{ kind: 'segment-damaged', object: key(3) }])
+    expect(findings[0]?.message).toMatch(/^the run of segments 3 to 4 .* from 0\/406 .* to 0\/41A /)
+  })
+
   test('of which the end was taken that a snapshot names fails the check', async () => {
     const { repository, store, key } = await bench()
     for (const number of [3, 4, 5]) store.objects.delete(key(number))

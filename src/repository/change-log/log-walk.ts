@@ -31,6 +31,12 @@ export interface LogKnowledge {
 /** Of a hole in the listing, so many are asked for by name: one that is larger is no listing that came late. */
 const HOLE_ASKED_MAX = 1_000
 
+interface LookedAt {
+  /** Null when it cannot be read. */
+  readonly head: SegmentHead | null
+  readonly problem: ChainProblem | null
+}
+
 export class LogWalk {
   opened = 0
   readonly #segments: SegmentStore
@@ -52,12 +58,18 @@ export class LogWalk {
     let before: SegmentHead | null = null
     for (const run of runsOf(there.filter((number) => number >= openFrom))) {
       before = null
+      let from = run.from
+      let same: ChainProblem | null = null
       for await (const { number, outcome } of fetchAhead(this.#segments, run.from, run.to)) {
         signal.throwIfAborted()
-        const found = this.#look(number, outcome, before)
-        before = found.head
-        if (found.problem) yield await this.#trouble(number, found.problem, 1)
+        const looked = this.#look(number, outcome, before)
+        before = looked.head
+        if (looked.problem === same) continue
+        if (same) yield await this.#trouble(from, same, number - from)
+        from = number
+        same = looked.problem
       }
+      if (same) yield await this.#trouble(from, same, run.to - from)
     }
     // Of a newest segment that cannot be read the end is not known, and was said to be so.
     const { header } = before ?? { header: null }
@@ -74,11 +86,7 @@ export class LogWalk {
     yield { logId, segment, problem: 'missing', count: 1, from, to, fromTime, toTime: null }
   }
 
-  #look(
-    number: number,
-    outcome: FetchedSegment['outcome'],
-    before: SegmentHead | null,
-  ): { readonly head: SegmentHead | null; readonly problem: ChainProblem | null } {
+  #look(number: number, outcome: FetchedSegment['outcome'], before: SegmentHead | null): LookedAt {
     try {
       if ('error' in outcome) throw outcome.error
       const plain = this.#segments.openPlain(number, outcome.stored)
