@@ -12,6 +12,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import { Failure, type FailureRecord, toFailureRecord } from '../src/errors.ts'
 import { buildTable, type FindStored, type TreeKind } from '../src/repository/build/build-table.ts'
+import { batchMemory, type LeafBatch, packLeaves } from '../src/repository/build/leaf-batch.ts'
 import type { RepositorySecrets } from '../src/repository/keyring.ts'
 import { ChunkReader } from '../src/repository/pack/chunk-reader.ts'
 import type { StoreCapabilities, StoreSettings } from '../src/repository/store/contract.ts'
@@ -47,7 +48,7 @@ export interface BuildTableTask {
 }
 
 export type BuildMessage =
-  | { readonly kind: 'leaves'; readonly tree: TreeKind; readonly leaves: readonly BuiltLeaf[]; readonly bytes: number }
+  | { readonly kind: 'leaves'; readonly tree: TreeKind; readonly batch: LeafBatch; readonly bytes: number }
   | { readonly kind: 'read'; readonly bytes: number }
   /** The previous snapshot's trees could not be read or are not whole: what they lost was built anew. */
   | { readonly kind: 'previous-damaged' }
@@ -151,8 +152,9 @@ class LeafSender {
     this.#stop.signal.throwIfAborted()
     if (this.#batch.length === 0) return
     this.#untakenBytes += this.#batchBytes
-    const message: BuildMessage = { kind: 'leaves', tree: this.#tree, leaves: this.#batch, bytes: this.#batchBytes }
-    this.#port.postMessage(message)
+    const batch = packLeaves(this.#batch)
+    const message: BuildMessage = { kind: 'leaves', tree: this.#tree, batch, bytes: this.#batchBytes }
+    this.#port.postMessage(message, batchMemory(batch))
     this.#batch = []
     this.#batchBytes = 0
     while (this.#untakenBytes > UNTAKEN_BYTES_MAX && !this.#stop.signal.aborted) {

@@ -41,6 +41,8 @@ export type LoadResult =
   | { readonly ok: true; readonly rows: number }
   | { readonly ok: false; readonly failure: FailureRecord }
 
+const REPORT_BYTES = 1024 * 1024
+
 export default async function run(task: LoadTableTask): Promise<LoadResult> {
   const stop = new AbortController()
   task.port.on('message', () => stop.abort(new Failure('cancelled', 'the loading of a table was stopped')))
@@ -62,9 +64,16 @@ export default async function run(task: LoadTableTask): Promise<LoadResult> {
 }
 
 async function* lines(reader: TreeReader, task: LoadTableTask): AsyncGenerator<Uint8Array> {
-  for await (const rows of reader.leaves(task.root)) {
-    yield rows.text
-    const message: LoadMessage = { kind: 'loaded', bytes: rows.text.length }
+  let unreported = 0
+  const report = () => {
+    const message: LoadMessage = { kind: 'loaded', bytes: unreported }
     task.port.postMessage(message)
+    unreported = 0
   }
+  for await (const text of reader.texts(task.root)) {
+    yield text
+    unreported += text.length
+    if (unreported >= REPORT_BYTES) report()
+  }
+  report()
 }

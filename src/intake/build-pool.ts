@@ -7,6 +7,7 @@ import { Piscina } from 'piscina'
 import type { BuildMessage, BuildResult, BuildTableTask, ControlMessage } from '../../workers/build-table.ts'
 import { Failure, fromFailureRecord } from '../errors.ts'
 import type { TreeKind } from '../repository/build/build-table.ts'
+import { unpackLeaves } from '../repository/build/leaf-batch.ts'
 import type { BuiltLeaf } from '../repository/tree/tree-writer.ts'
 
 /** Two tables at once keep two cores busy beside the server; more threads only take from the wards. */
@@ -60,7 +61,7 @@ export class BuildPool implements AsyncDisposable {
       consumed = consumed
         .then(async () => {
           if (failure) return
-          for (const leaf of message.leaves) await consumer.onLeaf(message.tree, leaf)
+          for (const leaf of unpackLeaves(message.batch)) await consumer.onLeaf(message.tree, leaf)
           tell({ kind: 'taken', bytes: message.bytes })
         })
         .catch(stop)

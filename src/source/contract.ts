@@ -204,7 +204,8 @@ export interface ColumnRef {
 }
 
 /**
- * Buffers of whole or partial lines as the database sends them; concatenated they are lines, each ended by one 0x0A.
+ * Buffers of whole or partial lines as the database sends them; concatenated they are lines, each ended by one 0x0A. Each
+ * is a view, gone when the next is asked for.
  * Opens its own connection, joins the ticket's snapshot, verifies the table (P4), and closes when done or abandoned.
  * @throws schema-changed, rows-hidden, missing-rights, untranslatable-text, source-failed
  */

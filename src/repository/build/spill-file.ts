@@ -8,13 +8,10 @@
 import { randomBytes } from 'node:crypto'
 import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { constants, zstdCompressSync } from 'node:zlib'
 import { Failure } from '../../errors.ts'
 import { aes256Gcm, KEY_BYTES } from '../crypto/provider.ts'
-import { decompressToView } from '../pack/zstd.ts'
+import { compressToView, decompressToView } from '../pack/zstd.ts'
 
-/** The fastest that still shrinks: what is spilled is read back within minutes. */
-const FASTEST = { params: { [constants.ZSTD_c_compressionLevel]: -3 } }
 const NO_DATA = new Uint8Array()
 
 export interface SpillBlock {
@@ -29,6 +26,8 @@ export class SpillFile implements Disposable {
   readonly #key = randomBytes(KEY_BYTES)
   #end = 0
   #blocks = 0
+  /** Of the block that was read last; one serves them all. */
+  #sealed = Buffer.alloc(0)
 
   /** @throws local-disk-full */
   constructor(directory: string) {
@@ -41,7 +40,7 @@ export class SpillFile implements Disposable {
   append(bytes: Uint8Array): SpillBlock {
     const number = this.#blocks
     this.#blocks += 1
-    const sealed = aes256Gcm.seal(this.#key, nonce(number), NO_DATA, zstdCompressSync(bytes, FASTEST))
+    const sealed = aes256Gcm.seal(this.#key, nonce(number), NO_DATA, compressToView(bytes))
     const offset = this.#end
     this.#end += sealed.length
     for (let written = 0; written < sealed.length; ) {
@@ -52,7 +51,8 @@ export class SpillFile implements Disposable {
 
   /** A view, until the next call. @throws local-disk-full when the disk did not keep it */
   read(block: SpillBlock): Uint8Array {
-    const sealed = Buffer.allocUnsafe(block.storedBytes)
+    if (this.#sealed.length < block.storedBytes) this.#sealed = Buffer.allocUnsafeSlow(2 * block.storedBytes)
+    const sealed = this.#sealed.subarray(0, block.storedBytes)
     for (let read = 0; read < sealed.length; ) {
       const bytes = local(() => readSync(this.#file, sealed, read, sealed.length - read, block.offset + read))
       if (bytes === 0) break

@@ -3,7 +3,7 @@
  * varint of the plain length, the bytes.
  */
 import { ByteReader, ByteWriter } from '../tree/varint.ts'
-import { compress, decompressToView } from './zstd.ts'
+import { compressToView, decompressToView } from './zstd.ts'
 
 export const CHUNK_TYPES = { leaf: 1, node: 2 } as const
 export type ChunkType = (typeof CHUNK_TYPES)[keyof typeof CHUNK_TYPES]
@@ -12,7 +12,7 @@ export type ChunkType = (typeof CHUNK_TYPES)[keyof typeof CHUNK_TYPES]
 const PLAIN_BYTES_MAX = 2 ** 31 - 1
 
 export function packPayload(plain: Uint8Array): Buffer {
-  const compressed = compress(plain)
+  const compressed = compressToView(plain)
   const smaller = compressed.length < plain.length
   const body = smaller ? compressed : plain
   const out = new ByteWriter(body.length + 10)

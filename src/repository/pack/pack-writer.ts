@@ -24,6 +24,8 @@ import {
 
 /** One put each. Large enough that a base of a terabyte of rows is some ten thousand objects. */
 export const PACK_BYTES_TARGET = 16 * 1024 * 1024
+/** A pack's memory to begin with; it doubles. */
+const OBJECT_BYTES_MIN = 256 * 1024
 /** Puts under way at once: one is being sent while the next is being filled. */
 const PUTS_MAX = 2
 
@@ -114,7 +116,7 @@ class OpenPack {
   readonly #header: Buffer
   readonly #key: Uint8Array
   readonly #chunks: PackedChunk[] = []
-  readonly #parts: Uint8Array[] = []
+  #object = Buffer.allocUnsafeSlow(OBJECT_BYTES_MIN)
   bytes = 0
 
   constructor(options: PackWriterOptions) {
@@ -143,13 +145,19 @@ class OpenPack {
     const trailer = Buffer.alloc(4)
     trailer.writeUInt32LE(directory.length)
     for (const part of [directory, trailer, PACK_END]) this.#append(part)
-    const bytes = Buffer.concat(this.#parts, this.bytes)
+    const bytes = this.#object.subarray(0, this.bytes)
     const sha256 = hash('sha256', bytes, 'hex')
     return { record: { packId: this.#packId, bytes: bytes.length, chunks: this.#chunks.length, sha256 }, bytes }
   }
 
   #append(part: Uint8Array): void {
-    this.#parts.push(part)
-    this.bytes += part.length
+    const end = this.bytes + part.length
+    if (end > this.#object.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(end, 2 * this.#object.length))
+      this.#object.copy(larger, 0, 0, this.bytes)
+      this.#object = larger
+    }
+    this.#object.set(part, this.bytes)
+    this.bytes = end
   }
 }

@@ -28,8 +28,13 @@ const PIECE_BYTES_MAX = 4 * 1024 * 1024
 const CHUNK_BYTES_MIN = 16 * 1024
 
 export function compress(plain: Uint8Array): Uint8Array {
+  return Buffer.from(compressToView(plain))
+}
+
+/** As `compress`; what it gives is gone with the next call, in exchange for an allocation less. */
+export function compressToView(plain: Uint8Array): Uint8Array {
   const fast = plain.length <= PIECE_BYTES_MAX ? compressor.run(plain, plain.length + COMPRESSED_SLACK_BYTES) : null
-  return fast ? Buffer.from(fast) : zstdCompressSync(plain, OPTIONS)
+  return fast ?? zstdCompressSync(plain, OPTIONS)
 }
 
 /** @throws when the bytes are not one frame of at most `plainBytes` */

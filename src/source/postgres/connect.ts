@@ -14,6 +14,7 @@ import pg from 'pg'
 import { Failure } from '../../errors.ts'
 import type { ConnectionSettings } from '../contract.ts'
 import { type FailureSetting, isConnectionLoss, toPostgresFailure } from './failures.ts'
+import { receivingSocket } from './receiving-socket.ts'
 import { parseUrl, type ServerAddress, tlsAttempts } from './url.ts'
 
 /**
@@ -120,7 +121,7 @@ interface Wanted {
 async function openClient(address: ServerAddress, { settings, pins, purpose }: Wanted): Promise<OpenClient> {
   const attempts = tlsAttempts(address, settings.caPem)
   for (const [index, ssl] of attempts.entries()) {
-    const socket = new Socket()
+    const socket = purpose === 'read' ? receivingSocket() : new Socket()
     const client = new pg.Client({
       host: address.host,
       port: address.port,

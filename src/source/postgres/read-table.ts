@@ -83,7 +83,7 @@ async function verifyTable(session: Session, table: TableTicket): Promise<void> 
 function copyLines(session: Session, ticket: ReadTicket, table: TableTicket): AsyncIterable<Uint8Array> {
   const columns = table.columns.length > 0 ? ` (${table.columns.map(quoteName).join(', ')})` : ''
   const statement = `COPY ${table.sqlName}${columns} TO STDOUT (ENCODING ${quoteText(ticket.encoding)})`
-  return session.client.query(new CopyOut(statement)).lines()
+  return session.client.query(new CopyOut(statement)).views()
 }
 
 /** A lost connection may be our own doing, and a failed import its consequence. */
