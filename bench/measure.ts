@@ -5,6 +5,7 @@
  */
 import { spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
+import { loadavg } from 'node:os'
 import { performance } from 'node:perf_hooks'
 
 export interface Measured {
@@ -14,6 +15,8 @@ export interface Measured {
   readonly serverCpuSeconds: number | null
   /** Of all processes together, at the moment when it was most. */
   readonly peakMiB: number | null
+  /** Processes that wanted to run, ours among them, over the last minute of it: says whether the machine was ours alone. */
+  readonly load: number
   readonly stdout: string
 }
 
@@ -64,6 +67,7 @@ export async function measure(command: string, options: MeasureOptions): Promise
     cpuSeconds: seen.size > 0 ? sum(seen.values()) : null,
     serverCpuSeconds: serverBefore && serverAfter ? serverAfter.withEnded - serverBefore.withEnded : null,
     peakMiB: peakBytes > 0 ? peakBytes / MIB : null,
+    load: loadavg()[0] ?? 0,
     stdout,
   }
 }

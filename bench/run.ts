@@ -11,11 +11,12 @@ import { execFileSync } from 'node:child_process'
 import { cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { base, fullRead, type Question, restore, scrub } from './questions.ts'
-import { type Finding, makeStage, ROOT } from './stage.ts'
+import { type Finding, isInstalled, makeStage, ROOT } from './stage.ts'
 
 const questions: Readonly<Record<string, Question>> = { base, 'full-read': fullRead, restore, scrub }
 const MIB = 1024 * 1024
 
+const missing = ['psql', 'pg_dump', 'pg_restore', 'restic'].filter((tool) => !isInstalled(tool))
 const { values } = parseArgs({
   options: { size: { type: 'string' }, rows: { type: 'string' }, only: { type: 'string' } },
 })
@@ -44,13 +45,15 @@ function report(findings: readonly Finding[]): string {
     `commit    ${commit()}`,
     `data      reference database, ${stage.rows} rows in ${stage.tables.length} tables, PostgreSQL ${stage.server.version} on this machine`,
     `command   npm run bench -- ${process.argv.slice(2).join(' ')}`,
+    `tools     ${missing.length === 0 ? 'all' : `not on this machine, so not compared with: ${missing.join(', ')}`}`,
+    `not asked pgBackRest: this benchmark has no question for it yet`,
   ]
   const lines = findings.map((finding) => resultLine(finding, findings))
   return [
     ...head.map((line) => `    ${line}`),
     '',
-    '| question | what | seconds | to the first line | processor s | server s | peak MiB | bytes left |',
-    '|---|---|---:|---:|---:|---:|---:|---:|',
+    '| question | what | seconds | to the first line | processor s | server s | peak MiB | bytes left | load |',
+    '|---|---|---:|---:|---:|---:|---:|---:|---:|',
     ...lines,
     '',
   ].join('\n')
@@ -70,6 +73,7 @@ function resultLine(finding: Finding, findings: readonly Finding[]): string {
     measured.serverCpuSeconds?.toFixed(1) ?? '',
     measured.peakMiB?.toFixed(0) ?? '',
     finding.bytes === null ? '' : `${(finding.bytes / MIB).toFixed(1)} MiB`,
+    measured.load.toFixed(1),
   ]
   return `| ${cells.join(' | ')} |`
 }
