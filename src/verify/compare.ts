@@ -2,9 +2,10 @@
  * A live database against a snapshot: every row of every table is read and proved equal, or counted as missing, extra
  * or changed. Equal leaves are recognised by their digests; only where they differ are rows read from the repository.
  *
- * What a difference means depends on the position (P3). When the source has assigned no transaction since the
- * snapshot, nothing may differ: a difference is damage, `failed`. When it has moved on, an application may have made
- * the difference: `inconclusive`. A restored database was given the snapshot's rows and nothing else: `failed`.
+ * The source is compared with the snapshot advanced by the change log to the very position at which it is read
+ * (expected.ts): whatever differs was changed past capture, or is damage, `failed`. Where the log cannot tell what
+ * happened since, to a table or to all of them, an application may have made the difference: `inconclusive`. A restored
+ * database was given the rows of a snapshot, or of a moment, and nothing else: `failed`.
  */
 import { Failure } from '../errors.ts'
 import { buildAllTables } from '../intake/build-all.ts'
@@ -14,9 +15,11 @@ import type { TablePlan } from '../intake/table-plan.ts'
 import { isDamage } from '../repository/damage.ts'
 import type { Manifest, TableManifest } from '../repository/manifest.ts'
 import type { Repository } from '../repository/repository.ts'
+import { type State, theSnapshotItself } from '../repository/state/state.ts'
 import { TreeReader } from '../repository/tree/tree-reader.ts'
 import type { ConsistentRead, ReadPosition, Source, SourceIdentity, TableInfo } from '../source/contract.ts'
 import { isSameDatabase } from '../source/identity.ts'
+import { type Expected, expectAt, expectExactly } from './expected.ts'
 import {
   type Finding,
   type FindingKind,
@@ -34,6 +37,8 @@ export interface CompareRequest {
   readonly source: Source
   /** The newest of all when not given. */
   readonly snapshotId?: string
+  /** What a restored database was given, where that is no snapshot. */
+  readonly state?: State
   /** True for the source itself; false for a database that was restored from the snapshot. */
   readonly expectSameHistory: boolean
   readonly pool: BuildPool
@@ -41,6 +46,10 @@ export interface CompareRequest {
   readonly nowMs: () => number
   readonly lockTimeoutMs?: number
   readonly onProgress?: (bytesRead: number) => void
+  /** Between two looks at the change log. Default: the real one. */
+  readonly sleep?: (ms: number) => Promise<void>
+  /** How long the change log may stand still before the snapshot is compared as it is. Default: 30 s. */
+  readonly stallMs?: number
 }
 
 export interface ComparedTable {
@@ -57,8 +66,10 @@ export interface Comparison extends Verification {
   readonly snapshot: string
   /** Where in the database's history the comparison stands; null when it was not read. */
   readonly position: ReadPosition | null
-  /** The database may have changed since the snapshot, and rightly. */
+  /** The database may have changed since the snapshot, and rightly: nobody can tell. */
   readonly movedOn: boolean
+  /** Transactions of the change log by which the snapshot was advanced to the read; null when it was not. */
+  readonly advancedBy: number | null
   /** In the order of the manifest. */
   readonly tables: readonly ComparedTable[]
 }
@@ -74,7 +85,7 @@ const DIFFERENCES: ReadonlySet<FindingKind> = new Set<FindingKind>(['table-missi
 export async function compareDatabase(request: CompareRequest): Promise<Comparison> {
   const startedMs = request.nowMs()
   const { source, repository } = request
-  const manifest = await chosenManifest(request)
+  const manifest = request.state?.manifest ?? (await chosenManifest(request))
   if (request.expectSameHistory) assertSameDatabase(manifest, await source.identify())
   const present = (await source.introspect()).tables.map((table) => table.name)
   const wanted = manifest.tables.map((table) => table.name).filter((name) => present.includes(name))
@@ -83,12 +94,17 @@ export async function compareDatabase(request: CompareRequest): Promise<Comparis
   const read =
     wanted.length > 0 ? await source.openRead({ tables: wanted, signal: request.signal, lockTimeoutMs }) : null
   await using _ = read
-  const movedOn = request.expectSameHistory && read?.position.visible !== manifest.position.visible
-  const run = new CompareRun(repository, manifest, { movedOn, present, read })
+  await using expected = request.expectSameHistory
+    ? await expectAt(request, manifest, read?.position ?? null)
+    : expectExactly(request.state ?? theSnapshotItself(repository, manifest))
+  const run = new CompareRun(expected, { present, read })
   const findings = await run.compare(request)
   const seconds = (request.nowMs() - startedMs) / 1000
   const looked = { tables: wanted.length, bytesRead: run.bytesRead, rowsExpected: run.rowsExpected }
-  const common = { snapshot: manifest.snapshotId, position: read?.position ?? null, movedOn, tables: run.tables() }
+  const movedOn = expected.notAdvanced !== null
+  const advancedBy = movedOn || !request.expectSameHistory ? null : (expected.state.folded?.transactions ?? 0)
+  const position = read?.position ?? null
+  const common = { snapshot: manifest.snapshotId, position, movedOn, advancedBy, tables: run.tables() }
   return { ...verification(findings, looked, seconds), ...common }
 }
 
@@ -114,20 +130,16 @@ class CompareRun {
   bytesRead = 0
   readonly #repository: Repository
   readonly #manifest: Manifest
-  readonly #movedOn: boolean
+  readonly #expected: Expected
   readonly #present: readonly string[]
   readonly #read: ConsistentRead | null
   readonly #infos: ReadonlyMap<string, TableInfo>
   readonly #diffs = new Map<string, TableDiff>()
 
-  constructor(
-    repository: Repository,
-    manifest: Manifest,
-    live: { movedOn: boolean; present: readonly string[]; read: ConsistentRead | null },
-  ) {
-    this.#repository = repository
-    this.#manifest = manifest
-    this.#movedOn = live.movedOn
+  constructor(expected: Expected, live: { present: readonly string[]; read: ConsistentRead | null }) {
+    this.#expected = expected
+    this.#repository = expected.state.repository
+    this.#manifest = expected.state.manifest
     this.#present = live.present
     this.#read = live.read
     this.#infos = new Map(live.read?.schema.tables.map((table) => [table.name, table]))
@@ -138,7 +150,7 @@ class CompareRun {
   }
 
   async compare(request: CompareRequest): Promise<Finding[]> {
-    const findings = this.#schemaFindings()
+    const findings = [...this.#expected.findings, ...this.#schemaFindings()]
     try {
       await this.#build(request)
       findings.push(...(await this.#rowFindings()))
@@ -151,7 +163,7 @@ class CompareRun {
       } else throw error
     }
     const differing = findings.filter(({ kind }) => DIFFERENCES.has(kind))
-    if (this.#movedOn && differing.length > 0) findings.push(this.#movedOnFinding(differing))
+    findings.push(...this.#movedOnFindings(differing))
     return findings
   }
 
@@ -247,18 +259,25 @@ class CompareRun {
     return findings
   }
 
+  /** An error, unless the table is one of which nobody can tell what the application did to it. */
   #difference(parts: Parameters<typeof finding>[0]): Finding {
-    return this.#movedOn ? warning(parts) : finding(parts)
+    const isDoubtful = parts.tables?.some((table) => this.#expected.doubts.has(table))
+    return isDoubtful ? warning(parts) : finding(parts)
   }
 
-  #movedOnFinding(differing: readonly Finding[]): Finding {
+  #movedOnFindings(differing: readonly Finding[]): Finding[] {
+    const { notAdvanced, doubts } = this.#expected
+    const tables = [...new Set(differing.flatMap((found) => found.tables))].filter((table) => doubts.has(table)).sort()
+    if (tables.length === 0) return []
     const { snapshotId, position } = this.#manifest
-    const tables = [...new Set(differing.flatMap((found) => found.tables))].sort()
+    const reasons = tables.map((table) => `${table}: ${doubts.get(table)}`)
     const message =
-      `the database has gone on since snapshot ${snapshotId} (taken at ${position.lsn}, now at ` +
-      `${this.#read?.position.lsn ?? 'no position'}): the application may have made these differences`
+      notAdvanced === null
+        ? `the change log cannot tell what happened since snapshot ${snapshotId} to ${reasons.join('; ')}`
+        : `the database has gone on since snapshot ${snapshotId} (taken at ${position.lsn}, now at ` +
+          `${this.#read?.position.lsn ?? 'no position'}), and ${notAdvanced}: the application may have made these differences`
     const hint = 'Run `chartkeep backup`, and compare with the new snapshot before anything is written.'
-    return warning({ kind: 'moved-on', message, hint, tables, snapshots: [snapshotId], patientsComplete: false })
+    return [warning({ kind: 'moved-on', message, hint, tables, snapshots: [snapshotId], patientsComplete: false })]
   }
 }
 

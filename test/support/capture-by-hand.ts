@@ -12,8 +12,7 @@ import { takeSnapshot } from '../../src/backup/snapshot.ts'
 import { Failure } from '../../src/errors.ts'
 import type { PatientLayout } from '../../src/intake/table-plan.ts'
 import { listLogs, openLog } from '../../src/repository/change-log/reader.ts'
-import { timedIdAfter } from '../../src/repository/layout.ts'
-import { formatLsn, parseLsn } from '../../src/repository/lsn.ts'
+import { formatLsn } from '../../src/repository/lsn.ts'
 import type { Manifest } from '../../src/repository/manifest.ts'
 import { openSource } from '../../src/source/open.ts'
 import { runSql } from '../source/postgres/support.ts'
@@ -23,7 +22,7 @@ const WAIT_MS = 20_000
 
 export interface CapturedDatabase extends AsyncDisposable {
   readonly events: readonly CaptureEvent[]
-  /** A full read on which the log goes on, from its very beginning: visibility has to tell what is in it (P3). */
+  /** On which the log goes on. */
   snapshot(): Promise<Manifest>
   /** Waits until the log holds everything that is committed now. @returns up to where */
   caughtUp(): Promise<bigint>
@@ -120,10 +119,8 @@ export async function captureDatabase({ made, url, layout, tables }: Captured): 
         onProgress: () => {},
       })
       const { manifest } = await repository.readManifest(snapshot)
-      if (manifest.log) return manifest
-      await reached(parseLsn(manifest.position.lsn))
-      const plan = await source.changes!.plan(manifest.tables.map(({ name }) => name))
-      return await writtenOn(await newestLog(), manifest, plan)
+      if (!manifest.log) throw new Error('the snapshot carries no log')
+      return manifest
     },
     [Symbol.asyncDispose]: async () => {
       await stop()
@@ -131,30 +128,5 @@ export async function captureDatabase({ made, url, layout, tables }: Captured): 
       for (const { slot } of (await listLogs(repository, 'icu')).logs) await source.changes!.dropSlot(slot)
       await repository[Symbol.asyncDispose]()
     },
-  }
-
-  async function writtenOn(
-    log: Awaited<ReturnType<typeof newestLog>>,
-    manifest: Manifest,
-    plan: { readonly tables: readonly { readonly table: string; readonly resolution: 'transaction' | 'snapshot' }[] },
-  ): Promise<Manifest> {
-    const head = (await log.head())!
-    const resolutions = new Map(plan.tables.map(({ table, resolution }) => [table, resolution]))
-    const onLog: Manifest = {
-      ...manifest,
-      snapshotId: timedIdAfter(manifest.snapshotId, 0, randomBytes(4)),
-      tables: manifest.tables.map((table) => ({ ...table, resolution: resolutions.get(table.name) ?? 'snapshot' })),
-      log: {
-        logId: log.start.logId,
-        scanFrom: formatLsn(log.start.startLsn),
-        scanSegment: 0,
-        head: { segment: head.header.number, sha256: head.sha256, end: formatLsn(head.header.end) },
-        transactions: null,
-      },
-    }
-    const { packs } = await repository.readIndex(manifest)
-    const indexSha256 = await repository.writeIndex({ format: 1, snapshotId: onLog.snapshotId, packs })
-    await repository.writeManifest({ ...onLog, indexSha256 })
-    return (await repository.readManifest(onLog.snapshotId)).manifest
   }
 }

@@ -28,10 +28,10 @@ const PUBLISHED = ['patient', 'icu_stay', 'vital_sign', 'diagnosis', 'note_2025'
 /** Without a key: stands as of the snapshot. */
 const COARSE = 'public.device_log'
 const STATEMENTS = [
-  (n: number) => `UPDATE vital_sign SET value = ${n} WHERE id = ${1 + (n % 3000)}`,
-  (n: number) => `UPDATE vital_sign SET stay_id = ${101 + (n % 24)} WHERE id = ${1 + ((n * 7) % 3000)}`,
+  (n: number) => `UPDATE vital_sign SET value = ${n} WHERE id = ${1 + (n % 1500)}`,
+  (n: number) => `UPDATE vital_sign SET stay_id = ${101 + (n % 24)} WHERE id = ${1 + ((n * 7) % 1500)}`,
   (n: number) => `INSERT INTO vital_sign VALUES (${100_000 + n}, ${101 + (n % 24)}, now(), 'HR', ${n % 200})`,
-  (n: number) => `DELETE FROM vital_sign WHERE id = ${1 + ((n * 13) % 3000)}`,
+  (n: number) => `DELETE FROM vital_sign WHERE id = ${1 + ((n * 13) % 1500)}`,
   (n: number) => `UPDATE note SET body = repeat('${n} ', 3) WHERE note_id = ${1 + (n % 200)}`,
   (n: number) => `UPDATE diagnosis SET line = line + 1000 WHERE line = ${n % 100}`,
   (n: number) => `UPDATE drug SET label = '${n}' WHERE code = 'D${1 + (n % 50)}'`,
@@ -57,13 +57,13 @@ describeOnServers('the state at a moment', oldestAndNewest.slice(-1), (server) =
     url = await server().createDatabase('moments')
     await runSql(
       url,
-      ...wardSql({ vitals: 3000 }),
+      ...wardSql({ vitals: 1500 }),
       `UPDATE note SET body = (SELECT string_agg(md5(n::text), '') FROM generate_series(1, 300) n) WHERE note_id = 7`,
     )
     captured = await captureDatabase({ made, url, layout: wardLayout, tables: PUBLISHED })
     bases.push(await captured.snapshot())
     await play()
-  }, 60_000)
+  }, 120_000)
 
   afterAll(async () => {
     await captured?.[Symbol.asyncDispose]()
@@ -75,9 +75,9 @@ describeOnServers('the state at a moment', oldestAndNewest.slice(-1), (server) =
     await using long = await connectClient(url)
     await long.query('BEGIN')
     await long.query(`UPDATE patient SET name = 'changed' WHERE patient_id <= 6`)
-    await write(60)
+    await write(24)
     await remember('a long transaction stands open')
-    const during = write(200)
+    const during = write(80)
     bases.push(await captured.snapshot())
     await during
     await remember('a snapshot was taken amid writers')
@@ -98,8 +98,28 @@ describeOnServers('the state at a moment', oldestAndNewest.slice(-1), (server) =
     await remember('two rows exchanged their keys (F21)')
     await runSql(url, `TRUNCATE diagnosis`, `INSERT INTO diagnosis VALUES (101, 1, 'again')`)
     await remember('a table was emptied and written again (F22)')
+    await whileCommitHangs(`UPDATE patient SET name = 'late' WHERE patient_id = 9`, async () => {
+      bases.push(await captured.snapshot())
+    })
+    await remember('a commit lay before the snapshot in the log, and was not visible to it (P3)')
     await write(20)
     await captured.caughtUp()
+  }
+
+  /** Its commit record is written, and waits for a standby that does not exist: nobody sees its rows meanwhile. */
+  async function whileCommitHangs(sql: string, work: () => Promise<void>): Promise<void> {
+    await using client = await connectClient(url)
+    await runSql(url, `ALTER SYSTEM SET synchronous_standby_names = 'nobody'`, 'SELECT pg_reload_conf()')
+    await client.query('SET synchronous_commit = on')
+    const names = async () => (await client.query('SHOW synchronous_standby_names')).rows[0].synchronous_standby_names
+    while ((await names()) !== 'nobody') await client.query('SELECT pg_sleep(0.02)')
+    const committed = client.query(sql)
+    await using other = await connectClient(url)
+    const waits = `SELECT 1 FROM pg_stat_activity WHERE pid = ${client.pid} AND wait_event = 'SyncRep'`
+    while ((await other.query(waits)).rows.length === 0) await other.query('SELECT pg_sleep(0.02)')
+    await work()
+    await runSql(url, `ALTER SYSTEM RESET synchronous_standby_names`, 'SELECT pg_reload_conf()')
+    await committed
   }
 
   async function write(count: number): Promise<void> {
@@ -151,18 +171,19 @@ describeOnServers('the state at a moment', oldestAndNewest.slice(-1), (server) =
   }
 
   test('has the rows that COPY gave then, named by position and by time', async () => {
-    expect(moments.length).toBe(6)
+    expect(moments.length).toBe(7)
     for (const { name, lsn, time, lines } of moments) {
       for (const at of [formatLsn(lsn), time]) {
         await using found = await state(await target(at))
         expect([name, at, fine(await readTrees(found.repository, found.manifest))]).toEqual([name, at, fine(lines)])
       }
     }
-  }, 60_000)
+  }, 120_000)
 
   test('is the same from every snapshot before it', async () => {
     const { lsn, lines } = moments.at(-1)!
     const last = await target(formatLsn(lsn))
+    expect(last.base.snapshotId).toBe(bases[2]!.snapshotId)
     for (const base of bases) {
       const along = last.along && { ...last.along, fromSegment: base.log!.scanSegment }
       await using found = await state({ ...last, base, along })

@@ -1,0 +1,218 @@
+/**
+ * A live database against the snapshot advanced to the very position at which it is read (P3): while wards write, equal is
+ * equal, and what was changed past capture is found and named. Where the log cannot tell, a difference stays inconclusive.
+ */
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type PostgresServer, startPostgres } from '../../scripts/support/postgres-server.ts'
+import { listLogs, openLog } from '../../src/repository/change-log/reader.ts'
+import { segmentKey } from '../../src/repository/layout.ts'
+import { encodeKey } from '../../src/repository/tree/key.ts'
+import type { Source } from '../../src/source/contract.ts'
+import { openSource } from '../../src/source/open.ts'
+import { type Comparison, compareDatabase } from '../../src/verify/compare.ts'
+import { connectClient, runSql } from '../source/postgres/support.ts'
+import { type CapturedDatabase, captureDatabase } from '../support/capture-by-hand.ts'
+import { makeRepository, never, type TestRepository } from '../support/repository.ts'
+import { wardLayout, wardSql } from '../support/ward.ts'
+
+const PUBLISHED = ['patient', 'icu_stay', 'vital_sign', 'diagnosis', 'note_2025', 'note_2026', 'drug']
+
+let server: PostgresServer
+let made: TestRepository
+let captured: CapturedDatabase
+let url: string
+let snapshotId: string
+let writes = 0
+
+beforeAll(async () => {
+  server = await startPostgres({})
+  made = await makeRepository()
+  url = await server.createDatabase('advanced')
+  await runSql(url, ...wardSql({ vitals: 2000 }))
+  captured = await captureDatabase({ made, url, layout: wardLayout, tables: PUBLISHED })
+  await newSnapshot()
+}, 120_000)
+
+afterAll(async () => {
+  await captured?.[Symbol.asyncDispose]()
+  await made?.[Symbol.asyncDispose]()
+  await server?.[Symbol.asyncDispose]()
+})
+
+async function newSnapshot(): Promise<void> {
+  snapshotId = (await captured.snapshot()).snapshotId
+}
+
+async function compare(wrapped: (source: Source) => Source = (source) => source): Promise<Comparison> {
+  await using source = await openSource({ url })
+  const request = { repository: made.repository, pool: made.pool, signal: never(), nowMs: () => 0 }
+  return await compareDatabase({ ...request, source: wrapped(source), snapshotId, expectSameHistory: true })
+}
+
+function differing({ tables }: Comparison): string[] {
+  return tables.filter(({ outcome }) => outcome !== 'equal').map(({ table }) => table)
+}
+
+/** Writers that do not stop while `work` goes on. */
+async function whileWriting<T>(work: () => Promise<T>): Promise<T> {
+  let isOver = false
+  const lane = async () => {
+    await using client = await connectClient(url)
+    while (!isOver) {
+      writes += 1
+      const n = writes
+      await client.query(`BEGIN; UPDATE vital_sign SET value = value + 1, stay_id = ${101 + (n % 24)} WHERE id = ${1 + (n % 2000)};
+        INSERT INTO diagnosis VALUES (${101 + (n % 24)}, ${10_000 + n}, 'I${n}'); COMMIT`)
+      await client.query('SELECT pg_sleep(0.005)')
+    }
+  }
+  const lanes = [lane(), lane()]
+  try {
+    return await work()
+  } finally {
+    isOver = true
+    await Promise.all(lanes)
+  }
+}
+
+/** As if the disk gave `public.drug` other rows than were ever written to it: those of a table beside it. */
+function withOtherDrugs(source: Source): Source {
+  return {
+    capabilities: source.capabilities,
+    profile: source.profile,
+    changes: source.changes,
+    identify: () => source.identify(),
+    introspect: () => source.introspect(),
+    openRead: async (options) => {
+      const read = await source.openRead({ ...options, tables: [...options.tables, 'public.drug_rot'] })
+      const rotten = read.tableTickets.find(({ name }) => name === 'public.drug_rot')!
+      return {
+        identity: read.identity,
+        position: read.position,
+        ticket: read.ticket,
+        schema: read.schema,
+        tableTickets: read.tableTickets.map((ticket) =>
+          ticket.name === 'public.drug' ? { ...rotten, name: 'public.drug' } : ticket,
+        ),
+        yielded: read.yielded,
+        readDdl: () => read.readDdl(),
+        [Symbol.asyncDispose]: () => read[Symbol.asyncDispose](),
+      }
+    },
+    [Symbol.asyncDispose]: async () => {},
+  }
+}
+
+test('passes while writers go on: what the read has and the snapshot has not is in the log (P3)', async () => {
+  const found = await whileWriting(async () => [await compare(), await compare()])
+
+  for (const each of found) {
+    expect(each).toMatchObject({ status: 'passed', movedOn: false, findings: [] })
+    expect(each.advancedBy).toBeGreaterThan(0)
+  }
+}, 60_000)
+
+test('a commit that the log has and the read cannot see yet is not expected, nor one that the snapshot could not see lost', async () => {
+  await using hanging = await connectClient(url)
+  await runSql(url, `ALTER SYSTEM SET synchronous_standby_names = 'nobody'`, 'SELECT pg_reload_conf()')
+  const names = async () => (await hanging.query('SHOW synchronous_standby_names')).rows[0].synchronous_standby_names
+  while ((await names()) !== 'nobody') await hanging.query('SELECT pg_sleep(0.02)')
+  await hanging.query('SET synchronous_commit = on')
+  const committed = hanging.query(`UPDATE drug SET label = 'hangs' WHERE code = 'D3'`)
+  await using other = await connectClient(url)
+  const waits = `SELECT 1 FROM pg_stat_activity WHERE pid = ${hanging.pid} AND wait_event = 'SyncRep'`
+  while ((await other.query(waits)).rows.length === 0) await other.query('SELECT pg_sleep(0.02)')
+
+  const meanwhile = await compare()
+  await newSnapshot()
+  await runSql(url, `ALTER SYSTEM RESET synchronous_standby_names`, 'SELECT pg_reload_conf()')
+  await committed
+  const afterwards = await compare()
+
+  expect([meanwhile.status, differing(meanwhile)]).toEqual(['passed', []])
+  expect([afterwards.status, differing(afterwards)]).toEqual(['passed', []])
+}, 60_000)
+
+test('a row that no captured change made is damage, and named, while writers go on', async () => {
+  await runSql(
+    url,
+    'CREATE TABLE drug_rot (LIKE drug INCLUDING ALL)',
+    `INSERT INTO drug_rot SELECT code, CASE code WHEN 'D7' THEN 'rot' ELSE label END FROM drug`,
+  )
+
+  const found = await whileWriting(() => compare(withOtherDrugs))
+
+  expect(found).toMatchObject({ status: 'failed', movedOn: false })
+  expect(found.findings.filter(({ severity }) => severity === 'error')).toMatchObject([
+    { kind: 'rows-differ', tables: ['public.drug'], rows: 1 },
+  ])
+}, 60_000)
+
+test('a patient whose row was changed in the dark is named', async () => {
+  await runSql(
+    url,
+    'ALTER PUBLICATION chartkeep DROP TABLE icu_stay',
+    `UPDATE icu_stay SET bed = 'elsewhere' WHERE stay_id = 107`,
+    'ALTER PUBLICATION chartkeep ADD TABLE icu_stay',
+  )
+  const found = await compare()
+
+  const patient = made.repository.keyring.pseudonym(encodeKey([Buffer.from(String(1 + (7 % 12)))]))
+  expect(found.status).toBe('inconclusive')
+  expect(found.findings.filter(({ kind }) => kind === 'rows-differ')).toMatchObject([
+    { severity: 'warning', tables: ['public.icu_stay'], patients: [patient], rows: 1 },
+  ])
+  const [movedOn] = found.findings.filter(({ kind }) => kind === 'moved-on')
+  expect(movedOn?.tables).toEqual(['public.icu_stay'])
+  expect(movedOn?.message).toMatch(/public\.icu_stay: .*publication/)
+  await newSnapshot()
+  expect((await compare()).status).toBe('passed')
+}, 60_000)
+
+test('a table that is read at snapshots only stays inconclusive, and the others are proved', async () => {
+  await runSql(url, `INSERT INTO device_log VALUES (101, 'new')`, `UPDATE drug SET label = 'new' WHERE code = 'D5'`)
+
+  const found = await compare()
+
+  expect(found).toMatchObject({ status: 'inconclusive', movedOn: false })
+  expect(differing(found)).toEqual(['public.device_log'])
+  expect(found.findings.find(({ kind }) => kind === 'moved-on')?.message).toContain('read at snapshots only')
+}, 60_000)
+
+test('an edited segment is a finding, and the comparison says that it could not go along the log', async () => {
+  await newSnapshot()
+  await runSql(url, `UPDATE drug SET label = 'kept' WHERE code = 'D6'`)
+  await captured.caughtUp()
+  const { logs } = await listLogs(made.repository, 'icu')
+  const log = await openLog(made.repository, logs.at(-1)!.logId)
+  const object = join(made.directory, segmentKey(log.start.logId, (await log.head())!.header.number))
+  const bytes = await readFile(object)
+  const edited = Buffer.from(bytes)
+  edited[Math.floor(edited.length / 2)]! ^= 1
+  await rm(object)
+  await writeFile(object, edited)
+
+  const found = await compare()
+  await rm(object)
+  await writeFile(object, bytes)
+  const mended = await compare()
+
+  expect(found.status).toBe('failed')
+  const [broken] = found.findings.filter(({ kind }) => kind === 'log-broken')
+  expect(broken?.message).toMatch(/is damaged: changes from \S+ .* are not there/)
+  expect(mended.status).toBe('passed')
+}, 60_000)
+
+test('without capture a difference is inconclusive, and the reason is said', async () => {
+  await captured.stop()
+  await runSql(url, `UPDATE drug SET label = 'unseen' WHERE code = 'D8'`)
+
+  const found = await compare()
+
+  expect(found).toMatchObject({ status: 'inconclusive', movedOn: true, advancedBy: null })
+  expect(found.findings.find(({ kind }) => kind === 'moved-on')?.message).toContain('capture is not running')
+  await captured.start()
+  expect((await compare()).status).toBe('passed')
+}, 60_000)
