@@ -926,7 +926,7 @@ function patternsToText(bytes, { rows, what, earlier, textBytes }) {
     if (left < 0) throw new Damage(`${what} holds more text than its parent says`)
     parts.push(...field)
   }
-  return { ...linesOf(Buffer.concat(parts), rows, what), numbers }
+  return { ...linesOf(Buffer.concat(parts), rows, what), numbers: streams.length > 0 ? numbers : null }
 }
 
 /** `{ literals, slots }`: the bytes around the slots, one more than slots; and what each slot writes. */

@@ -64,7 +64,7 @@ export interface KernelCalls {
   ): number
   patternRoomBytes(rows: number, columns: number): number
   headEnd(): number
-  decodeRoomBytes(columns: number): number
+  decodeRoomBytes(rows: number, columns: number, textBytes: number): number
   decodeLeaf(
     encoded: number,
     encodedEnd: number,

@@ -54,9 +54,11 @@ export class LeafCodec {
   /** `out` is a region of the text's size. @returns whether the bytes are such a leaf */
   decodeTo(out: number, encoded: Uint8Array, { rows, textBytes }: LeafSize): boolean {
     const kernel = this.#kernel
+    // Each field ends by a byte of its own: bounds what a damaged parent can make us allocate.
+    if (rows * this.#columns > textBytes) return false
     const mark = kernel.mark()
     const from = kernel.allocate(encoded.length)
-    const columns = kernel.allocate(kernel.calls.decodeRoomBytes(this.#columns))
+    const columns = kernel.allocate(kernel.calls.decodeRoomBytes(rows, this.#columns, textBytes))
     kernel.write(from, encoded)
     const end = from + encoded.length
     const decoded = kernel.calls.decodeLeaf(from, end, rows, this.#columns, textBytes, columns, out)

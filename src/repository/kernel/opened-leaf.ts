@@ -123,7 +123,11 @@ export class OpenedLeaf {
   }
 
   copyText(): Buffer {
-    return Buffer.from(this.#kernel.bytes(this.#rooms.text, this.#rooms.textEnd))
+    return Buffer.from(this.viewText())
+  }
+
+  viewText(): Buffer {
+    return this.#kernel.bytes(this.#rooms.text, this.#rooms.textEnd)
   }
 
   rows(): Rows {

@@ -133,12 +133,12 @@ export interface DecodedPatterns {
   readonly bytes: Buffer
   /** rows + 1 entries. */
   readonly starts: Uint32Array
-  /** As of ColumnNumbers. */
-  readonly values: Float64Array
+  /** As of ColumnNumbers; null where no template has a slot. */
+  readonly values: Float64Array | null
 }
 
 /**
- * `earlier` has the numbers of the columns before, null for those of another codec; `bytesMax` bounds the text.
+ * `earlier` has the numbers of the columns before, null for those that have none; `bytesMax` bounds the text.
  * @throws repository-damaged
  */
 export function decodePatternColumn(
@@ -172,7 +172,7 @@ export function decodePatternColumn(
     starts[row + 1] = out.length
     values[row] = value
   }
-  return { bytes: out.done(), starts, values }
+  return { bytes: out.done(), starts, values: streams.length > 0 ? values : null }
 }
 
 function readTemplates(reader: ByteReader): Buffer[] {

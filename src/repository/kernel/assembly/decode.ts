@@ -5,7 +5,7 @@
 import { copyLoosely, NEWLINE, separators, TAB } from './bytes'
 import { writeInteger } from './integer'
 import {
-  CODEC, OPEN_ROOM_BYTES, openPatterns, PATTERN_COLUMN_BYTES, refersBack, setOpenRoom, takePattern,
+  CODEC, OPEN_ROOM_BYTES, openPatterns, PATTERN_COLUMN_BYTES, setNumberRoom, setOpenRoom, takePattern,
 } from './pattern-decode'
 import { getVarint, varintEnd } from './varint'
 
@@ -19,8 +19,15 @@ const COLUMN_BYTES: usize = PATTERN_COLUMN_BYTES
 /** Of at most 15 digits is what the codec promises; beyond 2^53 other readers would disagree. */
 const INTEGER_MAX: i64 = 999_999_999_999_999
 
-export function decodeRoomBytes(columns: u32): usize {
-  return <usize>columns * COLUMN_BYTES + OPEN_ROOM_BYTES
+export function decodeRoomBytes(rows: u32, columns: u32, textBytes: usize): usize {
+  const fields = <usize>rows * <usize>columns
+  return <usize>columns * COLUMN_BYTES + OPEN_ROOM_BYTES + ((numbersMax(fields, textBytes) + 2 * fields) << 3)
+}
+
+/** Each number is a byte of text at least, and a field has eight at most. */
+@inline
+function numbersMax(fields: usize, textBytes: usize): usize {
+  return min(textBytes, fields << 3)
 }
 
 /** `columnRoom`: decodeRoomBytes; `out` has 32 more than `textBytes`. @returns whether it is such a leaf */
@@ -28,13 +35,13 @@ export function decodeLeaf(
   encoded: usize, encodedEnd: usize, rows: u32, columns: u32, textBytes: usize, columnRoom: usize, out: usize,
 ): bool {
   if (<usize>rows > textBytes || rows > ROWS_MAX || columns == 0) return false
-  if (!takeHeads(encoded, encodedEnd, rows, columns, columnRoom)) return false
+  if (!takeHeads(encoded, encodedEnd, rows, columns, textBytes, columnRoom)) return false
   const outEnd = out + textBytes
   const columnsEnd = columnRoom + <usize>columns * COLUMN_BYTES
   let to = out
   for (let row: u32 = 0; row < rows; row += 1) {
     for (let column = columnRoom; column < columnsEnd; column += COLUMN_BYTES) {
-      to = takeField(column, row, columnRoom, to, outEnd)
+      to = takeField(column, row, to, outEnd)
       if (to == 0 || to >= outEnd) return false
       store<u8>(to, TAB)
       to += 1
@@ -44,10 +51,15 @@ export function decodeLeaf(
   return to == outEnd && isReadWhole(columnRoom, columnsEnd)
 }
 
-function takeHeads(encoded: usize, encodedEnd: usize, rows: u32, columns: u32, columnRoom: usize): bool {
+function takeHeads(
+  encoded: usize, encodedEnd: usize, rows: u32, columns: u32, textBytes: usize, columnRoom: usize,
+): bool {
   if (getVarint(encoded, encodedEnd) != rows || !varintEnd()) return false
   if (getVarint(varintEnd(), encodedEnd) != columns || !varintEnd()) return false
-  setOpenRoom(columnRoom + <usize>columns * COLUMN_BYTES)
+  const openRoom = columnRoom + <usize>columns * COLUMN_BYTES
+  const fields = <usize>rows * <usize>columns
+  setOpenRoom(openRoom)
+  setNumberRoom(openRoom + OPEN_ROOM_BYTES, numbersMax(fields, textBytes), 2 * fields)
   let at = varintEnd()
   let bodyBytes: u64 = 0
   for (let column: usize = columnRoom; column < columnRoom + <usize>columns * COLUMN_BYTES; column += COLUMN_BYTES) {
@@ -70,7 +82,7 @@ function takeHeads(encoded: usize, encodedEnd: usize, rows: u32, columns: u32, c
     const codec = load<u32>(column, CODEC)
     if (codec == CONSTANT && holdsSeparator(at - bytes, at)) return false
     if (codec != PATTERNS) continue
-    if (!openPatterns(column, at - bytes, at, rows) || !refersBack(column, columnRoom, COLUMN_BYTES, PATTERNS)) return false
+    if (!openPatterns(column, at - bytes, at, rows, columnRoom, COLUMN_BYTES, PATTERNS)) return false
   }
   return true
 }
@@ -84,9 +96,9 @@ function holdsSeparator(start: usize, end: usize): bool {
 }
 
 /** One field to `to`. @returns its end, or 0 */
-function takeField(column: usize, row: u32, columnRoom: usize, to: usize, outEnd: usize): usize {
+function takeField(column: usize, row: u32, to: usize, outEnd: usize): usize {
   const codec = load<u32>(column, CODEC)
-  if (codec == PATTERNS) return takePattern(column, row, columnRoom, COLUMN_BYTES, to, outEnd)
+  if (codec == PATTERNS) return takePattern(column, row, to, outEnd)
   const at: usize = load<u32>(column)
   const end: usize = load<u32>(column, 4)
   if (codec == CONSTANT) {

@@ -29,7 +29,7 @@ export function beginNumbers(numbers: usize, numberCount: u32, rowList: usize): 
   otherRows = rowList
   mode = RAW
   bestBits = u64.MAX_VALUE
-  lookUnsigned(0)
+  lookUnsigned(leastValue(), 0)
   mode = DELTA
   start = count > 1 ? 2 * valueAt(0) - valueAt(1) : 0
   lookBothWays(0)
@@ -88,18 +88,27 @@ function bitLength(number: u64): u64 {
 }
 
 function lookBothWays(column: u32): void {
-  lookUnsigned(column)
-  let bits: u64 = 0
-  for (let index: u32 = 0; index < count; index += 1) bits += bitLength(zigzag(differenceAt(index)))
-  if (bits < bestBits) keep(bits, true, 0, column)
+  let base = differenceAt(0)
+  let signed: u64 = 0
+  for (let index: u32 = 0; index < count; index += 1) {
+    const difference = differenceAt(index)
+    base = min(base, difference)
+    signed += bitLength(zigzag(difference))
+  }
+  lookUnsigned(base, column)
+  if (signed < bestBits) keep(signed, true, 0, column)
 }
 
-function lookUnsigned(column: u32): void {
-  let base = differenceAt(0)
-  for (let index: u32 = 1; index < count; index += 1) base = min(base, differenceAt(index))
+function lookUnsigned(base: i64, column: u32): void {
   let bits: u64 = 0
   for (let index: u32 = 0; index < count; index += 1) bits += bitLength(<u64>(differenceAt(index) - base))
   if (bits < bestBits) keep(bits, false, base, column)
+}
+
+function leastValue(): i64 {
+  let least = valueAt(0)
+  for (let index: u32 = 1; index < count; index += 1) least = min(least, valueAt(index))
+  return least
 }
 
 function keep(bits: u64, signed: bool, base: i64, column: u32): void {

@@ -1,8 +1,11 @@
-/** Fields from templates and numbers: tree/pattern-column.ts has the form. */
+/**
+ * Fields from templates and numbers: tree/pattern-column.ts has the form. A column's numbers are all read when it is
+ * opened; then its fields are written row by row, between those of the other columns.
+ */
 import { NEWLINE, separators } from './bytes'
 import { DAY_MAX, DAY_MIN, DAY_SECONDS, putDate, putDigits, putTime } from './civil'
 import { writeDecimal } from './integer'
-import { nextNumber, openNumbers, OUT_OF_RANGE, referenceOf, STREAM_BYTES } from './number-decode'
+import { openNumbers, readNumbers, referredColumn } from './number-decode'
 import {
   DIGITS_MAX, SLOT_DATE, SLOT_DECIMAL, SLOT_DIGITS, SLOT_FRACTION, SLOT_MARK, SLOT_MOMENT, SLOTS_MAX,
 } from './pattern-scan'
@@ -12,18 +15,16 @@ const TEMPLATES_MAX: u64 = 255
 const POINT: u32 = 0x2e
 const ZERO: u32 = 0x30
 
-/** Of every column, as decode.ts has it. */
+/**
+ * Of every column, as decode.ts has it, its codec; behind that: what its first slot had last, for each row (0: it
+ * has none); indexes (0: one template only); the next number of each slot; starts of templates.
+ */
 export const CODEC: usize = 16
-/** Behind that: slots, indexes (0: one template only), streams, starts of templates. */
-const SLOTS: usize = 20
+const BY_ROW: usize = 20
 const INDEXES: usize = 24
-const STREAMS: usize = 32
-const TEMPLATES: usize = STREAMS + <usize>SLOTS_MAX * STREAM_BYTES
+const NEXT: usize = 28
+const TEMPLATES: usize = NEXT + 4 * <usize>SLOTS_MAX
 export const PATTERN_COLUMN_BYTES: usize = TEMPLATES + 4 * 256
-
-/** What the last number of a column's first slot was. */
-@inline export function numberOf(column: usize): i64 { return load<i64>(column, 8) }
-@inline function setNumber(column: usize, number: i64): void { store<i64>(column, number, 8) }
 
 /** Rows of each template, and its slots, while a column is opened: 255 times four bytes each. */
 let rowCounts: usize = 0
@@ -41,9 +42,27 @@ export function setOpenRoom(room: usize): void {
   dateDay = i64.MIN_VALUE
 }
 
-/** Reads a column's head. @returns whether it is such a column */
-export function openPatterns(column: usize, start: usize, end: usize, rows: u32): bool {
-  setNumber(column, 0)
+/** Where the next numbers go; there is room for so many as the text has bytes, which each number needs one of. */
+let numbersAt: usize = 0
+let numbersEnd: usize = 0
+
+/** `start`: eight bytes for each of `most` numbers, and for each field. */
+export function setNumberRoom(start: usize, most: usize, fields: usize): void {
+  numbersAt = start
+  numbersEnd = start + ((most + fields) << 3)
+}
+
+@inline
+function takeNumberRoom(count: u32): usize {
+  const room = numbersAt
+  numbersAt += <usize>count << 3
+  return numbersAt <= numbersEnd ? room : 0
+}
+
+/** Reads a column, and all its numbers; `columnRoom` is the first column. @returns whether it is such a column */
+export function openPatterns(
+  column: usize, start: usize, end: usize, rows: u32, columnRoom: usize, columnBytes: usize, codec: u32,
+): bool {
   const templates = getVarint(start, end)
   let at = varintEnd()
   if (!at || templates < 1 || templates > TEMPLATES_MAX) return false
@@ -53,36 +72,77 @@ export function openPatterns(column: usize, start: usize, end: usize, rows: u32)
     at = templateEnd(at, end, index)
     if (!at) return false
   }
-  store<u32>(column, count > 1 ? <u32>at : 0, INDEXES)
-  if (count > 1) {
+  const indexes = count > 1 ? at : 0
+  store<u32>(column, <u32>indexes, INDEXES)
+  store<u32>(column, 0, BY_ROW)
+  if (indexes) {
     if (<usize>rows > end - at || !countRows(at, rows, count)) return false
     at += rows
   } else store<u32>(rowCounts, rows)
   let slot: u32 = 0
   for (let numbers = numbersOf(0, count); numbers >= 0; numbers = numbersOf(slot, count)) {
     if (slot == SLOTS_MAX) return false
-    at = openNumbers(streamOf(column, slot), at, end, <u32>numbers)
+    at = openNumbers(at, end, <u32>numbers)
     if (!at) return false
+    const others = othersOf(column, columnRoom, columnBytes, codec, slot, indexes, rows)
+    const values = takeNumberRoom(<u32>numbers)
+    if (others == NO_COLUMN || !values || !readNumbers(<u32>numbers, others, values)) return false
+    store<u32>(column + NEXT + (<usize>slot << 2), <u32>values)
+    if (slot == 0 && !noteByRow(column, values, indexes, rows)) return false
     slot += 1
   }
-  store<u32>(column, slot, SLOTS)
   return at == end
 }
 
-/** Whether all that its numbers refer to are columns of patterns before it. */
-export function refersBack(column: usize, columnRoom: usize, columnBytes: usize, codec: u32): bool {
-  const before = <i32>((column - columnRoom) / columnBytes)
-  for (let slot: u32 = 0; slot < load<u32>(column, SLOTS); slot += 1) {
-    const other = referenceOf(streamOf(column, slot))
-    if (other < 0) continue
-    if (other >= before || load<u32>(columnRoom + <usize>other * columnBytes, CODEC) != codec) return false
+const NO_COLUMN: usize = 1
+
+/** For each number of the slot, what the column had that it refers to; 0 where it refers to none. */
+function othersOf(
+  column: usize, columnRoom: usize, columnBytes: usize, codec: u32, slot: u32, indexes: usize, rows: u32,
+): usize {
+  const referred = referredColumn()
+  if (referred < 0) return 0
+  const other = columnRoom + <usize>referred * columnBytes
+  if (<usize>referred >= (column - columnRoom) / columnBytes || load<u32>(other, CODEC) != codec) return NO_COLUMN
+  const byRow: usize = load<u32>(other, BY_ROW)
+  if (!byRow) return NO_COLUMN
+  if (!indexes) return byRow
+  // Room that is only needed now: the numbers themselves come to the same place, behind what is read of it.
+  const others = numbersAt
+  let to = others
+  for (let row: u32 = 0; row < rows; row += 1) {
+    if (slotsOf(<u32>load<u8>(indexes + row)) <= slot) continue
+    if (to == numbersEnd) return NO_COLUMN
+    store<i64>(to, load<i64>(byRow + (<usize>row << 3)))
+    to += 8
   }
+  numbersAt = to
+  return others
+}
+
+/** What later columns may refer to. */
+function noteByRow(column: usize, values: usize, indexes: usize, rows: u32): bool {
+  let byRow = values
+  if (indexes) {
+    byRow = takeNumberRoom(rows)
+    if (!byRow) return false
+    let last: i64 = 0
+    let next = values
+    for (let row: u32 = 0; row < rows; row += 1) {
+      if (slotsOf(<u32>load<u8>(indexes + row)) > 0) {
+        last = load<i64>(next)
+        next += 8
+      }
+      store<i64>(byRow + (<usize>row << 3), last)
+    }
+  }
+  store<u32>(column, <u32>byRow, BY_ROW)
   return true
 }
 
 @inline
-function streamOf(column: usize, slot: u32): usize {
-  return column + STREAMS + <usize>slot * STREAM_BYTES
+function slotsOf(template: u32): u32 {
+  return load<u32>(slotCounts + (<usize>template << 2))
 }
 
 /** Notes its slots. @returns where the next one begins, or 0 */
@@ -123,20 +183,19 @@ function countRows(indexes: usize, rows: u32, templates: u32): bool {
 function numbersOf(slot: u32, templates: u32): i64 {
   let numbers: i64 = -1
   for (let index: u32 = 0; index < templates; index += 1) {
-    if (load<u32>(slotCounts + (<usize>index << 2)) <= slot) continue
+    if (slotsOf(index) <= slot) continue
     numbers = max(numbers, 0) + <i64>load<u32>(rowCounts + (<usize>index << 2))
   }
   return numbers
 }
 
-/** One field to `to`; `columnRoom` is the first column. @returns its end, or 0. May write 32 bytes behind `outEnd`. */
-export function takePattern(column: usize, row: u32, columnRoom: usize, columnBytes: usize, start: usize, outEnd: usize): usize {
+/** One field to `to`. @returns its end, or 0. May write 32 bytes behind `outEnd`. */
+export function takePattern(column: usize, row: u32, start: usize, outEnd: usize): usize {
   const indexes: usize = load<u32>(column, INDEXES)
   const index = indexes ? <usize>load<u8>(indexes + row) : 0
   let at: usize = load<u32>(column + TEMPLATES + (index << 2))
-  let stream = column + STREAMS
+  let next = column + NEXT
   let to = start
-  let isFirst = true
   while (to < outEnd) {
     v128.store(to, v128.load(at))
     const mask = separators(at)
@@ -145,16 +204,13 @@ export function takePattern(column: usize, row: u32, columnRoom: usize, columnBy
     to += bytes
     if (!mask) continue
     if (load<u8>(at) == NEWLINE) return to
-    const reference = referenceOf(stream)
-    const other = reference < 0 ? 0 : numberOf(columnRoom + <usize>reference * columnBytes)
-    const number = nextNumber(stream, other)
-    if (number == OUT_OF_RANGE || to >= outEnd) return 0
-    if (isFirst) setNumber(column, number)
-    isFirst = false
-    to = putSlot(load<u8>(at, 1), number, to)
+    const number: usize = load<u32>(next)
+    store<u32>(next, <u32>number + 8)
+    if (to >= outEnd) return 0
+    to = putSlot(load<u8>(at, 1), load<i64>(number), to)
     if (!to) return 0
     at += 2
-    stream += STREAM_BYTES
+    next += 4
   }
   return 0
 }

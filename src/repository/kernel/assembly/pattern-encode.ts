@@ -1,6 +1,5 @@
 /** A column as templates and numbers: tree/pattern-column.ts has the form and the choice, and this makes the same. */
 import { copyLoosely, NEWLINE, sameBytes } from './bytes'
-import { xxh64 } from './hash'
 import { addReference, beginNumbers, putNumbers } from './number-encode'
 import { SCAN_NUMBERS, scanField, scannedNumbers, SLOT_MARK, SLOTS_MAX, TEMPLATE_BYTES_MAX } from './pattern-scan'
 import { putVarint } from './varint'
@@ -12,7 +11,8 @@ const TEMPLATES_ALWAYS: u32 = 4
 const REFERENCES_MAX: u32 = 4
 
 /** A power of two, twice the templates at least. */
-const TABLE_SLOTS: u32 = 512
+const TABLE_BITS: u64 = 9
+const TABLE_SLOTS: u32 = 1 << <u32>TABLE_BITS
 const TABLE_BYTES: usize = 4 * <usize>TABLE_SLOTS
 const LIST_BYTES: usize = 8 * (<usize>TEMPLATES_MAX + 1)
 const TEMPLATE_ROOM_BYTES: usize = (<usize>TEMPLATES_MAX + 1) * TEMPLATE_BYTES_MAX
@@ -166,7 +166,7 @@ let lastFound: u32 = 0
 /** The number of the template; `count`, and it is listed, when it is a new one. */
 function find(list: usize, count: u32, start: usize, length: usize): u32 {
   if (lastFound < count && isAt(list, lastFound, start, length)) return lastFound
-  let slot = <u32>xxh64(start, length, 0) & (TABLE_SLOTS - 1)
+  let slot = hashOf(start, length)
   let found = listedAt(slot)
   while (found && !isAt(list, found - 1, start, length)) {
     slot = (slot + 1) & (TABLE_SLOTS - 1)
@@ -179,6 +179,15 @@ function find(list: usize, count: u32, start: usize, length: usize): u32 {
   store<u32>(list + (<usize>count << 3), <u32>start)
   store<u32>(list + (<usize>count << 3), <u32>length, 4)
   return count
+}
+
+/** Of the first and last eight bytes: a table of 255 needs no better one. */
+@inline
+function hashOf(start: usize, length: usize): u32 {
+  let word = load<u64>(start)
+  if (length >= 8) word ^= rotl<u64>(load<u64>(start + length - 8), 29)
+  else word &= ((<u64>1) << (<u64>length << 3)) - 1
+  return <u32>(((word ^ <u64>length) * 0x9e3779b185ebca87) >> (64 - TABLE_BITS))
 }
 
 /** One more than the number of a template; 0: none. */
