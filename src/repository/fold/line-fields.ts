@@ -27,8 +27,28 @@ export function fieldsOf(line: Buffer): Buffer[] {
   return fields
 }
 
+/**
+ * Fills `bounds` with the start of each field, and one behind the line's end as the start of the next: field i is
+ * `[bounds[i], bounds[i + 1] - 1)`. @returns how many fields there are; what `bounds` has no room for is counted alone
+ */
+export function findFields(line: Uint8Array, bounds: Uint32Array): number {
+  let count = 1
+  bounds[0] = 0
+  for (let at = 0; at < line.length; at += 1) {
+    if (line[at] !== TAB) continue
+    bounds[count] = at + 1
+    count += 1
+  }
+  bounds[count] = line.length + 1
+  return count
+}
+
+export function isUnsentAt(line: Uint8Array, start: number, end: number): boolean {
+  return end - start === 2 && line[start] === UNSENT[0] && line[start + 1] === UNSENT[1]
+}
+
 export function isUnsent(field: Buffer): boolean {
-  return field.length === 2 && field[0] === UNSENT[0] && field[1] === UNSENT[1]
+  return isUnsentAt(field, 0, field.length)
 }
 
 /** Whether any field was not sent. Within a field, a backslash before `u` stands behind another. */

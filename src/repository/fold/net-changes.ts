@@ -12,7 +12,7 @@ import { FIELD_NOT_SENT } from '../change-log/change.ts'
 import { doesNotFit } from '../tree/misfit.ts'
 import type { TreeSpec } from '../tree/spec.ts'
 import type { FoldChange } from './fold-change.ts'
-import { asBuffer, fieldsOf, filled, hasUnsent, isUnsent } from './line-fields.ts'
+import { asBuffer, filled, findFields, hasUnsent, isUnsentAt } from './line-fields.ts'
 
 export interface Lineage {
   /** Key fields, tab between, of the row of the tree before; null for a row that was inserted. */
@@ -44,9 +44,9 @@ export interface GrossCounts {
   truncates: number
 }
 
-/** What an entry costs beside its text, about. */
-const LINEAGE_BYTES = 400
-const STEP_BYTES = 150
+/** What an entry costs beside its text, about: the edits that it becomes are held together, and objects are large. */
+const LINEAGE_BYTES = 1200
+const STEP_BYTES = 200
 
 export class NetChanges {
   /** About what it holds in memory. */
@@ -58,6 +58,7 @@ export class NetChanges {
   readonly #spec: TreeSpec
   readonly #keepsSteps: boolean
   readonly #unsent: Buffer
+  readonly #bounds: Uint32Array
   /** By key fields: the lineage that has the key now; null: no row has it. */
   #current = new Map<string, Lineage | null>()
 
@@ -65,6 +66,7 @@ export class NetChanges {
   constructor(spec: TreeSpec, keepsSteps: boolean) {
     this.#spec = spec
     this.#keepsSteps = keepsSteps
+    this.#bounds = new Uint32Array(spec.fieldCount + 1)
     this.#unsent = Buffer.from(Array.from({ length: spec.fieldCount }, () => FIELD_NOT_SENT).join('\t'))
   }
 
@@ -160,12 +162,18 @@ export class NetChanges {
   }
 
   #keyOf(line: Buffer): string {
-    const fields = fieldsOf(line)
-    if (fields.length !== this.#spec.fieldCount) {
-      throw doesNotFit(this.#spec.name, `has rows of ${fields.length} fields, not ${this.#spec.fieldCount}`)
+    const bounds = this.#bounds
+    const count = findFields(line, bounds)
+    if (count !== this.#spec.fieldCount) {
+      throw doesNotFit(this.#spec.name, `has rows of ${count} fields, not ${this.#spec.fieldCount}`)
     }
-    const key = this.#spec.key.map((field) => fields[field]!)
-    if (key.some(isUnsent)) throw doesNotFit(this.#spec.name, 'does not say which row a change is of')
-    return key.map((field) => field.toString('latin1')).join('\t')
+    let key = ''
+    for (const [index, field] of this.#spec.key.entries()) {
+      const start = bounds[field]!
+      const end = bounds[field + 1]! - 1
+      if (isUnsentAt(line, start, end)) throw doesNotFit(this.#spec.name, 'does not say which row a change is of')
+      key += `${index === 0 ? '' : '\t'}${line.toString('latin1', start, end)}`
+    }
+    return key
   }
 }

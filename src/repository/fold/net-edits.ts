@@ -3,15 +3,8 @@ import { assert } from '../../errors.ts'
 import { encodeKey } from '../tree/key.ts'
 import { locatorSpec, type TreeSpec } from '../tree/spec.ts'
 import type { TreeEdit } from '../tree/tree-editor.ts'
-import type { BaseRow } from './base-rows.ts'
-import { keyFields } from './base-rows.ts'
+import { type BaseRow, keyFields } from './base-rows.ts'
 import { fieldsOf, filled, hasUnsent, isUnsent, joined, withNewline } from './line-fields.ts'
-
-export interface NetCounts {
-  readonly inserted: number
-  readonly updated: number
-  readonly deleted: number
-}
 
 export class NetEdits {
   readonly #spec: TreeSpec
