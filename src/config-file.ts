@@ -23,6 +23,13 @@ const patientShape = z.strictObject({ table: tableName, key: text, label: z.arra
 const captureShape = z.strictObject({
   sealSeconds: z.number().min(0.1).max(3600).optional(),
   slotBytesMax: z.int().positive().optional(),
+  allowUnlimitedSlot: z.boolean().optional(),
+})
+const writerShape = z.strictObject({
+  url: text,
+  passwordFile: text.optional(),
+  searchPath: text.optional(),
+  triggerColumns: z.array(text).default([]),
 })
 const sourceShape = z.strictObject({
   url: text,
@@ -34,6 +41,7 @@ const sourceShape = z.strictObject({
   links: z.array(z.string().regex(LINK, 'a link is written schema.table.column -> schema.table.column')).default([]),
   exclude: z.array(tableName).default([]),
   capture: captureShape.default({}),
+  writer: writerShape.optional(),
 })
 const repositoryShape = z.strictObject({
   url: text.optional(),
@@ -43,6 +51,7 @@ const repositoryShape = z.strictObject({
 const fileShape = z.strictObject({
   repository: repositoryShape.optional(),
   sources: z.record(sourceName, sourceShape).default({}),
+  approval: z.enum(['two-people', 'one-person']).default('two-people'),
 })
 
 /** Which keys a mapping of the file may have, for the hint at a misspelt one. */
@@ -50,7 +59,8 @@ const knownKeysByDepth = (path: readonly PropertyKey[]): readonly string[] => {
   if (path.length === 0) return Object.keys(fileShape.shape)
   if (path[0] === 'repository') return Object.keys(repositoryShape.shape)
   if (path.length === 2) return Object.keys(sourceShape.shape)
-  return Object.keys(path[2] === 'capture' ? captureShape.shape : patientShape.shape)
+  const shapes = { capture: captureShape, writer: writerShape, patient: patientShape }
+  return Object.keys(shapes[path[2] as keyof typeof shapes]?.shape ?? {})
 }
 
 export type ParsedSource = z.output<typeof sourceShape>

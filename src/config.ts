@@ -27,6 +27,8 @@ export interface Configuration {
   readonly repository: RepositoryConfiguration
   /** In the order of the file. */
   readonly sources: readonly SourceConfiguration[]
+  /** Whether a restore of a patient wants a second person. `one-person` says what it is, in every record. */
+  readonly approval: 'two-people' | 'one-person'
 }
 
 export interface RepositoryConfiguration {
@@ -55,6 +57,8 @@ export interface SourceConfiguration {
   /** Tables that are not backed up; every manifest lists them (I10). */
   readonly exclude: ReadonlySet<string>
   readonly capture: CaptureConfiguration
+  /** The role by which patients are put back; null where nothing of ours may write. */
+  readonly writer: WriterConfiguration | null
 }
 
 export interface CaptureConfiguration {
@@ -62,6 +66,19 @@ export interface CaptureConfiguration {
   readonly sealSeconds: number | null
   /** The database is relieved of our slot, and the gap declared, when it keeps more for us; null: never. */
   readonly slotBytesMax: number | null
+  /** Somebody takes it upon himself that the server sets slots no limit (P12). */
+  readonly allowUnlimitedSlot: boolean
+}
+
+export interface WriterConfiguration {
+  /** Without a password. */
+  readonly url: string
+  /** Absolute path. */
+  readonly passwordFile: string | null
+  /** What the application's triggers find names by, as in `SET search_path = …`; null for the database's usual one. */
+  readonly searchPath: string | null
+  /** `schema.table.column`: columns that triggers own. */
+  readonly triggerColumns: readonly string[]
 }
 
 export interface PatientTable {
@@ -103,7 +120,7 @@ export async function loadConfiguration(options: LoadOptions): Promise<Configura
 
 /** `options.path` is what problems are reported under, and what relative paths of the file start from. */
 export function parseConfiguration(file: string, options: Omit<LoadOptions, 'world'>): Configuration {
-  const { repository, sources } = parseFile(file, options.path)
+  const { repository, sources, approval } = parseFile(file, options.path)
   const url = options.repositoryUrl ?? repository?.url
   if (url === undefined) {
     throw new Failure('bad-configuration', `no repository.url in ${options.path}`, {
@@ -119,6 +136,7 @@ export function parseConfiguration(file: string, options: Omit<LoadOptions, 'wor
       caFile: absolute(repository?.caFile),
     },
     sources: Object.entries(sources).map(([name, source]) => toSource(name, source, absolute)),
+    approval,
   }
 }
 
@@ -164,8 +182,21 @@ function toSource(
     capture: {
       sealSeconds: source.capture.sealSeconds ?? null,
       slotBytesMax: source.capture.slotBytesMax ?? null,
+      allowUnlimitedSlot: source.capture.allowUnlimitedSlot ?? false,
     },
+    writer: toWriter(name, source, absolute),
   }
+}
+
+function toWriter(
+  name: string,
+  { writer }: ParsedSource,
+  absolute: (path: string | undefined) => string | null,
+): WriterConfiguration | null {
+  if (!writer) return null
+  const { url, searchPath, triggerColumns } = writer
+  refusePassword(url, `sources.${name}.writer.url`)
+  return { url, passwordFile: absolute(writer.passwordFile), searchPath: searchPath ?? null, triggerColumns }
 }
 
 function byTable(name: string, categories: Readonly<Record<string, readonly string[]>>): Map<string, string> {

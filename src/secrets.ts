@@ -35,6 +35,25 @@ export async function sourceConnection(source: SourceConfiguration, world: World
   return connection(source.url, password, caPem)
 }
 
+/**
+ * The role that puts patients back.
+ * @throws bad-configuration when the source has none; missing-secret
+ */
+export async function writerConnection(source: SourceConfiguration, world: World): Promise<ConnectionSettings> {
+  const { writer, name } = source
+  if (writer === null) {
+    throw new Failure('bad-configuration', `source ${name} has no role that may write`, {
+      hints: ['Give `writer: { url: … }`, with a role of its own: the one that reads never writes.'],
+    })
+  }
+  const password =
+    writer.passwordFile === null
+      ? await passwordFromSurroundings(writer.url, world)
+      : await readSecretFile(writer.passwordFile, `writer.passwordFile of source ${name}`, world)
+  const caPem = source.caFile === null ? null : await readSecretFile(source.caFile, `caFile of ${name}`, world)
+  return connection(writer.url, password, caPem)
+}
+
 /** For `discover URL` and `--into URL`, where a password in the URL is accepted: people paste them. */
 export async function argumentConnection(url: string, world: World): Promise<ConnectionSettings> {
   const parts = splitPassword(url)

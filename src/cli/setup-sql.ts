@@ -5,6 +5,10 @@ import { setupSql } from '../source/open.ts'
 import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
 import { readConfiguration } from './open.ts'
 
+interface SetupOptions extends CommonOptions {
+  readonly writer: boolean
+}
+
 export function register(program: Command, cli: Cli): void {
   const command = describe({
     name: 'setup-sql',
@@ -21,23 +25,26 @@ export function register(program: Command, cli: Cli): void {
     failures: [],
   })
   command.argument('[url]', "whose role and database are meant; the configuration's source when not given")
-  withConfiguration(command).action(
-    action(
-      cli,
-      (_url: string | undefined, options: CommonOptions) => options.json,
-      (url, options) => run(cli, url, options),
-    ),
-  )
+  withConfiguration(command)
+    .option('--writer', 'for the role that puts patients back, instead of the one that reads', false)
+    .action(
+      action(
+        cli,
+        (_url: string | undefined, options: SetupOptions) => options.json,
+        (url, options) => run(cli, url, options),
+      ),
+    )
   program.addCommand(command)
 }
 
-async function run(cli: Cli, given: string | undefined, options: CommonOptions): Promise<void> {
+async function run(cli: Cli, given: string | undefined, options: SetupOptions): Promise<void> {
   const { url, exclude } =
-    given === undefined ? await configuredSource(cli, options) : { url: splitPassword(given).url, exclude: [] }
-  const sql = setupSql(url, { exclude: [...exclude] })
+    given === undefined ? await chosenRole(cli, options) : { url: splitPassword(given).url, exclude: [] }
+  const sql = setupSql(url, { exclude: [...exclude], writer: options.writer })
   cli.terminal.out(options.json ? JSON.stringify({ type: 'setup-sql', sql }) : sql.trimEnd())
 }
 
-async function configuredSource(cli: Cli, options: CommonOptions): Promise<SourceConfiguration> {
-  return chooseSource(await readConfiguration(cli, options), options.source)
+async function chosenRole(cli: Cli, options: SetupOptions): Promise<Pick<SourceConfiguration, 'url' | 'exclude'>> {
+  const source = chooseSource(await readConfiguration(cli, options), options.source)
+  return { url: (options.writer ? source.writer?.url : null) ?? source.url, exclude: source.exclude }
 }

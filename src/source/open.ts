@@ -65,6 +65,8 @@ export const loadTable: LoadTable = (connection, table, lines, signal) =>
 export interface SetupChoice {
   /** Tables that are not backed up, as the configuration names them. */
   readonly exclude: readonly string[]
+  /** For the role that puts patients back, instead of the one that reads. */
+  readonly writer?: boolean
 }
 
 /**

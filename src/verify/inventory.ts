@@ -10,7 +10,9 @@ import { Failure } from '../errors.ts'
 import { parseCanonical } from '../repository/canonical-json.ts'
 import { parseKeyWrapper } from '../repository/crypto/key-wrapper.ts'
 import {
+  APPROVAL_PREFIX,
   AUDIT_PREFIX,
+  CHANGESET_PREFIX,
   CONFIG_KEY,
   DATA_KEY_PREFIX,
   dataKeyKey,
@@ -23,6 +25,7 @@ import {
   LOG_PREFIX,
   MANIFEST_PREFIX,
   manifestKey,
+  OUTCOME_PREFIX,
   PACK_PREFIX,
   PROOF_PREFIX,
   packIdOf,
@@ -39,6 +42,7 @@ import { type PackIndex, parsePackIndex } from '../repository/pack-index.ts'
 import type { ReadManifest, Repository } from '../repository/repository.ts'
 import { verifyConfig, verifyDataKey } from '../repository/repository-lifecycle.ts'
 import { OBJECT_TYPES } from '../repository/sealed-object.ts'
+import { changesetFindings } from './changesets.ts'
 import { damageOf, type Finding, finding, warning } from './finding.ts'
 import { checkLedger, checkSigners, forgottenSnapshots } from './records.ts'
 
@@ -79,6 +83,9 @@ const PREFIXES = [
   LOG_PREFIX,
   SEGMENT_PREFIX,
   LEASE_PREFIX,
+  APPROVAL_PREFIX,
+  CHANGESET_PREFIX,
+  OUTCOME_PREFIX,
 ]
 const NAMES_SHOWN = 5
 
@@ -107,6 +114,9 @@ export async function takeInventory(repository: Repository, listing: Listing, fi
   )
   await checkLedger(repository, manifests, { forgotten, unreadable }, findings)
   findings.push(...chainFindings(manifests, forgotten), ...(await strayIndexes(repository, listing, forgotten)))
+
+  const restores = [APPROVAL_PREFIX, CHANGESET_PREFIX, OUTCOME_PREFIX].flatMap((prefix) => listing.keys(prefix))
+  findings.push(...(await changesetFindings(repository, restores)))
 
   const { packs, lostIndexes } = await readIndexes(repository, listing, manifests)
   const unlisted = listing

@@ -90,17 +90,33 @@ export async function authorise(question: AuthoriseQuestion): Promise<Authorisat
 async function approverOf(repository: Repository, plan: ReadPlan, executor: string): Promise<string | null> {
   const signers = await repository.signers()
   for (const name of await repository.sealed.names(approvalPrefix(plan.document.planId))) {
-    const value = parseCanonical(await repository.sealed.read(name, OBJECT_TYPES.approval), name)
-    const signed = signedSchema.safeParse(value)
-    if (!signed.success || signed.data.approval.planSha256 !== plan.sha256) continue
-    const { approval, signature } = signed.data
-    if (approval.signerId !== signature.signer) continue
-    const bytes = canonicalBytes(approval)
-    const signer = verifySigned(signers, { what: name, purpose: APPROVAL_PURPOSE, bytes, signature, role: 'approver' })
-    const isFit = !signer.revocation && !isSamePerson(signer.name, [plan.document.requester, executor])
-    if (isFit) return signer.name
+    const approval = await readApproval(repository, name)
+    const signer = signers.find(({ signerId }) => signerId === approval.signerId)
+    const isFor = approval.planSha256 === plan.sha256 && approval.planId === plan.document.planId
+    const isFit = signer && !signer.revocation && !isSamePerson(signer.name, [plan.document.requester, executor])
+    if (isFor && isFit) return signer.name
   }
   return null
+}
+
+/** @throws repository-damaged, signature-refused: that a plan is no more there does not make its approval void */
+export async function readApproval(repository: Repository, name: string): Promise<Approval> {
+  const value = parseCanonical(await repository.sealed.read(name, OBJECT_TYPES.approval), name)
+  const signed = signedSchema.safeParse(value)
+  const fits = signed.success && approvalKey(signed.data.approval.planId, signed.data.approval.signerId) === name
+  if (!fits || signed.data.signature.signer !== signed.data.approval.signerId) {
+    throw new Failure('repository-damaged', `object ${name} is not an approval`, { context: { object: name } })
+  }
+  const { approval, signature } = signed.data
+  const thing = {
+    what: name,
+    purpose: APPROVAL_PURPOSE,
+    bytes: canonicalBytes(approval),
+    signature,
+    role: 'approver',
+  } as const
+  verifySigned(await repository.signers(), thing)
+  return approval
 }
 
 function refuseUnfit(signer: KnownSigner, plan: ReadPlan, others: readonly string[]): void {

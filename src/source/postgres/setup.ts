@@ -7,6 +7,7 @@
  */
 import { quoteName, quoteText } from './quote.ts'
 import { publicationSql } from './setup-publication.ts'
+import { writerSql } from './setup-writer.ts'
 import { parseUrl } from './url.ts'
 
 const DEFAULT_PUBLICATION = 'chartkeep'
@@ -20,9 +21,13 @@ export interface SetupOptions {
 }
 
 /** For the role and the database that an address names. */
-export function setupSqlFor(url: string, { exclude }: { readonly exclude: readonly string[] }): string {
+export function setupSqlFor(
+  url: string,
+  { exclude, writer }: { readonly exclude: readonly string[]; readonly writer?: boolean },
+): string {
   const { user, database } = parseUrl(url)
-  const role = user ?? 'chartkeep'
+  const role = user ?? (writer ? 'chartkeep_writer' : 'chartkeep')
+  if (writer) return writerSql({ role, database: database ?? role })
   return setupSql({ role, database: database ?? role, publication: DEFAULT_PUBLICATION, exclude })
 }
 

@@ -1,0 +1,91 @@
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import type { Command } from 'commander'
+import { Failure } from '../errors.ts'
+import { rawPublicKey } from '../repository/crypto/signing.ts'
+import type { Repository } from '../repository/repository.ts'
+import { approvePlan } from '../restore/patient/approval.ts'
+import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
+import { actorOf, openConfiguredRepository, readConfiguration } from './open.ts'
+import { planLines, rowLines } from './plan-page.ts'
+import { planFile } from './restore-patient.ts'
+
+interface ApproveOptions extends CommonOptions {
+  readonly key?: string
+  readonly rows: boolean
+  readonly showValues: boolean
+}
+
+export function register(program: Command, cli: Cli): void {
+  const command = describe({
+    name: 'approve',
+    summary: 'look at a plan, and say yes to it',
+    description:
+      'Without --key: shows what the plan would write. With --key: signs its digest with an approver’s key, of a person who\n' +
+      'did not ask for the plan and will not apply it. A plan that is changed by one byte is another plan.',
+    examples: ['chartkeep approve plan.json --rows', 'chartkeep approve plan.json --key chen.key'],
+    failures: ['missing-secret', 'wrong-key', 'plan-refused', 'signature-refused'],
+  })
+  command.argument('<plan>', 'the file that --plan wrote')
+  withConfiguration(command)
+    .option('--key <file>', "the approver's private key; its passphrase from CHARTKEEP_KEY_PASSPHRASE")
+    .option('--rows', 'list the rows, values masked', false)
+    .option('--show-values', 'list the rows with their values', false)
+    .action(
+      action(
+        cli,
+        (_file: string, options: ApproveOptions) => options.json,
+        (file, options) => run(cli, file, options),
+      ),
+    )
+  program.addCommand(command)
+}
+
+async function run(cli: Cli, file: string, options: ApproveOptions): Promise<void> {
+  await using repository = await openConfiguredRepository(cli, await readConfiguration(cli, options))
+  const plan = await planFile(repository, file)
+  if (!options.json) for (const line of planLines(plan)) cli.terminal.out(line)
+  if (options.rows || options.showValues) for (const line of rowLines(plan, options.showValues)) cli.terminal.out(line)
+  if (options.key === undefined) return cli.terminal.out('Not approved. Give --key FILE to approve it.')
+  const signer = await signerOf(repository, await privateKey(cli, options.key))
+  const { planId, patient } = plan.document
+  const deed = {
+    actor: actorOf(cli),
+    action: 'patient.approve',
+    subject: patient,
+    detail: `plan ${planId} by key ${signer.signerId}`,
+  }
+  const approve = () => approvePlan({ repository, plan, signer, nowMs: cli.nowMs() })
+  const approval = await repository.audit.around(deed, cli.nowMs, approve)
+  if (options.json) cli.terminal.out(JSON.stringify({ type: 'approval', ...approval }))
+  else
+    cli.terminal.out(
+      `approved  plan ${planId} by key ${signer.signerId}. Next: chartkeep restore patient --apply ${file} --yes`,
+    )
+}
+
+async function privateKey(cli: Cli, path: string): Promise<KeyObject> {
+  const pem = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new Failure('missing-secret', `cannot read the key at ${path} (${error.code})`)
+  })
+  const passphrase = cli.world.variables.CHARTKEEP_KEY_PASSPHRASE
+  if (!passphrase) {
+    throw new Failure('missing-secret', `no passphrase for the key at ${path}`, {
+      hints: ['Set CHARTKEEP_KEY_PASSPHRASE.'],
+    })
+  }
+  try {
+    return createPrivateKey({ key: pem, passphrase })
+  } catch {
+    throw new Failure('wrong-key', `the key at ${path} does not open with CHARTKEEP_KEY_PASSPHRASE`)
+  }
+}
+
+async function signerOf(repository: Repository, key: KeyObject): Promise<{ signerId: string; key: KeyObject }> {
+  const publicKey = Buffer.from(rawPublicKey(createPublicKey(key))).toString('base64')
+  const known = (await repository.signers()).find((signer) => signer.publicKey === publicKey)
+  if (known) return { signerId: known.signerId, key }
+  throw new Failure('signature-refused', 'the repository does not know this key', {
+    hints: ['`chartkeep key list` shows whose it knows; `chartkeep key create --role approver` makes one.'],
+  })
+}

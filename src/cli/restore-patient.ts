@@ -1,0 +1,248 @@
+import { randomBytes } from 'node:crypto'
+import { readFile, writeFile } from 'node:fs/promises'
+import type { Command } from 'commander'
+import { chooseSource } from '../config.ts'
+import { Failure } from '../errors.ts'
+import { timedId } from '../repository/layout.ts'
+import type { Repository } from '../repository/repository.ts'
+import { type AppliedPlan, applyPlan, describeAuthorisation } from '../restore/patient/apply.ts'
+import { patientClosure } from '../restore/patient/closure.ts'
+import { POLICIES, type Policy, planPatient } from '../restore/patient/plan.ts'
+import { planContent } from '../restore/patient/plan-content.ts'
+import { type PlanContent, type ReadPlan, readPlan, writePlan } from '../restore/patient/plan-document.ts'
+import { patientFacts } from '../restore/patient/row-status.ts'
+import { sourceConnection, writerConnection } from '../secrets.ts'
+import type { ConnectionSettings } from '../source/contract.ts'
+import { openLiveRows } from '../source/open.ts'
+import type { LiveRows } from '../source/row-contract.ts'
+import { action, type Cli, describe } from './command.ts'
+import { actorOf, openConfiguredRepository, readConfiguration } from './open.ts'
+import { type MomentOptions, pseudonymOf, refuseWithoutPurpose, withMoment, withPatientState } from './patient-state.ts'
+import { planLines, planRecord, rowLines } from './plan-page.ts'
+import { formatSeconds } from './terminal.ts'
+
+interface PatientOptions extends MomentOptions {
+  readonly policy: string
+  readonly category: readonly string[]
+  readonly table: readonly string[]
+  readonly acceptLoss: boolean
+  readonly plan?: string
+  readonly purpose?: string
+  readonly rows: boolean
+  readonly showValues: boolean
+  readonly apply?: string
+  readonly yes: boolean
+  readonly emergency?: string
+}
+
+const LOCK_TIMEOUT_MS = 5_000
+/** Longer ago, and the ward has gone on. */
+const PLAN_LIFE_MS = 60 * 60 * 1000
+
+export function register(restore: Command, cli: Cli): void {
+  const command = describe({
+    name: 'patient',
+    summary: 'put one patient back as of a moment: plan, then apply',
+    description:
+      'With --plan: compares the patient then with the patient now, row by row, and writes what would be done to a file.\n' +
+      'Nothing is changed. Show the file to whoever approves it: `chartkeep approve FILE`.\n' +
+      'With --apply: carries an approved plan out in one transaction: every row must still be as the plan found it; what\n' +
+      'undoes it is stored first; every row is read back. The role is `writer` of the configuration.\n' +
+      'Policies: missing puts back what is gone; changed sets back, too, what differs; exact takes out, too, what is new.',
+    examples: [
+      'chartkeep restore patient 417 --at 2026-03-01T10:15:00+08:00 --purpose "request 117" --plan plan.json',
+      'chartkeep restore patient 417 --at latest --category 医嘱 --policy changed --purpose "request 117" --plan plan.json',
+      'chartkeep restore patient --apply plan.json --yes',
+    ],
+    failures: [
+      'missing-secret',
+      'wrong-key',
+      'snapshot-not-found',
+      'change-log-gap',
+      'schema-changed',
+      'plan-refused',
+      'plan-moved',
+      'restore-unproved',
+      'target-failed',
+      'outcome-unknown',
+    ],
+  })
+  command.argument('[id]', "the patient's key, for --plan")
+  withMoment(command)
+    .option('--policy <policy>', POLICIES.join(', '), 'missing')
+    .option('--category <name>', 'only this category; may be repeated', collect, [])
+    .option('--table <name>', 'only this table; may be repeated', collect, [])
+    .option('--accept-loss', 'put back rows without the columns that are gone', false)
+    .option('--purpose <text>', 'why the patient is looked at: it stands in the audit')
+    .option('--plan <file>', 'write the plan to a file that is not there yet')
+    .option('--rows', 'list the rows, values masked', false)
+    .option('--show-values', 'list the rows with their values', false)
+    .option('--apply <file>', 'carry out a plan')
+    .option('--yes', 'with --apply: write into production', false)
+    .option('--emergency <reason>', 'with --apply: go ahead without approval; the reason is kept')
+    .action(
+      action(
+        cli,
+        (_id: string | undefined, options: PatientOptions) => options.json,
+        (id, options) => run(cli, id, options),
+      ),
+    )
+  restore.addCommand(command)
+}
+
+function collect(value: string, list: readonly string[]): string[] {
+  return [...list, value]
+}
+
+async function run(cli: Cli, id: string | undefined, options: PatientOptions): Promise<void> {
+  if (options.apply !== undefined && id === undefined) return await runApply(cli, options.apply, options)
+  if (id === undefined || options.apply !== undefined) {
+    throw new Failure('bad-usage', 'give either a patient with --plan FILE, or --apply FILE', {
+      hints: ['See `chartkeep restore patient --help`.'],
+    })
+  }
+  await runPlan(cli, id, options)
+}
+
+async function runPlan(cli: Cli, id: string, options: PatientOptions): Promise<void> {
+  refuseWithoutPurpose(options.purpose ?? '')
+  const policy = POLICIES.find((known) => known === options.policy)
+  if (!policy)
+    throw new Failure('bad-usage', `there is no policy ${options.policy}`, {
+      hints: [`Policies: ${POLICIES.join(', ')}.`],
+    })
+  await withPatientState(cli, options, async ({ configured, repository, stored }) => {
+    const subject = pseudonymOf(repository, id)
+    const deed = { actor: actorOf(cli), action: 'patient.plan', subject, detail: options.purpose ?? '' }
+    const plan = await repository.audit.around(deed, cli.nowMs, async () => {
+      const connection = await sourceConnection(configured, cli.world)
+      return await makePlan(
+        cli,
+        { repository, connection, asked: options.at, file: options.plan ?? null },
+        async (live) => {
+          const closure = await patientClosure(stored, Buffer.from(id))
+          const facts = await patientFacts(live, closure)
+          return planContent(planPatient(closure, facts, wishOf(policy, options)))
+        },
+      )
+    })
+    showPlan(cli, plan, options)
+  })
+}
+
+function wishOf(policy: Policy, { category, table, acceptLoss }: PatientOptions) {
+  const selection = {
+    categories: category.length > 0 ? new Set(category) : null,
+    tables: table.length > 0 ? new Set(table) : null,
+  }
+  return { policy, selection, acceptLoss }
+}
+
+export interface PlanOrder {
+  readonly repository: Repository
+  readonly connection: ConnectionSettings
+  readonly asked: string
+  readonly file: string | null
+}
+
+/** Looks at the live database, and writes the plan down. */
+export async function makePlan(
+  cli: Cli,
+  { repository, connection, asked, file }: PlanOrder,
+  content: (live: LiveRows) => Promise<PlanContent>,
+): Promise<ReadPlan> {
+  await using live = await openLiveRows(connection, { signal: cli.signal, lockTimeoutMs: LOCK_TIMEOUT_MS })
+  const createdMs = cli.nowMs()
+  const bytes = await writePlan(repository, await content(live), {
+    planId: timedId(createdMs, randomBytes(4)),
+    asked,
+    target: live.identity,
+    lookedAt: live.position,
+    requester: cli.world.userName,
+    createdMs,
+    expiresMs: createdMs + PLAN_LIFE_MS,
+    salt: randomBytes(16),
+  })
+  if (file !== null) {
+    await writeFile(file, bytes, { flag: 'wx', mode: 0o600 }).catch((error: NodeJS.ErrnoException) => {
+      throw new Failure('bad-usage', `${file} cannot be written (${error.code})`, {
+        hints: ['Name a file that is not there yet.'],
+      })
+    })
+  }
+  return await readPlan(repository, bytes)
+}
+
+export function showPlan(
+  cli: Cli,
+  plan: ReadPlan,
+  options: { json: boolean; rows: boolean; showValues: boolean; plan?: string },
+): void {
+  if (options.json) {
+    cli.terminal.out(JSON.stringify({ type: 'plan', ...planRecord(plan) }))
+    return
+  }
+  for (const line of planLines(plan)) cli.terminal.out(line)
+  if (options.rows || options.showValues) for (const line of rowLines(plan, options.showValues)) cli.terminal.out(line)
+  if (options.plan === undefined) cli.terminal.out('Nothing was written. Give --plan FILE to keep this plan.')
+  else cli.terminal.out(`Nothing was changed. Next: chartkeep approve ${options.plan}, by another person.`)
+}
+
+export async function planFile(repository: Repository, file: string): Promise<ReadPlan> {
+  const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
+    throw new Failure('bad-usage', `cannot read ${file} (${error.code})`)
+  })
+  return await readPlan(repository, bytes)
+}
+
+async function runApply(cli: Cli, file: string, options: PatientOptions): Promise<void> {
+  const configuration = await readConfiguration(cli, options)
+  await using repository = await openConfiguredRepository(cli, configuration)
+  const plan = await planFile(repository, file)
+  const configured = chooseSource(configuration, options.source ?? plan.document.sourceName)
+  if (!options.yes) {
+    for (const line of planLines(plan)) cli.terminal.out(line)
+    throw new Failure('bad-usage', 'this writes into production', { hints: ['Give --yes when that is what you want.'] })
+  }
+  const connection = await writerConnection(configured, cli.world)
+  const { searchPath, triggerColumns } = configured.writer!
+  const { patient: subject, planId } = plan.document
+  const deed = {
+    actor: actorOf(cli),
+    action: 'patient.apply',
+    subject,
+    detail: `plan ${planId}${options.emergency === undefined ? '' : `; emergency: ${options.emergency}`}`,
+  }
+  const apply = () =>
+    applyPlan({
+      repository,
+      connection,
+      plan,
+      executor: cli.world.userName,
+      emergencyReason: options.emergency ?? null,
+      onePerson: configuration.approval === 'one-person',
+      ...(searchPath !== null && { searchPath }),
+      triggerColumns: new Set(triggerColumns),
+      signal: cli.signal,
+      nowMs: cli.nowMs,
+      random: randomBytes,
+    })
+  const applied = await repository.audit.around(deed, cli.nowMs, apply, (done) => done.changesetId)
+  showApplied(cli, applied, options.json)
+}
+
+function showApplied(cli: Cli, applied: AppliedPlan, json: boolean): void {
+  const { out } = cli.terminal
+  if (json) {
+    out(JSON.stringify({ type: 'applied', ...applied }))
+    return
+  }
+  const { changesetId, inserted, updated, deleted, seconds, authorisation } = applied
+  out(`applied    ${inserted} rows put back, ${updated} set back, ${deleted} taken out, in ${formatSeconds(seconds)}`)
+  out('proved     every row was read back as the plan has it, in the same transaction')
+  out(`right      ${describeAuthorisation(authorisation)}`)
+  for (const [column, rows] of Object.entries(applied.triggered))
+    out(`trigger    made its own of ${column} in ${rows} rows`)
+  out(`changeset  ${changesetId}`)
+  out(`undo       chartkeep undo ${changesetId} --plan undo.json`)
+}

@@ -1,0 +1,59 @@
+/**
+ * One patient's rows as files that other programs read, with digests beside them: CSV as RFC 4180 has it, and JSON lines
+ * of strings. No value passes through a number or a date: what the database printed is what stands there.
+ */
+import { createHash } from 'node:crypto'
+import type { TableManifest } from '../../repository/manifest.ts'
+import type { Closure, ClosureTable } from './closure.ts'
+import { fieldOf, isNull, type StoredRow } from './stored-rows.ts'
+
+export interface ExportedFile {
+  /** Of the file: safe on every file system. */
+  readonly name: string
+  readonly bytes: Buffer
+}
+
+/** CSV and JSON lines for each table with rows, and `SHA256SUMS` over them. */
+export function exportPatient({ tables }: Pick<Closure, 'tables'>): ExportedFile[] {
+  const files = tables.filter(({ rows }) => rows.length > 0).flatMap((table) => [csvFile(table), jsonFile(table)])
+  const sums = files.map(({ name, bytes }) => `${createHash('sha256').update(bytes).digest('hex')}  ${name}\n`)
+  return [...files, { name: 'SHA256SUMS', bytes: Buffer.from(sums.join('')) }]
+}
+
+function csvFile({ table, rows }: ClosureTable): ExportedFile {
+  const header = table.columns.map(({ name }) => csvField(name)).join(',')
+  const lines = rows.map((row) => table.columns.map((_, field) => csvValue(row, field)).join(','))
+  return { name: `${fileName(table)}.csv`, bytes: Buffer.from(`${[header, ...lines].join('\r\n')}\r\n`) }
+}
+
+/** NULL is nothing at all, an empty text is `""`: as COPY in CSV form tells them apart. */
+function csvValue(row: StoredRow, field: number): string {
+  const value = textOf(row, field)
+  if (value === null) return ''
+  return value === '' ? '""' : csvField(value)
+}
+
+function csvField(text: string): string {
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+}
+
+function jsonFile({ table, rows }: ClosureTable): ExportedFile {
+  const lines = rows.map((row) => {
+    const entries = table.columns.map(({ name }, field) => [name, textOf(row, field)])
+    return `${JSON.stringify(Object.fromEntries(entries))}\n`
+  })
+  return { name: `${fileName(table)}.jsonl`, bytes: Buffer.from(lines.join('')) }
+}
+
+const ESCAPES: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' }
+
+/** The value as the database printed it; null for NULL. */
+export function textOf(row: Pick<StoredRow, 'line' | 'starts'>, field: number): string | null {
+  const bytes = fieldOf(row, field)
+  if (isNull(bytes)) return null
+  return bytes.toString('utf8').replace(/\\(.)/gs, (_, behind: string) => ESCAPES[behind] ?? behind)
+}
+
+function fileName({ name }: TableManifest): string {
+  return name.replaceAll('"', '').replace(/[^\p{L}\p{N}._-]/gu, '_')
+}
