@@ -8,7 +8,7 @@ import { FakeSource, type FakeTables, InProcessPool } from './fake-source.ts'
 import { fakeLayout } from './fake-ward.ts'
 import { MemoryStore } from './memory-store.ts'
 
-const SECRET = { kind: 'key-file', bytes: Buffer.alloc(32, 7) } as const
+export const SIM_SECRET = { kind: 'key-file', bytes: Buffer.alloc(32, 7) } as const
 const SETTINGS = { url: 'memory:' }
 
 export interface SimRepository {
@@ -29,7 +29,7 @@ function fixedRandom(): (bytes: number) => Uint8Array {
 /** @param store empty; in memory when not given */
 export async function makeSimRepository(store: Store = new MemoryStore()): Promise<SimRepository> {
   const world = { nowMs: () => Date.UTC(2026, 0, 1), random: fixedRandom() }
-  const { repository } = await initRepository(store, SETTINGS, [SECRET], world)
+  const { repository } = await initRepository(store, SETTINGS, [SIM_SECRET], world)
   const { id, keyring } = repository
   return { store, over: (other) => new Repository({ id, keyring, store: other, storeSettings: SETTINGS }) }
 }
