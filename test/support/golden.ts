@@ -6,6 +6,8 @@ import type { UnlockSecret } from '../../src/repository/crypto/key-wrapper.ts'
 import { parseRecoverySecret } from '../../src/repository/crypto/recovery-sheet.ts'
 
 export const GOLDEN = join(import.meta.dirname, '../golden/format-1')
+/** Made later, when packs had version 2: leaves hold columns of patterns. */
+export const GOLDEN_PACKS_2 = join(import.meta.dirname, '../golden/format-1-packs-2')
 
 export interface GoldenSecrets {
   readonly passphrase: UnlockSecret
@@ -13,12 +15,12 @@ export interface GoldenSecrets {
   readonly recoverySheet: UnlockSecret
 }
 
-export async function goldenSecrets(): Promise<GoldenSecrets> {
-  const passphrase = (await readFile(join(GOLDEN, 'passphrase'), 'utf8')).trimEnd()
-  const sheet = await readFile(join(GOLDEN, 'recovery-sheet.txt'), 'utf8')
+export async function goldenSecrets(golden: string = GOLDEN): Promise<GoldenSecrets> {
+  const passphrase = (await readFile(join(golden, 'passphrase'), 'utf8')).trimEnd()
+  const sheet = await readFile(join(golden, 'recovery-sheet.txt'), 'utf8')
   return {
     passphrase: { kind: 'passphrase', passphrase },
-    keyFile: { kind: 'key-file', bytes: await readFile(join(GOLDEN, 'key-file')) },
+    keyFile: { kind: 'key-file', bytes: await readFile(join(golden, 'key-file')) },
     recoverySheet: { kind: 'recovery-sheet', secret: parseRecoverySecret(sheet) },
   }
 }
@@ -36,16 +38,16 @@ export async function readFiles(directory: string): Promise<Map<string, Uint8Arr
 }
 
 /** A copy of the repository in a directory of its own, with the empty folder of a directory store, which git drops. */
-export async function copyGolden(): Promise<{ directory: string } & AsyncDisposable> {
+export async function copyGolden(golden: string = GOLDEN): Promise<{ directory: string } & AsyncDisposable> {
   const directory = await mkdtemp(join(tmpdir(), 'chartkeep-golden-'))
-  await cp(join(GOLDEN, 'repository'), directory, { recursive: true })
+  await cp(join(golden, 'repository'), directory, { recursive: true })
   await mkdir(join(directory, '+tmp'), { recursive: true })
   return { directory, [Symbol.asyncDispose]: async () => await rm(directory, { recursive: true, force: true }) }
 }
 
 /** What PostgreSQL's own COPY said of every table of a snapshot, by the table's name. */
-export async function expectedTables(snapshotId: string): Promise<Map<string, Buffer>> {
-  const directory = join(GOLDEN, 'expected', snapshotId)
+export async function expectedTables(snapshotId: string, golden: string = GOLDEN): Promise<Map<string, Buffer>> {
+  const directory = join(golden, 'expected', snapshotId)
   const lines = (await readFile(join(directory, 'tables.txt'), 'utf8')).trimEnd().split('\n')
   const tables = new Map<string, Buffer>()
   for (const line of lines) {
@@ -55,6 +57,6 @@ export async function expectedTables(snapshotId: string): Promise<Map<string, Bu
   return tables
 }
 
-export async function goldenSnapshots(): Promise<string[]> {
-  return (await readdir(join(GOLDEN, 'expected'))).sort()
+export async function goldenSnapshots(golden: string = GOLDEN): Promise<string[]> {
+  return (await readdir(join(golden, 'expected'))).sort()
 }
