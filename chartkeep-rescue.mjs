@@ -1142,7 +1142,10 @@ function isoMicroseconds(us) {
   return date.toISOString().replace('Z', `${String(micro).padStart(3, '0')}Z`)
 }
 
-/** A line each: commit LSN, commit time, xid, part, kind, table, which row, and the row as COPY has it. */
+/**
+ * A line each: commit LSN, commit time, xid, part, kind, table, which row, and the row as COPY has it. A transaction of
+ * which there is a `first` part and no `last` behind it was broken off: it does not count, and stands again if it ever did.
+ */
 function changeLines({ header, transaction, index }) {
   const continued = index === 0 && header.continues
   const broken = index === header.transactions - 1 && header.unfinished
