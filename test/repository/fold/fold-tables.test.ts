@@ -170,6 +170,29 @@ describe('folding all tables', () => {
     expect(folded.tables.has('public.other')).toBe(false)
   })
 
+  it('takes what was changed while a table had another name, and was given its own back before anybody looked', async () => {
+    const ward = await new Ward(30).begin()
+    const [table] = ward.tables
+    const { model } = table!
+    const others = ward.tables.slice(1).map((each) => ({ ...each.model.table, oid: '99' }))
+    for (let step = 0; step < 20; step += 1) model.step()
+    const own = { ...model.table, oid: '16400' }
+    const log = { ...ward.transaction(0), changes: model.takeChanges().map((change) => ({ ...change, table: own })) }
+    const renamed = { ...own, name: 'public.hidden' }
+    const hidden = { ...log, changes: log.changes.map((change) => ({ ...change, table: renamed })) }
+    const tables = ward.tables.map(({ spec, roots }, index) => ({
+      spec,
+      ...roots,
+      ...(index === 0 ? own : others[index - 1]!),
+    }))
+
+    const folded = await ward.fold([hidden], { tables })
+
+    expect(rootFacts(folded.tables.get(table!.spec.name)!.rows)).toEqual(
+      rootFacts(await builtFromScratch(table!.spec, model.lines(), TINY)),
+    )
+  })
+
   it('keeps no transactions where no tree of changes is wanted', async () => {
     const ward = await new Ward(20).begin()
 
@@ -193,6 +216,17 @@ describe('folding all tables', () => {
     const folding = ward.fold([{ ...ward.transaction(0), changes: [change] }])
 
     await expect(folding).rejects.toMatchObject({ code: 'change-log-gap', context: { tree: WARD.name } })
+  })
+
+  it('fails as a whole when the log does not fit one of them', async () => {
+    const ward = await new Ward(20).begin()
+    const log = ward.transaction(30)
+    const { table } = ward.tables[2]!.model
+    const absent = { kind: 'delete' as const, table, before: Buffer.from('\\u\tabsent\t\\u'), after: null }
+
+    const folding = ward.fold([{ ...log, changes: [...log.changes, absent] }])
+
+    await expect(folding).rejects.toMatchObject({ code: 'change-log-gap', context: { tree: table.name } })
   })
 
   it('ends when it is told to', async () => {
