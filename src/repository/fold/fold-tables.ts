@@ -113,8 +113,9 @@ class Pass {
   readonly #spool: ChangeSpool
   readonly #stamps: LineTree
   readonly #tables: ReadonlyMap<string, FoldedFrom>
-  /** Table descriptions that were compared. */
-  readonly #fitting = new WeakMap<LogTable, boolean>()
+  readonly #byOid: ReadonlyMap<string, FoldedFrom>
+  /** Table descriptions that were compared: as which table their changes count, or null. */
+  readonly #fitting = new WeakMap<LogTable, LogTable | null>()
   #current: { stamp: TransactionStamp; isAccepted: boolean; changes: number } | null = null
 
   constructor(request: FoldTables, spool: ChangeSpool, stamps: LineTree) {
@@ -122,6 +123,7 @@ class Pass {
     this.#spool = spool
     this.#stamps = stamps
     this.#tables = new Map(request.tables.map((table) => [table.spec.name, table]))
+    this.#byOid = new Map(request.tables.map((table) => [table.oid, table]))
   }
 
   take(part: LoggedTransaction): void {
@@ -130,7 +132,8 @@ class Pass {
     for (const change of part.changes) {
       const seq = this.changeCount
       this.changeCount += 1
-      if (this.#belongs(change.table)) this.#spool.add(change, seq, this.transactionCount)
+      const table = this.#counted(change.table)
+      if (table) this.#spool.add(table === change.table ? change : { ...change, table }, seq, this.transactionCount)
     }
     current.changes += part.changes.length
   }
@@ -155,14 +158,20 @@ class Pass {
     return current
   }
 
-  /** @throws change-log-gap when the table is another than the snapshot's */
-  #belongs(table: LogTable): boolean {
+  /**
+   * A table that had another name for a while, and was given its own back before anybody looked at the catalog, is the
+   * same table: what was changed meanwhile must not be passed over.
+   * @throws change-log-gap when the table is another than the snapshot's
+   */
+  #counted(table: LogTable): LogTable | null {
     const known = this.#fitting.get(table)
     if (known !== undefined) return known
-    const from = this.#tables.get(table.name)
-    if (from && !isSameTable(table, from)) throw doesNotFit(table.name, 'has another table of this name')
-    this.#fitting.set(table, from !== undefined)
-    return from !== undefined
+    const from = this.#tables.get(table.name) ?? this.#byOid.get(table.oid)
+    if (from && !isSameTable(table, from)) throw doesNotFit(from.spec.name, 'has another table of this name')
+    const isRenamed = from !== undefined && from.spec.name !== table.name
+    const counted = from === undefined ? null : isRenamed ? { ...table, name: from.spec.name } : table
+    this.#fitting.set(table, counted)
+    return counted
   }
 }
 
