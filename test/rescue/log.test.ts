@@ -3,17 +3,22 @@
  * not hold, and lets no value of a row out but into the files that were asked for.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ChangeLogWriter } from '../../src/repository/change-log/writer.ts'
 import type { Repository } from '../../src/repository/repository.ts'
 import { initRepository } from '../../src/repository/repository-lifecycle.ts'
 import { createStore } from '../../src/repository/store/open.ts'
+import { seededRandom } from '../repository/tree/support.ts'
 import { LOG_TABLES, LOG_WORLD, logStart, segmentDraft, transactionAt } from '../support/change-log.ts'
 import { forgeSnapshot } from '../support/forge.ts'
+import { GOLDEN } from '../support/golden.ts'
+import { loadLogPatterns, MUTATION_KINDS, mutate } from '../support/mutations.ts'
 import { runRescue } from '../support/run-rescue.ts'
+
+const SEED = Number(process.env.CHARTKEEP_SEED ?? Date.now() % 2 ** 31)
 
 let directory: string
 let repository: Repository
@@ -126,6 +131,27 @@ describe('the second reader lists change logs', () => {
     await writeFile(segment(2), whole)
     expect((await rescue('--log')).stderr).toContain(`segments/${logId}/0000000002 does not decrypt`)
     expect(`${damaged.stderr}${missing.stderr}${damaged.stdout}`).not.toMatch(/36\.6|心率/)
+  })
+
+  test('and complains of any damage to one, in its own words and with nothing of the rows', async () => {
+    const patterns = await loadLogPatterns()
+    const random = seededRandom(SEED)
+    const names = [...patterns.golden.keys()].filter((name) => /^(logs|segments)\//.test(name))
+    for (const [index, kind] of MUTATION_KINDS.entries()) {
+      const name = names[Math.floor(random() * names.length)]!
+      const folder = join(directory, `damaged-${index}`)
+      const objects = mutate(patterns, name, kind, random) ?? patterns.golden
+      await mkdir(join(folder, '+tmp'), { recursive: true })
+      for (const [key, bytes] of objects) {
+        await mkdir(dirname(join(folder, key)), { recursive: true })
+        await writeFile(join(folder, key), bytes)
+      }
+      const run = await runRescue('--repo', folder, '--key-file', join(GOLDEN, 'key-file'), '--log')
+      const what = `${kind} ${name} (CHARTKEEP_SEED=${SEED})`
+      expect(run.status, what).toBe(1)
+      expect(run.stderr, what).toContain(name)
+      expect(`${run.stdout}${run.stderr}`, what).not.toMatch(/unexpected|36\.6|P1/)
+    }
   })
 
   test('of which there may be none', async () => {
