@@ -53,7 +53,7 @@ describe('a configuration', () => {
         { table: 'a."B.c"', column: 'd->"e', referencedTable: 'public.x', referencedColumn: 'y' },
       ],
       exclude: new Set(['public.scratch']),
-      capture: { sealSeconds: 2.5, slotBytesMax: null },
+      capture: { sealSeconds: 2.5, slotBytesMax: null, allowUnlimitedSlot: false },
     })
   })
 

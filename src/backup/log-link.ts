@@ -62,7 +62,7 @@ export class LogLink {
     if (!slot || slot.walStatus.startsWith('lost')) {
       return new NotAlongTheLog(`the change log has come to its end: slot ${newest.slot} is ${slot ? 'lost' : 'gone'}`)
     }
-    const plan = await changes.plan(tables)
+    const plan = await changes.plan(tables, { allowsUnlimitedSlot: true })
     return new LogLink(question, changes, await openLog(repository, newest.logId), plan)
   }
 

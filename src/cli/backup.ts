@@ -11,7 +11,9 @@ export function register(program: Command, cli: Cli): void {
     name: 'backup',
     summary: 'take a snapshot',
     description:
-      'Reads every table as of one moment, while the wards work, and stores what the repository does not have yet.\n' +
+      'Every table as of one moment, while the wards work; what the repository does not have yet is stored.\n' +
+      'Where `chartkeep capture` runs, the changes since the last snapshot are worked into it, and nothing but what they\n' +
+      'do not tell is read; where it does not, every row is read. The snapshot says which, and why.\n' +
       'The first snapshot of a source is its base. Readers and writers of the database are not blocked; should the\n' +
       'application wait for us (an ALTER TABLE, say), we let go at once and try again.\n' +
       'A run that is stopped leaves every earlier snapshot as it was; run it again.',
@@ -24,6 +26,7 @@ export function register(program: Command, cli: Cli): void {
       'rows-hidden',
       'yielded-to-application',
       'duplicate-key',
+      'lease-held',
       'repository-not-found',
       'store-unreachable',
       'store-full',
@@ -57,6 +60,7 @@ async function run(cli: Cli, options: CommonOptions): Promise<void> {
       signal: cli.signal,
       nowMs: cli.nowMs,
       sleep: cli.sleep,
+      holder: actorOf(cli),
       onProgress: (event) => showProgress(cli, event),
     })
   const report = await repository.audit.around(deed, cli.nowMs, take, (taken) => taken.snapshot)
@@ -74,6 +78,10 @@ function showProgress(cli: Cli, event: ProgressEvent): void {
     )
     if (event.damagedPacks > 0) terminal.err(`${event.damagedPacks} of its packs are damaged and are not used`)
     if (event.packsLeftAside > 0) terminal.err(`${event.packsLeftAside} more packs were left aside: there are too many`)
+  } else if (event.kind === 'reads-in-full') {
+    terminal.err(`not along the change log, every row is read: ${event.reason}`)
+  } else if (event.kind === 'folded') {
+    terminal.status(`${event.table} carried on`)
   } else if (event.kind === 'progress') {
     const left = event.secondsLeft === null ? '' : `, about ${formatSeconds(event.secondsLeft)} left`
     terminal.status(
@@ -90,6 +98,12 @@ function showReport(cli: Cli, report: SnapshotReport): void {
   out(`mode      ${report.mode}: ${report.modeReason}`)
   out(`position  ${report.position}`)
   out(`rows      ${formatCount(report.rows)} in ${report.tables} tables`)
+  if (report.tablesFolded > 0) {
+    out(
+      `folded    ${report.tablesFolded} tables: ${formatCount(report.changes)} changes in ${formatCount(report.transactions)} transactions`,
+    )
+  }
+  if (report.log !== null) out(`log       ${report.log}: changes carry on from here`)
   out(`read      ${formatBytes(report.bytesRead)} in ${formatSeconds(report.seconds)}`)
   out(`stored    ${formatBytes(report.bytesStored)}${ratio}`)
   out(

@@ -12,7 +12,8 @@ export interface Cli {
   readonly terminal: Terminal
   readonly world: World
   readonly nowMs: () => number
-  readonly sleep: (ms: number) => Promise<void>
+  /** Cut short, by an error, when the signal fires. */
+  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>
   /** Fires at Ctrl-C and SIGTERM. */
   readonly signal: AbortSignal
   setExitStatus(status: number): void

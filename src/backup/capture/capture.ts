@@ -9,7 +9,7 @@
  * Nothing is ever skipped to get on: whatever was not durable is not confirmed, and comes again.
  */
 import { Failure, type FailureCode, fromFailureRecord, toFailureRecord } from '../../errors.ts'
-import { acquireLease, type Lease, leaseName } from '../../repository/lease.ts'
+import { acquireLease, type Lease, leaseHolder, leaseName } from '../../repository/lease.ts'
 import { formatLsn } from '../../repository/lsn.ts'
 import { runSession, type SessionRequest } from './run-session.ts'
 import { slotName } from './slot-name.ts'
@@ -101,9 +101,11 @@ class CaptureRun {
 
   /** @throws lease-held, store-… */
   async #ownLease(): Promise<Lease> {
-    const { repository, sourceName, holder, settings, nowMs, sleep, signal } = this.#request
+    const { repository, sourceName, holder, settings, nowMs, sleep, signal, onEvent } = this.#request
     const name = leaseName(repository.id, CAPTURE_LEASE, sourceName)
     const { leaseMs } = settings
+    const other = this.#lease ? null : await leaseHolder(repository, name, nowMs())
+    if (other) onEvent({ kind: 'lease-watched', holder: other.holder, renewedAt: other.madeAt })
     this.#lease ??= await acquireLease(repository, { name, holder, leaseMs, nowMs, sleep, signal })
     return this.#lease
   }

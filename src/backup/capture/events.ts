@@ -3,6 +3,8 @@ import type { TableClosing } from '../../repository/change-log/segment-header.ts
 import type { CapturePlan } from '../../source/change-contract.ts'
 
 export type CaptureEvent =
+  /** Somebody has the lease, or had it and died: only waiting tells. */
+  | { readonly kind: 'lease-watched'; readonly holder: string; readonly renewedAt: string }
   /** `breakReason` is null for the first log of a source; otherwise the gap before it is declared by this log. */
   | { readonly kind: 'log-begun'; readonly logId: string; readonly start: string; readonly breakReason: string | null }
   | { readonly kind: 'connected'; readonly logId: string; readonly end: string; readonly tables: number }

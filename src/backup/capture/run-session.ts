@@ -51,7 +51,7 @@ export async function runSession(request: SessionRequest, world: SessionWorld): 
   await using source = await request.openSource()
   const { changes } = source
   if (!changes) throw new Failure('cannot-capture', `changes of source ${sourceName} cannot be followed`)
-  const plan = await planCapture(source, changes, request.layout)
+  const plan = await planCapture(source, changes, request)
   if (plan.dangers.length > 0) onEvent({ kind: 'dangers', dangers: plan.dangers })
 
   const { writer, begun } = await chooseLog({
@@ -80,10 +80,10 @@ export async function runSession(request: SessionRequest, world: SessionWorld): 
 async function planCapture(
   source: Source,
   changes: ChangeSource,
-  layout: SessionRequest['layout'],
+  { layout, settings }: SessionRequest,
 ): Promise<CapturePlan> {
   const tables = includedTables(await source.introspect(), layout).map(({ name }) => name)
-  const plan = await changes.plan(tables)
+  const plan = await changes.plan(tables, { allowsUnlimitedSlot: settings.allowsUnlimitedSlot })
   if (plan.obstacle === null) return plan
   const { reason, remedySql } = plan.obstacle
   throw new Failure('cannot-capture', `changes cannot be captured: ${reason}`, {

@@ -17,6 +17,8 @@ export interface CaptureSettings {
   readonly slotWatchMs: number
   /** The slot is dropped, and the gap declared, when the database keeps more than this for it. Null: never. */
   readonly slotBytesMax: number | null
+  /** A server that sets slots no limit is no obstacle (P12). */
+  readonly allowsUnlimitedSlot: boolean
   readonly createSlotTimeoutMs: number
   /** The life of the lease; after a crash, the next capture waits so long. */
   readonly leaseMs: number
@@ -34,8 +36,9 @@ export const CAPTURE_DEFAULTS: CaptureSettings = {
   replanMs: 30_000,
   slotWatchMs: 30_000,
   slotBytesMax: null,
+  allowsUnlimitedSlot: false,
   createSlotTimeoutMs: 60_000,
-  leaseMs: 60_000,
+  leaseMs: 30_000,
   pauseMinMs: 1_000,
   pauseMaxMs: 60_000,
 }
