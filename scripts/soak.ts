@@ -10,6 +10,7 @@
  */
 import { decoders } from './soak/decoders.ts'
 import { faultSweep } from './soak/fault-sweep.ts'
+import { folds } from './soak/folds.ts'
 import { histories } from './soak/histories.ts'
 import { kills } from './soak/kills.ts'
 import { mutations } from './soak/mutations.ts'
@@ -26,6 +27,7 @@ const parts: readonly SoakPart[] = [
   faultSweep,
   kills,
   histories,
+  folds,
 ]
 
 const { names, minutes, seed } = readArguments(process.argv.slice(2))

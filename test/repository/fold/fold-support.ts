@@ -116,6 +116,23 @@ export class Table {
   }
 }
 
-export async function* inBatches(changes: readonly FoldChange[]): AsyncGenerator<readonly FoldChange[]> {
+/** Three folds of a random table, each held against the model. */
+export async function playFolds(random: () => number): Promise<void> {
+  const one = <T>(items: readonly T[]) => items[Math.floor(random() * items.length)]!
+  const table = new Table(one(SPECS), one<Identity>(['key', 'full']), random)
+  const changeTree = random() < 0.5
+  // From a batch for nearly every change to one for all.
+  const memoryBytes = one([1, 2000, 15_000, 1_000_000])
+  for (let row = 0; row < 120; row += 1) table.model.insert()
+  await table.begin()
+  for (let fold = 0; fold < 3; fold += 1) {
+    for (let step = table.model.upTo(90); step >= 0; step -= 1) table.model.step()
+    await table.fold({ changeTree, memoryBytes })
+    await table.expectAsModel()
+    if (changeTree) await table.expectJournal()
+  }
+}
+
+async function* inBatches(changes: readonly FoldChange[]): AsyncGenerator<readonly FoldChange[]> {
   for (let at = 0; at < changes.length; at += 7) yield changes.slice(at, at + 7)
 }
