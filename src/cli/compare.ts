@@ -1,6 +1,10 @@
+import { randomBytes } from 'node:crypto'
+import { tmpdir } from 'node:os'
 import type { Command } from 'commander'
 import { chooseSource } from '../config.ts'
+import { Failure } from '../errors.ts'
 import { BuildPool } from '../intake/build-pool.ts'
+import { stateAt } from '../repository/state/state.ts'
 import { resolveTarget } from '../repository/state/target.ts'
 import { argumentConnection } from '../secrets.ts'
 import { openSource } from '../source/open.ts'
@@ -13,6 +17,7 @@ import { showVerification } from './verification-output.ts'
 interface CompareOptions extends CommonOptions {
   readonly snapshot?: string
   readonly against?: string
+  readonly at?: string
 }
 
 export function register(program: Command, cli: Cli): void {
@@ -20,12 +25,14 @@ export function register(program: Command, cli: Cli): void {
     name: 'compare',
     summary: 'compare the live database with a snapshot, row by row',
     description:
-      'Reads every table at one position and proves it equal to the snapshot, or counts the rows that are missing, extra\n' +
-      'or changed, with the patients concerned (by pseudonym). While the wards write, a difference may be theirs: it is\n' +
-      'then inconclusive. On a database that nobody wrote to since the snapshot, and on a restored one, it is a failure.',
+      'Reads every table at one position and proves it equal to the snapshot, advanced by the captured changes to that\n' +
+      'very position, or counts the rows that are missing, extra or changed, with the patients concerned (by pseudonym).\n' +
+      'A difference was made past capture, and is a failure; on a restored database, too. Where changes are not captured,\n' +
+      'of a table or of all, and the wards write, a difference may be theirs: it is then inconclusive, and the reason said.',
     examples: [
       'chartkeep compare',
       'chartkeep compare --snapshot 20260301T060000Z-1f2e3d4c --against postgres://drill-1/icu_restore',
+      'chartkeep compare --at 2026-03-01T10:15:00+08:00 --against postgres://drill-1/icu_restore',
     ],
     failures: [
       'missing-secret',
@@ -39,6 +46,7 @@ export function register(program: Command, cli: Cli): void {
   withConfiguration(command)
     .option('--snapshot <id>', 'which one; the newest of the source when not given')
     .option('--against <url>', 'a restored database instead of the source')
+    .option('--at <target>', 'with --against: the moment to which it was restored, as `restore database` takes it')
     .action(
       action(
         cli,
@@ -50,6 +58,7 @@ export function register(program: Command, cli: Cli): void {
 }
 
 async function run(cli: Cli, options: CompareOptions): Promise<void> {
+  assertOptions(options)
   const configuration = await readConfiguration(cli, options)
   await using repository = await openConfiguredRepository(cli, configuration)
   await using source =
@@ -57,12 +66,14 @@ async function run(cli: Cli, options: CompareOptions): Promise<void> {
       ? (await openConfiguredSource(cli, configuration, options)).source
       : await openSource(await argumentConnection(options.against, cli.world))
   const sourceName = options.source ?? chooseSource(configuration).name
-  const { base } = await resolveTarget({ repository, sourceName, at: options.snapshot ?? 'latest' })
+  const target = await resolveTarget({ repository, sourceName, at: options.at ?? options.snapshot ?? 'latest' })
+  const world = { temporaryDirectory: tmpdir(), random: randomBytes, signal: cli.signal }
+  await using state = await stateAt(repository, target, world)
   await using pool = new BuildPool()
   const result = await compareDatabase({
     repository,
     source,
-    snapshotId: base.snapshotId,
+    state,
     expectSameHistory: options.against === undefined,
     pool,
     signal: cli.signal,
@@ -70,4 +81,19 @@ async function run(cli: Cli, options: CompareOptions): Promise<void> {
     onProgress: (bytesRead) => cli.terminal.status(`${formatBytes(bytesRead)} read`),
   })
   showVerification(cli, 'compare', result, options.json)
+}
+
+/** The source is compared at the position at which it is read, and at no other. */
+function assertOptions({ at, against, snapshot }: CompareOptions): void {
+  if (at === undefined) return
+  if (against === undefined) {
+    throw new Failure('bad-usage', '--at says to which moment a database was restored, and no --against names one', {
+      hints: ['Add --against URL; without it, the source is compared as it is now.'],
+    })
+  }
+  if (snapshot !== undefined) {
+    throw new Failure('bad-usage', 'both --at and --snapshot say what the database was restored to', {
+      hints: ['Leave one of them out: --at takes a snapshot, too.'],
+    })
+  }
 }
