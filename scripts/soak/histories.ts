@@ -11,6 +11,7 @@ import type { SoakPart, SoakRun, SoakTally } from './part.ts'
 export const histories: SoakPart = { name: 'histories', run }
 
 const TURNS = 300
+const ROUNDS = 4
 const LOOKS = 12
 /** A server and a repository serve so many histories; then the next version has its turn. */
 const HISTORIES_AT_ONCE = 5
@@ -18,7 +19,7 @@ const HISTORIES_AT_ONCE = 5
 async function run({ seed, isOver }: SoakRun): Promise<SoakTally> {
   const versions = availablePostgresVersions()
   const failures: string[] = []
-  const figures = { commits: 0, 'tables compared': 0, connections: 0 }
+  const figures = { commits: 0, 'tables compared': 0, connections: 0, kills: 0 }
   let tried = 0
   while (!isOver() && failures.length === 0) {
     const version = versions[Math.floor(tried / HISTORIES_AT_ONCE) % versions.length]!
@@ -32,8 +33,10 @@ async function run({ seed, isOver }: SoakRun): Promise<SoakTally> {
         made,
         seed: own,
         turns: TURNS,
+        rounds: ROUNDS,
         looks: LOOKS,
         ddl: tried % 2 === 0,
+        kills: tried % 3 === 0,
       }).catch((error) => {
         failures.push(`seed ${own} on PostgreSQL ${version}: ${thrown(error, server)}`)
         return null
@@ -42,6 +45,7 @@ async function run({ seed, isOver }: SoakRun): Promise<SoakTally> {
       for (const finding of report.findings) failures.push(`seed ${own} on PostgreSQL ${version}: ${finding}`)
       figures.commits += report.commits
       figures['tables compared'] += report.tablesJudged
+      figures.kills += report.kills
       figures.connections += report.connections
     }
   }

@@ -6,9 +6,10 @@ import { randomBytes } from 'node:crypto'
 import type { PostgresServer } from '../../../scripts/support/postgres-server.ts'
 import type { Manifest } from '../../../src/repository/manifest.ts'
 import type { TestRepository } from '../../support/repository.ts'
-import { backUp, Follower, type FollowOptions } from './chartkeep.ts'
+import { backUp, type FollowOptions } from './chartkeep.ts'
 import { drawDdl } from './ddl-actions.ts'
 import { Dice } from './dice.ts'
+import { Follower } from './follower.ts'
 import { Judge, type Judgement } from './judge.ts'
 import { Player } from './player.ts'
 import { makeHistorySite } from './site.ts'
@@ -18,10 +19,14 @@ export interface HistoryRequest {
   readonly made: TestRepository
   readonly seed: number
   readonly turns: number
+  /** Snapshots. */
+  readonly rounds: number
   /** How many moments are looked at. */
   readonly looks: number
   /** Whether tables change their shape as well. */
   readonly ddl: boolean
+  /** Whether capture is killed as well; it then runs in a process of its own. */
+  readonly kills: boolean
 }
 
 export interface HistoryReport extends Judgement {
@@ -29,13 +34,12 @@ export interface HistoryReport extends Judgement {
   readonly modes: readonly string[]
   /** How often capture connected; the first time included. */
   readonly connections: number
+  readonly kills: number
   readonly logs: number
 }
 
-const ROUNDS = 4
-
 export async function runHistory(request: HistoryRequest): Promise<HistoryReport> {
-  const { server, made, seed, turns, ddl } = request
+  const { server, made, seed, turns, rounds, ddl, kills } = request
   const dice = new Dice(seed)
   const name = `h${seed}_${randomBytes(3).toString('hex')}`
   await using site = await makeHistorySite(server, name)
@@ -50,19 +54,22 @@ export async function runHistory(request: HistoryRequest): Promise<HistoryReport
   // Nobody may be in a transaction when the slot is made: it would wait for him (P12).
   await player.play(dice.below(40))
   await player.settle()
-  const follower = new Follower(options)
+  await using follower = new Follower(options, { ownProcess: kills })
   await follower.connected()
 
   const manifests: Manifest[] = []
-  for (let round = 0; round < ROUNDS; round += 1) {
-    if (round > 0) await player.play(turns / ROUNDS)
+  for (let round = 0; round < rounds; round += 1) {
+    if (round > 0) await player.play(turns / rounds)
+    // Without a capture that runs, the snapshot would read everything, and say so.
+    if (kills) await player.playDuring(follower.connected())
     player.isGentle = true
     const { snapshot } = await player.playDuring(backUp(options))
     player.isGentle = false
     manifests.push((await made.repository.readManifest(snapshot)).manifest)
-    if (dice.chance(0.7)) await follower.cutOff(site.client)
+    if (kills && dice.chance(0.7)) await follower.killAndRestart()
+    else if (dice.chance(0.7)) await follower.cutOff(site.client)
   }
-  await player.play(turns / ROUNDS)
+  await player.play(turns / rounds)
   await player.settle()
   const model = await site.model()
   await follower.caughtUp()
@@ -75,7 +82,8 @@ export async function runHistory(request: HistoryRequest): Promise<HistoryReport
   return {
     ...judge.judgement,
     modes: manifests.map(({ mode, modeReason }) => `${mode}: ${modeReason}`),
-    connections: follower.events.filter(({ kind }) => kind === 'connected').length,
-    logs: follower.events.filter(({ kind }) => kind === 'log-begun').length,
+    connections: follower.kinds().filter((kind) => kind === 'connected').length,
+    kills: follower.kinds().filter((kind) => kind === 'killed').length,
+    logs: follower.kinds().filter((kind) => kind === 'log-begun').length,
   }
 }

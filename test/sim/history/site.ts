@@ -36,7 +36,21 @@ export async function makeHistorySite(server: PostgresServer, database: string):
     url,
     client,
     model: async () => new HistoryModel(await recorder.read(), await generatedColumns(client)),
-    [Symbol.asyncDispose]: () => client.end(),
+    [Symbol.asyncDispose]: async () => {
+      await dropSlots(client)
+      await client.end()
+    },
+  }
+}
+
+/** A server serves many histories, and has few slots. */
+async function dropSlots(client: pg.Client): Promise<void> {
+  const slots = `FROM pg_replication_slots WHERE database = current_database()`
+  await client.query(`SELECT pg_terminate_backend(active_pid) ${slots} AND active`)
+  // A walsender that was told to end may hold its slot for a moment more.
+  for (let left = 1; left > 0; ) {
+    await client.query(`SELECT pg_drop_replication_slot(slot_name) ${slots} AND NOT active`)
+    left = (await client.query(`SELECT slot_name ${slots}`)).rows.length
   }
 }
 
