@@ -244,7 +244,7 @@ export interface Target extends AsyncDisposable {
 }
 
 /**
- * Loads `lines` (same form as ReadTable) into the named columns, in one transaction, with triggers not firing.
+ * Loads `lines` (as ReadTable gives them) into the named columns, in one transaction, with triggers not firing.
  * @returns rows that the database says it stored
  */
 export type LoadTable = (

@@ -64,11 +64,11 @@ export class TreeReader {
     return this.#everyLeaf(root, range, (entry, encoded) => this.decodeLeaf(entry, encoded))
   }
 
-  /** The lines of all leaves, leaf by leaf, in key order. */
+  /** The lines of all leaves, leaf by leaf, in key order; each is gone with the next leaf that this thread decodes. */
   texts(root: TreeRoot): AsyncGenerator<Buffer> {
     return this.#everyLeaf(root, EVERYTHING, (entry, encoded) => {
       const { opened, plain } = this.#prove(entry, encoded, false)
-      return opened?.copyText() ?? plain!.text
+      return opened?.viewText() ?? plain!.text
     })
   }
 

@@ -8,15 +8,12 @@
  * Lines arrive in the encoding they were read in, which must be the target's own. Triggers and foreign keys do not exist yet, so
  * there is nothing to keep from firing; COPY fills identity columns, GENERATED ALWAYS included, as the lines say.
  */
-import { from as copyFrom } from 'pg-copy-streams'
 import { Failure } from '../../errors.ts'
 import type { LoadTable } from '../contract.ts'
 import { connect, type Session } from './connect.ts'
+import { CopyIn } from './copy-in.ts'
 import { toPostgresFailure } from './failures.ts'
 import { quoteName, quoteText } from './quote.ts'
-
-/** Of lines under way before the reader is made to wait. */
-const BUFFER_BYTES = 1 << 20
 
 /** @throws target-failed, untranslatable-text, missing-rights, source-unreachable */
 export const loadTable: LoadTable = async (connection, table, lines, signal) => {
@@ -30,14 +27,10 @@ export const loadTable: LoadTable = async (connection, table, lines, signal) => 
     await session.query('BEGIN; SET LOCAL synchronous_commit = off')
     const freeze = await truncateEmpty(session, table.sqlName)
     const columns = table.columns.length > 0 ? ` (${table.columns.map(quoteName).join(', ')})` : ''
-    const stream = session.client.query(
-      copyFrom(`COPY ${table.sqlName}${columns} FROM STDIN (FREEZE ${freeze}, ENCODING ${quoteText(table.encoding)})`, {
-        highWaterMark: BUFFER_BYTES,
-      }),
-    )
-    await sendLines(stream, lines)
+    const statement = `COPY ${table.sqlName}${columns} FROM STDIN (FREEZE ${freeze}, ENCODING ${quoteText(table.encoding)})`
+    const stored = await session.client.query(new CopyIn(statement)).send(lines)
     await session.query('COMMIT')
-    return stream.rowCount
+    return stored
   } catch (error) {
     if (signal.aborted) throw signal.reason
     throw toPostgresFailure(error, { doing: `loading ${table.sqlName}`, side: 'target' })
@@ -65,35 +58,4 @@ export function otherEncoding(encodings: { readonly target: string; readonly sou
   return new Failure('target-failed', `the target's encoding is ${target}, the source's was ${source}`, {
     hints: [`Make the database with ENCODING '${source}' TEMPLATE template0.`],
   })
-}
-
-type CopyStream = ReturnType<typeof copyFrom>
-
-/** The server may refuse a row at any time: its answer ends the sending, whatever the sender is waiting for. */
-async function sendLines(stream: CopyStream, lines: AsyncIterable<Uint8Array>): Promise<void> {
-  const refused = Promise.withResolvers<never>()
-  refused.promise.catch(() => {})
-  stream.on('error', refused.reject)
-  const finished = Promise.withResolvers<void>()
-  stream.on('finish', finished.resolve)
-  const iterator = lines[Symbol.asyncIterator]()
-  try {
-    for (;;) {
-      const next = await Promise.race([iterator.next(), refused.promise])
-      if (next.done) break
-      if (!stream.write(next.value)) await Promise.race([drained(stream), refused.promise])
-    }
-    stream.end()
-    await Promise.race([finished.promise, refused.promise])
-  } catch (error) {
-    // Not waited for: a reader that is stuck must not keep the refusal from being told.
-    iterator.return?.().then(undefined, () => {})
-    throw error
-  }
-}
-
-function drained(stream: CopyStream): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  stream.once('drain', resolve)
-  return promise
 }

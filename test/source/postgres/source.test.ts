@@ -14,7 +14,6 @@ import { loadTable, openTarget, readTable } from '../../../src/source/open.ts'
 import { connect } from '../../../src/source/postgres/connect.ts'
 import { writeSchemaDdl } from '../../../src/source/postgres/ddl/from-catalogs.ts'
 import { findPgDump } from '../../../src/source/postgres/ddl-from-pg-dump.ts'
-import { copied } from '../copied.ts'
 import { describeSource, type SourceBench } from '../source-suite.ts'
 import { EVERY_KIND, EVERY_ROW, LATER_KINDS } from './every-kind.ts'
 import {
@@ -104,12 +103,7 @@ async function rebuild(ddl: SchemaDdl, source: string, target: string): Promise<
   await rebuilt.runSteps(ddl.steps.filter((step) => step.phase === 'before-rows'))
   const { signal } = new AbortController()
   for (const table of read.tableTickets) {
-    await loadTable(
-      { url: target },
-      { ...table, encoding: 'UTF8' },
-      copied(readTable(read.ticket, table, signal)),
-      signal,
-    )
+    await loadTable({ url: target }, { ...table, encoding: 'UTF8' }, readTable(read.ticket, table, signal), signal)
   }
   for (const phase of PHASES.slice(1)) await rebuilt.runSteps(ddl.steps.filter((step) => step.phase === phase))
   await rebuilt.setSequences(read.schema.sequences)

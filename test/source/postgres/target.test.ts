@@ -2,7 +2,6 @@
 import { expect, it } from 'vitest'
 import type { PostgresServer } from '../../../scripts/support/postgres-server.ts'
 import { loadTable, openTarget, readTable } from '../../../src/source/open.ts'
-import { copied } from '../copied.ts'
 import { connectClient, describeOnServers, failureOf, oldestAndNewest, PHASES, readAll, runSql } from './support.ts'
 
 describeOnServers('A rebuilt database', oldestAndNewest, (server) => {
@@ -180,7 +179,7 @@ async function rebuilt(server: PostgresServer, source: string, name: string) {
   await target.runSteps(steps.filter((step) => step.phase === 'before-rows'))
   const { signal } = new AbortController()
   for (const table of read.tableTickets) {
-    await loadTable({ url }, { ...table, encoding: 'UTF8' }, copied(readTable(read.ticket, table, signal)), signal)
+    await loadTable({ url }, { ...table, encoding: 'UTF8' }, readTable(read.ticket, table, signal), signal)
   }
   for (const phase of PHASES.slice(1)) await target.runSteps(steps.filter((step) => step.phase === phase))
   await target.setSequences(read.schema.sequences)
