@@ -14,6 +14,8 @@ export class LoadPool implements AsyncDisposable {
       filename: new URL('../../workers/load-table.ts', import.meta.url).href,
       minThreads: 1,
       maxThreads: threads,
+      // Between two tables an index may be built: a thread waits for that, rather than be made anew.
+      idleTimeout: 60_000,
       // As for building: rows are not in the JavaScript heap.
       resourceLimits: { maxYoungGenerationSizeMb: 6 },
       atomics: 'disabled',
