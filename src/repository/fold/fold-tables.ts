@@ -160,13 +160,13 @@ class Pass {
 
   /**
    * A table that had another name for a while, and was given its own back before anybody looked at the catalog, is the
-   * same table: what was changed meanwhile must not be passed over.
+   * same table: what was changed meanwhile must not be passed over, nor counted as another's whose name it bore.
    * @throws change-log-gap when the table is another than the snapshot's
    */
   #counted(table: LogTable): LogTable | null {
     const known = this.#fitting.get(table)
     if (known !== undefined) return known
-    const from = this.#tables.get(table.name) ?? this.#byOid.get(table.oid)
+    const from = this.#byOid.get(table.oid) ?? this.#tables.get(table.name)
     if (from && !isSameTable(table, from)) throw doesNotFit(from.spec.name, 'has another table of this name')
     const isRenamed = from !== undefined && from.spec.name !== table.name
     const counted = from === undefined ? null : isRenamed ? { ...table, name: from.spec.name } : table

@@ -218,6 +218,19 @@ describe('folding all tables', () => {
     await expect(folding).rejects.toMatchObject({ code: 'change-log-gap', context: { tree: WARD.name } })
   })
 
+  it('counts changes as those of the table that they were made in, whatever names tables bore meanwhile (P2)', async () => {
+    const ward = await new Ward(40).begin()
+    const [a, b] = ward.tables.map(({ model }) => model.table)
+    const names = new Map([
+      [a!.oid, { ...a!, name: b!.name }],
+      [b!.oid, { ...b!, name: 'public.spare' }],
+    ])
+    const log = ward.transaction(60)
+    const swapped = log.changes.map((change) => ({ ...change, table: names.get(change.table.oid) ?? change.table }))
+
+    await ward.expectAsModels(await ward.fold([{ ...log, changes: swapped }]))
+  })
+
   it('fails as a whole when the log does not fit one of them', async () => {
     const ward = await new Ward(20).begin()
     const log = ward.transaction(30)

@@ -36,7 +36,7 @@ export class WardModel {
     this.#identity = identity
     this.#random = random
     const columns = Array.from({ length: spec.fieldCount }, (_, index) => `c${index}`)
-    this.table = { oid: '1', name: spec.name, columns, key: spec.key }
+    this.table = { oid: `oid of ${spec.name}`, name: spec.name, columns, key: spec.key }
   }
 
   lines(): string[] {
