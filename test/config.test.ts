@@ -54,6 +54,7 @@ describe('a configuration', () => {
       ],
       exclude: new Set(['public.scratch']),
       capture: { sealSeconds: 2.5, slotBytesMax: null, allowUnlimitedSlot: false },
+      writer: null,
     })
   })
 

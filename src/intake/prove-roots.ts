@@ -59,8 +59,8 @@ export async function proveRoots(request: ProveRootsRequest): Promise<ProvenTabl
   return await proveRead({ ...request, read })
 }
 
-/** As `proveRoots`, of a read that is open already. */
-async function proveRead(
+/** As `proveRoots`, of a read that is open already, of all tables. */
+export async function proveRead(
   request: Omit<ProveRootsRequest, 'source' | 'lockTimeoutMs'> & { readonly read: ConsistentRead },
 ): Promise<ProvenTable[]> {
   const { read, manifest, repository } = request
