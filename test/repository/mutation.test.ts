@@ -48,7 +48,7 @@ describe(`objects of a repository (CHARTKEEP_SEED=${SEED})`, () => {
 
 describe(`change logs and leases (CHARTKEEP_SEED=${SEED})`, () => {
   const isTheirs = (name: string) => /^(logs|segments|leases)\//.test(name)
-  const TRIES = 4
+  const TRIES = 2
   let logs: Patterns
   beforeAll(async () => {
     logs = await loadLogPatterns()

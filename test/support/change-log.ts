@@ -166,6 +166,11 @@ export async function writeLog(repository: Repository, drafts: readonly SegmentD
   return writer
 }
 
+/** So that a repository in which logs are made by the hundred does not grow. */
+export function dropLogs(objects: Map<string, Uint8Array>): void {
+  for (const key of objects.keys()) if (/^(logs|segments)\//.test(key)) objects.delete(key)
+}
+
 /** Whole transactions out of parts. */
 export async function joined(parts: AsyncIterable<LoggedPart>): Promise<LoggedTransaction[]> {
   const whole: LoggedTransaction[] = []

@@ -15,6 +15,7 @@ import type { Repository } from '../../../src/repository/repository.ts'
 import { OBJECT_TYPES } from '../../../src/repository/sealed-object.ts'
 import {
   cutIntoDrafts,
+  dropLogs,
   joined,
   LOG_WORLD,
   logStart,
@@ -105,7 +106,7 @@ describe('reading a change log of which', () => {
         // Looking for the log's end opens the newest segment before anything is handed out.
         expect(lsns).toHaveLength(number === SEGMENTS - 1 ? 0 : number)
       }),
-      propertyRuns(200),
+      propertyRuns(120),
     )
   })
 
@@ -223,6 +224,7 @@ describe('random damage of random logs', () => {
       fc.asyncProperty(randomTransactions, sizes, kind, fc.nat(), fc.nat(), async (written, cut, how, pick, at) => {
         const drafts = cutIntoDrafts(written, cut)
         fc.pre(drafts.length > 1)
+        dropLogs(store.objects)
         const { start } = await writeLog(repository, drafts)
         const key = (number: number) => segmentKey(start.logId, number)
         // The newest may be taken away unnoticed: nothing names it yet.
@@ -251,7 +253,7 @@ describe('random damage of random logs', () => {
         }
         expect(['change-log-gap', 'repository-format']).toContain(code)
       }),
-      propertyRuns(150),
+      propertyRuns(80),
     )
   })
 })

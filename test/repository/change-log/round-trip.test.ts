@@ -6,6 +6,7 @@ import { listLogs, openLog } from '../../../src/repository/change-log/reader.ts'
 import { ChangeLogWriter } from '../../../src/repository/change-log/writer.ts'
 import {
   cutIntoDrafts,
+  dropLogs,
   joined,
   LOG_TABLES,
   LOG_WORLD,
@@ -23,9 +24,10 @@ const sizes = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength
 
 describe('a change log gives back', () => {
   test('every transaction, in order, whatever segments it was cut into', async () => {
-    const { repository } = await memoryRepository()
+    const { repository, store } = await memoryRepository()
     await fc.assert(
       fc.asyncProperty(randomTransactions, sizes, async (transactions, cut) => {
+        dropLogs(store.objects)
         const { start } = await writeLog(repository, cutIntoDrafts(transactions, cut))
         const log = await openLog(repository, start.logId)
 
@@ -33,14 +35,15 @@ describe('a change log gives back', () => {
           transactions.map((each) => ({ ...each, changes: each.changes.map(plainChange) })),
         )
       }),
-      propertyRuns(150),
+      propertyRuns(60),
     )
   })
 
   test('those of a range, each whole, from the segment that locate names', async () => {
-    const { repository } = await memoryRepository()
+    const { repository, store } = await memoryRepository()
     await fc.assert(
       fc.asyncProperty(randomTransactions, sizes, fc.nat(), fc.nat(), async (transactions, cut, a, b) => {
+        dropLogs(store.objects)
         const { start } = await writeLog(repository, cutIntoDrafts(transactions, cut))
         const log = await openLog(repository, start.logId)
         const marks = [1000n, ...transactions.flatMap(({ commitLsn, endLsn }) => [commitLsn, commitLsn + 1n, endLsn])]
@@ -55,15 +58,16 @@ describe('a change log gives back', () => {
         expect(found.map(({ commitLsn }) => commitLsn)).toEqual(wanted.map(({ commitLsn }) => commitLsn))
         expect(found.map(({ changes }) => changes.length)).toEqual(wanted.map(({ changes }) => changes.length))
       }),
-      propertyRuns(150),
+      propertyRuns(60),
     )
   })
 
   test('the first segment above a moment, although commit times run backwards (P17)', async () => {
-    const { repository } = await memoryRepository()
+    const { repository, store } = await memoryRepository()
     await fc.assert(
       fc.asyncProperty(randomTransactions, sizes, fc.nat(), async (transactions, cut, pick) => {
         const drafts = cutIntoDrafts(transactions, cut)
+        dropLogs(store.objects)
         const { start } = await writeLog(repository, drafts)
         const log = await openLog(repository, start.logId)
         const timeUs = transactions[pick % Math.max(1, transactions.length)]?.commitTimeUs ?? 0n

@@ -83,11 +83,11 @@ describe.skipIf(why !== null)('on radosgw', () => {
     'versioned',
   ])('in a bucket that is %s, a lease that several ask for is given to one', async (bucket) => {
     await using repository = await repositoryIn(bucket)
-    const request = { name: 'capture-1', leaseMs: 3_000, nowMs: () => performance.timeOrigin + performance.now() }
+    const request = { name: 'capture-1', leaseMs: 2_000, nowMs: () => performance.timeOrigin + performance.now() }
     const asked = await Promise.allSettled(
       ['a', 'b', 'c'].map(async (holder) => {
         const lease = await acquireLease(repository, { ...request, holder })
-        const until = performance.now() + 5_000
+        const until = performance.now() + 3_000
         while (performance.now() < until) {
           await new Promise((resolve) => setTimeout(resolve, 400))
           await lease.renew()
