@@ -1,22 +1,29 @@
-/** A base while the ward works; its signed head put by; more work of the ward; a second snapshot. */
+/**
+ * A base while the ward works; its signed head put by; more work of the ward, with a moment in it that is looked at; a
+ * second snapshot, which costs what has changed.
+ */
 import { writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startWard } from '../reference/ward.ts'
+import { chooseMoment } from './act-moment.ts'
+import type { DatabaseLook } from './databases.ts'
 import { formatBytes, formatCount, formatSeconds, formatShare } from './format.ts'
-import { type Shift, type SnapshotResult, shapes } from './result.ts'
+import { type DemoResult, type Shift, type SnapshotResult, shapes } from './result.ts'
 import { fromCheckout, type Stage } from './stage.ts'
 
 const WARD_ACTIONS_PER_SECOND = 25
 
 export interface BackUps {
-  readonly shifts: { readonly base: Shift; readonly between: Shift }
+  readonly shifts: DemoResult['shifts']
   readonly base: SnapshotResult
   readonly second: SnapshotResult
   readonly checkpoint: string
+  /** The chosen moment. */
+  readonly then: DatabaseLook
 }
 
 export async function backUpTwice(stage: Stage): Promise<BackUps> {
-  const { story, places, options } = stage
+  const { story, places } = stage
   const command = ['backup', '--config', places.configuration]
 
   const [base, duringBase] = await whileWardWorks(stage, 1, () =>
@@ -29,21 +36,30 @@ export async function backUpTwice(stage: Stage): Promise<BackUps> {
   const checkpoint = await story.types('checkpoint', checkpointCommand, { redirection: `> ${places.checkpoint}` })
   await writeFile(fromCheckout(places.checkpoint), checkpoint)
 
-  const [, between] = await whileWardWorks(stage, 2, () =>
-    story.does(
-      'ward',
-      () => sleep(options.wardSeconds * 1000),
-      () => `charting, orders, notes, corrections, some deletions for ${options.wardSeconds} s; then it pauses`,
-    ),
-  )
-  story.print(`  ${formatCount(between.report.actions)} transactions committed`)
-  story.expect('ward', between.report.actions > 0, 'the ward did nothing between the snapshots')
+  const before = await letWardWork(stage, 'ward', 2)
+  const then = await chooseMoment(stage)
+  const behind = await letWardWork(stage, 'ward-on', 3)
 
   const second = await story.asks('second', command, shapes.snapshot, describeSnapshot)
-  story.expect('second', second.mode === 'full-read', `the second snapshot was made by ${second.mode}`)
+  story.expect('second', second.mode === 'incremental', `the second snapshot was made by ${second.mode}`)
   story.expect('second', second.bytesStored < base.bytesStored, 'the second snapshot stored no less than the base')
-  story.print(`  ${formatShare(second.bytesStored, base.bytesStored)} of what the base stored`)
-  return { shifts: { base: duringBase, between }, base, second, checkpoint }
+  story.print(`  ${formatShare(second.bytesRead, base.bytesRead)} of what the base read`)
+  return { shifts: { base: duringBase, before, behind }, base, second, checkpoint, then }
+}
+
+async function letWardWork(stage: Stage, step: 'ward' | 'ward-on', seed: number): Promise<Shift> {
+  const { story, options } = stage
+  const seconds = options.wardSeconds / 2
+  const [, shift] = await whileWardWorks(stage, seed, () =>
+    story.does(
+      step,
+      () => sleep(seconds * 1000),
+      () => `charting, orders, notes, corrections, some deletions for ${formatSeconds(seconds)}; then it pauses`,
+    ),
+  )
+  story.print(`  ${formatCount(shift.report.actions)} transactions committed`)
+  story.expect(step, shift.report.actions > 0, 'the ward did nothing')
+  return shift
 }
 
 async function whileWardWorks<T>(

@@ -10,6 +10,7 @@ export interface Verified {
 
 export async function verify(stage: Stage): Promise<Verified> {
   await stage.story.types('snapshots', ['snapshots', '--config', stage.places.configuration])
+  await stage.story.types('status', ['status', '--config', stage.places.configuration])
   const check = await verification(stage, 'check')
   const scrub = await verification(stage, 'scrub')
   const compare = await verification(stage, 'compare')

@@ -41,6 +41,28 @@ export async function digestByPostgres(url: string, sqlNames: readonly string[])
   })
 }
 
+export interface DatabaseLook {
+  /** The database's own clock, after everything committed before: ISO 8601 with microseconds, UTC. */
+  readonly at: string
+  /** By name in SQL. */
+  readonly tables: ReadonlyMap<string, TableRows>
+}
+
+/** All ordinary tables, as they are; nobody may write meanwhile. */
+export async function lookNow(url: string): Promise<DatabaseLook> {
+  const { at, names } = await withClient(url, async (client) => {
+    const tables = await client.query<{ name: string }>(
+      `select format('%I.%I', n.nspname, c.relname) as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+       where c.relkind = 'r' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' order by 1`,
+    )
+    const clock = await client.query<{ at: string }>(
+      `select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at`,
+    )
+    return { at: clock.rows[0]!.at, names: tables.rows.map(({ name }) => name) }
+  })
+  return { at, tables: await digestByPostgres(url, names) }
+}
+
 export async function databaseBytes(url: string): Promise<number> {
   return await withClient(url, async (client) => {
     const { rows } = await client.query<{ bytes: number }>(

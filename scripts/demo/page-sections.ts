@@ -16,7 +16,7 @@ export function verdict({ tables, restore, check, scrub, compare }: DemoResult):
 }
 
 export function tiles(result: DemoResult): string {
-  const { base, second, restore } = result
+  const { base, second, restore, moment } = result
   const share = formatShare(second.bytesStored, base.bytesStored)
   const items: readonly (readonly [string, string, string])[] = [
     [formatCount(second.rows), `rows in ${second.tables} tables`, `行，${second.tables} 张表`],
@@ -31,6 +31,11 @@ export function tiles(result: DemoResult): string {
       `stored by the second snapshot: ${share} of the base`,
       `第二次备份写入：首次的 ${share}`,
     ],
+    [
+      formatSeconds(moment.restore.secondsUsable),
+      'until the database of a moment between them was usable',
+      '重建两次备份之间某一时刻至可用',
+    ],
     [formatSeconds(restore.secondsUsable), 'until the rebuilt database was usable', '重建至可用'],
     [formatSeconds(restore.secondsProof), 'more, until it was proved', '随后完成逐表证明'],
   ]
@@ -38,14 +43,14 @@ export function tiles(result: DemoResult): string {
 }
 
 /** What only prepares or looks on from outside stands back. */
-const ASIDE: readonly StepName[] = ['server', 'database', 'ward', 'prove']
+const ASIDE: readonly StepName[] = ['server', 'database', 'ward', 'moment', 'ward-on', 'prove-moment', 'prove']
 
 export function timeLine({ steps, shifts, seconds }: DemoResult): string {
   const place = (start: number, length: number) =>
     `left:${((100 * start) / seconds).toFixed(2)}%;width:${((100 * length) / seconds).toFixed(2)}%`
   const line = (label: string, piece: string, length: number) =>
     `<div class="row"><span>${label}</span><span class="track">${piece}</span><span class="number">${formatSeconds(length)}</span></div>`
-  const ward = [shifts.base, shifts.between]
+  const ward = [shifts.base, shifts.before, shifts.behind]
   const wardPieces = ward
     .map((shift) => `<i class="ward" style="${place(shift.startSeconds, lengthOf(shift))}"></i>`)
     .join('')
@@ -62,8 +67,8 @@ export function timeLine({ steps, shifts, seconds }: DemoResult): string {
     'time',
     { en: 'What happened', zh: '过程' },
     paragraph({
-      en: `The ward committed ${formatCount(shifts.base.report.actions)} transactions while the base was read, and ${formatCount(shifts.between.report.actions)} before the second snapshot. Then it paused, so that everything after could be compared row for row.`,
-      zh: `首次备份读取期间，病区提交了 ${formatCount(shifts.base.report.actions)} 个事务；两次备份之间又提交了 ${formatCount(shifts.between.report.actions)} 个。随后病区暂停，以便逐行比对。`,
+      en: `The ward committed ${formatCount(shifts.base.report.actions)} transactions while the base was read, and ${formatCount(shifts.before.report.actions + shifts.behind.report.actions)} before the second snapshot, with a pause amid them. Then it paused again, so that everything after could be compared row for row.`,
+      zh: `首次备份读取期间，病区提交了 ${formatCount(shifts.base.report.actions)} 个事务；两次备份之间又提交了 ${formatCount(shifts.before.report.actions + shifts.behind.report.actions)} 个，其间暂停一次。随后病区再次暂停，以便逐行比对。`,
     }),
     `<div class="timeline">${line(`<b>${both({ en: 'The ward at work', zh: '病区工作时段' })}</b>`, wardPieces, wardSeconds)}\n${steps.map(stepLine).join('\n')}</div>`,
     paragraph(
@@ -94,8 +99,8 @@ export function sizes({ base, second, databaseBytes, repositoryBytes }: DemoResu
       item('The repository on disk, all of it', '仓库占用磁盘（全部）', repositoryBytes, 'strong'),
     ]),
     paragraph({
-      en: `The second snapshot read every row again (${formatBytes(second.bytesRead)}): changes are not captured yet. It stored ${formatCount(second.leavesStored)} leaves and shares ${formatCount(second.leavesReused)} with the first. Everything in the repository is encrypted.`,
-      zh: `第二次备份仍读取了全部行（${formatBytes(second.bytesRead)}），因为目前尚不捕获变更；但只写入 ${formatCount(second.leavesStored)} 个叶块，与首次共用 ${formatCount(second.leavesReused)} 个。仓库内容全部加密。`,
+      en: `The second snapshot read ${formatBytes(second.bytesRead)} again, of tables without a primary key, and took everything else from the captured changes. It stored ${formatCount(second.leavesStored)} leaves and shares ${formatCount(second.leavesReused)} with the first. Everything in the repository is encrypted.`,
+      zh: `第二次备份只重新读取了无主键的表（${formatBytes(second.bytesRead)}），其余取自捕获的变更；写入 ${formatCount(second.leavesStored)} 个叶块，与首次共用 ${formatCount(second.leavesReused)} 个。仓库内容全部加密。`,
     }),
   )
 }
@@ -201,8 +206,8 @@ export function limits(): string {
       zh: '患者均为虚构，数据量很小，全部在一台机器上运行，且数据库关闭了 <code>fsync</code>，因此这里的时间不代表医院环境。虚构文本的重复度高于真实病历，真实数据的仓库占比会更大。口令与恢复单放在仓库旁，只因此处没有需要保护的内容；实际使用时绝不可如此。',
     }),
     paragraph({
-      en: 'Not built yet, so not here: continuous capture of changes, restoring one patient, undo, drills, the certificate, SQL Server.',
-      zh: '尚未实现、故未展示：持续变更捕获、单个患者恢复、撤销、恢复演练、完整性证明书、SQL Server。',
+      en: 'Not shown here: restoring one patient, and undoing it. Not built yet: drills, the certificate, SQL Server.',
+      zh: '未在此展示：单个患者的恢复与撤销。尚未实现：恢复演练、完整性证明书、SQL Server。',
     }),
   )
 }

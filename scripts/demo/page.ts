@@ -1,5 +1,6 @@
 /** `report.html`: what the demo did and found, on one page that needs no other file. */
 import { formatSeconds } from './format.ts'
+import { momentSection } from './page-moment.ts'
 import { both, escapeMarkup } from './page-parts.ts'
 import {
   commandsSection,
@@ -52,6 +53,7 @@ ${tiles(result)}
 ${timeLine(result)}
 ${sizes(result)}
 ${tablesSection(result)}
+${momentSection(result)}
 ${notHeldSection(result)}
 ${ledgerSection(result)}
 ${commandsSection(result)}

@@ -29,6 +29,24 @@ const restoreShape = z.looseObject({
   seconds: z.number(),
   verified: z.literal(true),
   skipped: z.array(z.unknown()),
+  plan: z
+    .looseObject({
+      snapshot: z.string(),
+      log: z.looseObject({ segments: z.int(), storedBytes: z.int() }).nullable(),
+      transaction: z.looseObject({ xid: z.int(), time: z.string() }).nullable(),
+      tablesAsOfSnapshot: z.array(z.looseObject({ table: z.string() })),
+    })
+    .optional(),
+})
+
+const connectedShape = z.looseObject({ kind: z.literal('connected'), tables: z.int() })
+
+const sealedShape = z.looseObject({
+  kind: z.literal('sealed'),
+  transactions: z.int(),
+  changes: z.int(),
+  textBytes: z.int(),
+  lagMs: z.number().nullable(),
 })
 
 const verificationShape = z.looseObject({
@@ -37,8 +55,14 @@ const verificationShape = z.looseObject({
   looked: z.record(z.string(), z.number()).default({}),
 })
 
-/** Of the last line of `--json`. */
-export const shapes = { snapshot: snapshotShape, restore: restoreShape, verification: verificationShape }
+/** Of lines of `--json`. */
+export const shapes = {
+  snapshot: snapshotShape,
+  restore: restoreShape,
+  verification: verificationShape,
+  connected: connectedShape,
+  sealed: sealedShape,
+}
 
 export type SnapshotResult = z.output<typeof snapshotShape>
 export type RestoreResult = z.output<typeof restoreShape>
@@ -61,16 +85,23 @@ export type StepName =
   | 'role'
   | 'discover'
   | 'init'
+  | 'capture'
   | 'base'
   | 'checkpoint'
   | 'ward'
+  | 'moment'
+  | 'ward-on'
   | 'second'
+  | 'status'
+  | 'stop'
   | 'snapshots'
   | 'check'
   | 'scrub'
   | 'compare'
   | 'restore'
   | 'prove'
+  | 'restore-moment'
+  | 'prove-moment'
   | 'ledger'
   | 'show'
 
@@ -102,6 +133,36 @@ export interface TableResult {
   readonly md5Rebuilt: string
 }
 
+/** What was kept of changes, from the start of capture to its end. */
+export interface CaptureResult {
+  readonly tables: number
+  readonly segments: number
+  readonly transactions: number
+  readonly changes: number
+  readonly textBytes: number
+  /** From a commit to its being in the repository, the longest. Null when nothing was committed. */
+  readonly lagSecondsMax: number | null
+}
+
+/** A moment between the snapshots, and the database as it was rebuilt for it. */
+export interface MomentResult {
+  /** ISO 8601 with microseconds, UTC. */
+  readonly at: string
+  readonly restore: RestoreResult
+  readonly tables: readonly MomentTable[]
+}
+
+export interface MomentTable {
+  readonly table: string
+  /** Counted by PostgreSQL in the database that was backed up, at that moment. */
+  readonly rows: number
+  /** As `TableResult.md5Source`; of that moment. */
+  readonly md5Then: string
+  readonly md5Rebuilt: string
+  /** Its changes cannot be captured, so that it stands as the snapshot before the moment has it. */
+  readonly isAsOfSnapshot: boolean
+}
+
 export interface NotHeld {
   readonly kind: string
   readonly name: string
@@ -117,13 +178,16 @@ export interface DemoResult {
   readonly databaseBytes: number
   readonly repositoryBytes: number
   readonly steps: readonly Step[]
-  readonly shifts: { readonly base: Shift; readonly between: Shift }
+  /** While the base was taken, before the chosen moment, and behind it. */
+  readonly shifts: { readonly base: Shift; readonly before: Shift; readonly behind: Shift }
+  readonly capture: CaptureResult
   readonly base: SnapshotResult
   readonly second: SnapshotResult
   readonly check: VerificationResult
   readonly scrub: VerificationResult
   readonly compare: VerificationResult
   readonly restore: RestoreResult
+  readonly moment: MomentResult
   readonly tables: readonly TableResult[]
   readonly notHeld: readonly NotHeld[]
   /** The signed head that was taken out after the base. */

@@ -1,6 +1,7 @@
 /**
- * The demo, from beginning to end: an ICU database at work is backed up twice, both snapshots are checked in every way
- * there is, and the newest is rebuilt elsewhere and proved.
+ * The demo, from beginning to end: an ICU database at work is followed and backed up twice, both snapshots are checked in
+ * every way there is, and the database is rebuilt elsewhere and proved: as of a moment between the snapshots, and as of
+ * the newest.
  *
  * What a user would type is run as a user would run it: as a process of its own, from the command line. The ward pauses
  * before the second snapshot, so that source, snapshot and rebuilt database can be compared row for row at the end,
@@ -13,6 +14,8 @@ import { join } from 'node:path'
 import { tool } from '../../src/tool.ts'
 import { startPostgres } from '../support/postgres-server.ts'
 import { backUpTwice } from './act-back-up.ts'
+import { startCapture, stopCapture } from './act-capture.ts'
+import { rebuildMoment } from './act-moment.ts'
 import { makeDatabase, setUp } from './act-prepare.ts'
 import { rebuild } from './act-rebuild.ts'
 import { verify } from './act-verify.ts'
@@ -20,6 +23,9 @@ import { directoryBytes, prepareOutputDirectory } from './output-directory.ts'
 import type { DemoResult } from './result.ts'
 import { type DemoOptions, fromCheckout, placesIn, SEED } from './stage.ts'
 import { Story } from './story.ts'
+
+/** Without a limit on what the server keeps for it, capture makes no slot. */
+const SETTINGS = { max_slot_wal_keep_size: '2GB' }
 
 /** @throws StepFailed, and a Failure when not even the directory can be had */
 export async function runDemo(options: DemoOptions): Promise<DemoResult> {
@@ -35,14 +41,17 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
 
   await using server = await story.does(
     'server',
-    () => startPostgres({ requirePasswords: true }),
+    () => startPostgres({ requirePasswords: true, settings: SETTINGS }),
     (started) => `PostgreSQL ${started.version} on port ${started.port}, with data of its own; stopped at the end`,
   )
   const sourceUrl = await makeDatabase(story, server, options)
   const stage = { story, places, server, sourceUrl, options }
   await setUp(stage, password)
-  const backUps = await backUpTwice(stage)
+  await using capture = await startCapture(stage)
+  const { then, ...backUps } = await backUpTwice(stage)
   const verified = await verify(stage)
+  const captured = await stopCapture(stage, capture)
+  const moment = await rebuildMoment(stage, then)
   const rebuilt = await rebuild(stage, { base: backUps.base.snapshot, second: backUps.second.snapshot })
 
   return {
@@ -58,6 +67,8 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     repositoryBytes: await directoryBytes(join(directory, 'repository')),
     steps: story.steps,
     ...backUps,
+    capture: captured,
+    moment,
     ...verified,
     ...rebuilt,
   }

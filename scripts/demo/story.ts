@@ -11,6 +11,7 @@ import type { z } from 'zod'
 import { Failure, type FailureRecord, failures, toFailureRecord } from '../../src/errors.ts'
 import { formatSeconds } from './format.ts'
 import type { Step, StepName } from './result.ts'
+import { RunningCommand, type Said } from './running-command.ts'
 import { stepTitles } from './words.ts'
 
 const CHECKOUT = fileURLToPath(new URL('../../', import.meta.url))
@@ -76,6 +77,31 @@ export class Story {
     return read(stdout)
   }
 
+  /**
+   * A command that goes on beside the next ones, with `--json`. The step is done when it has said `kind`.
+   * To be stopped by the caller.
+   */
+  async starts(
+    name: StepName,
+    args: readonly string[],
+    kind: string,
+    tell: (said: Said) => string,
+  ): Promise<RunningCommand> {
+    const given = [...args, '--json']
+    const command = `${commandLine(given)} &`
+    this.#announce(name)
+    this.print(`  $ ${command}`)
+    const startSeconds = this.nowSeconds()
+    const running = new RunningCommand(programOf(given), { cwd: CHECKOUT, env: this.#variables() })
+    const said = await running.says(kind)
+    if (said === null) {
+      const { status, stderr } = await running.ended()
+      throw new StepFailed(name, status, `${command}\n${stderr.trimEnd()}`)
+    }
+    this.#finish({ name, command, output: tell(said), startSeconds })
+    return running
+  }
+
   /** What must hold, or the demo has shown nothing. */
   expect(step: StepName, holds: boolean, otherwise: string): void {
     if (!holds) throw new StepFailed(step, 1, otherwise)
@@ -87,14 +113,18 @@ export class Story {
     { redirection }: CommandOptions,
     tell: (stdout: string) => string,
   ): Promise<{ stdout: string }> {
-    const command = ['chartkeep', ...args.map(quote), ...(redirection ? [redirection] : [])].join(' ')
+    const command = [commandLine(args), ...(redirection ? [redirection] : [])].join(' ')
     this.#announce(name)
     this.print(`  $ ${command}`)
     const startSeconds = this.nowSeconds()
-    const { status, stdout, stderr } = await runChartkeep(args, this.#environment)
+    const { status, stdout, stderr } = await runChartkeep(args, this.#variables())
     if (status !== 0) throw new StepFailed(name, status, `${command}\n${stderr.trimEnd() || stdout.trimEnd()}`)
     this.#finish({ name, command, output: tell(stdout), startSeconds })
     return { stdout }
+  }
+
+  #variables(): NodeJS.ProcessEnv {
+    return { ...process.env, ...this.#environment }
   }
 
   #announce(name: StepName): void {
@@ -112,19 +142,24 @@ export class Story {
 
 async function runChartkeep(
   args: readonly string[],
-  environment: Readonly<Record<string, string>>,
+  env: NodeJS.ProcessEnv,
 ): Promise<{ status: number; stdout: string; stderr: string }> {
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MAIN, ...args], {
-    cwd: CHECKOUT,
-    env: { ...process.env, ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const [program, ...given] = programOf(args)
+  const child = spawn(program, given, { cwd: CHECKOUT, env, stdio: ['ignore', 'pipe', 'pipe'] })
   const [stdout, stderr, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
   return { status: typeof status === 'number' ? status : 1, stdout, stderr: stripVTControlCharacters(stderr) }
 }
 
 export function lastObject(stdout: string): unknown {
   return JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '')
+}
+
+function programOf(args: readonly string[]): [program: string, ...args: string[]] {
+  return [process.execPath, '--disable-warning=ExperimentalWarning', MAIN, ...args]
+}
+
+function commandLine(args: readonly string[]): string {
+  return ['chartkeep', ...args.map(quote)].join(' ')
 }
 
 /** As a shell needs it. */
