@@ -47,12 +47,8 @@ export interface EncodedBody {
 
 export function encodeBody(transactions: readonly LoggedTransaction[]): EncodedBody {
   const directory = new TableDirectory()
-  let changes = 0
-  let textBytes = 0
-  for (const transaction of transactions) {
-    changes += transaction.changes.length
-    for (const { before, after } of transaction.changes) textBytes += (before?.length ?? 0) + (after?.length ?? 0)
-  }
+  const changes = changesIn(transactions)
+  const textBytes = textBytesOf(transactions)
   const out = new ByteWriter(textBytes + changes * CHANGE_BYTES_GUESS + transactions.length * TRANSACTION_BYTES_GUESS)
   for (const transaction of transactions) encodeTransaction(out, transaction, directory)
   return {
@@ -66,6 +62,19 @@ export function encodeBody(transactions: readonly LoggedTransaction[]): EncodedB
     },
     body: out.done(),
   }
+}
+
+/** Bytes of all lines, without newlines. */
+export function textBytesOf(transactions: readonly LoggedTransaction[]): number {
+  let bytes = 0
+  for (const { changes } of transactions) {
+    for (const { before, after } of changes) bytes += (before?.length ?? 0) + (after?.length ?? 0)
+  }
+  return bytes
+}
+
+function changesIn(transactions: readonly LoggedTransaction[]): number {
+  return transactions.reduce((sum, { changes }) => sum + changes.length, 0)
 }
 
 export function joinSegment(header: SegmentHeader, body: Uint8Array): Uint8Array {
@@ -118,13 +127,8 @@ export function orderProblem(
 }
 
 function countProblem(header: SegmentHeader, transactions: readonly LoggedTransaction[]): string | null {
-  let changes = 0
-  let textBytes = 0
-  for (const transaction of transactions) {
-    changes += transaction.changes.length
-    for (const { before, after } of transaction.changes) textBytes += (before?.length ?? 0) + (after?.length ?? 0)
-  }
-  if (changes !== header.changes || textBytes !== header.textBytes) return 'holds other counts than its head says'
+  if (changesIn(transactions) !== header.changes || textBytesOf(transactions) !== header.textBytes)
+    return 'holds other counts than its head says'
   const times = [transactions[0]?.commitTimeUs ?? null, transactions.at(-1)?.commitTimeUs ?? null]
   if (times[0] !== header.firstCommitTimeUs || times[1] !== header.lastCommitTimeUs)
     return 'holds other commit times than its head says'

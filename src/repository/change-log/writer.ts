@@ -10,7 +10,7 @@ import type { Repository } from '../repository.ts'
 import type { LoggedTransaction } from './change.ts'
 import { tablesClosedBy } from './closed-tables.ts'
 import { type LogStart, type LogStartDraft, readLogStart, writeLogStart } from './log-start.ts'
-import { assertDecodesTo, encodeBody, joinSegment, orderProblem } from './segment-codec.ts'
+import { assertDecodesTo, encodeBody, joinSegment, orderProblem, textBytesOf } from './segment-codec.ts'
 import type { SegmentHeader, TableClosing } from './segment-header.ts'
 import { hexDigest, type SegmentHead, SegmentStore } from './segment-store.ts'
 
@@ -88,7 +88,8 @@ export class ChangeLogWriter {
   /**
    * Durable on return. After any error but `store-…` the writer is of no more use. After one of those the same draft may
    * be given again: if it had arrived after all, that counts.
-   * @throws lease-lost when somebody else wrote the next segment; store-…; defect when the draft does not fit
+   * @throws lease-lost when somebody else wrote the next segment; cannot-capture for a row too large to be kept;
+   * store-…; defect when the draft does not fit
    */
   async append(draft: SegmentDraft): Promise<SegmentHead> {
     const { body, header } = this.#headerOf(draft)
@@ -108,8 +109,9 @@ export class ChangeLogWriter {
     assert(!draft.continues || previous?.unfinished === true, 'only an unfinished transaction can be continued')
     const token = previous?.leaseToken ?? null
     if (token !== null && (draft.leaseToken === null || draft.leaseToken < token)) throw fenced(this.start.logId, token)
+    const bytes = textBytesOf(draft.transactions)
+    if (bytes > TEXT_BYTES_MAX) throw tooLarge(bytes, draft.transactions)
     const { counts, body } = encodeBody(draft.transactions)
-    assert(counts.textBytes <= TEXT_BYTES_MAX, `a segment has ${counts.textBytes} bytes of rows`)
     const problem = orderProblem({ ...draft, start }, draft.transactions)
     assert(problem === null, `a new segment ${problem}`)
 
@@ -213,6 +215,15 @@ function overtaken(name: string, cause?: unknown): Failure {
     context: { object: name },
     hints: ['Only one agent may capture a source. Stop the other one, then run `chartkeep capture` again.'],
     cause,
+  })
+}
+
+/** Transactions are cut into parts long before: what is left is one row. */
+function tooLarge(bytes: number, transactions: readonly LoggedTransaction[]): Failure {
+  const tables = [...new Set(transactions.flatMap(({ changes }) => changes.map(({ table }) => table.name)))].sort()
+  return new Failure('cannot-capture', `a change of ${tables.join(', ')} has ${bytes} bytes of text`, {
+    context: { bytes, most: TEXT_BYTES_MAX },
+    hints: ['Take the table out of the publication: its rows are then read in full at each snapshot.'],
   })
 }
 

@@ -293,6 +293,21 @@ describe('writing a change log', () => {
     expect(store.objects.size).toBe(before)
   })
 
+  test('refuses a row too large to be kept, naming its table and not the row', async () => {
+    const { repository, store } = await memoryRepository()
+    const writer = await writeLog(repository, [])
+    const before = store.objects.size
+    const table = { oid: '1', name: 'public.scan', columns: ['a'], key: [0] }
+    // As long as it says, and never looked into.
+    const after = Object.defineProperty(Buffer.from('1'), 'length', { value: 500 * 1024 * 1024 })
+    const transactions = [transactionAt(1000n, 0, { changes: [{ kind: 'insert', table, before: null, after }] })]
+    await expect(writer.append(segmentDraft(1010n, { transactions }))).rejects.toMatchObject({
+      code: 'cannot-capture',
+      message: 'a change of public.scan has 524288000 bytes of text',
+    })
+    expect(store.objects.size).toBe(before)
+  })
+
   test('by two at once: one of them is told, whatever it believes of its lease (F18)', async () => {
     const { repository } = await memoryRepository()
     const one = await writeLog(repository, [segmentDraft(1010n)])
