@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type SnapshotReport, type SnapshotRequest, takeSnapshot } from '../../src/backup/snapshot.ts'
 import type { PatientLayout } from '../../src/intake/table-plan.ts'
+import { packKey } from '../../src/repository/layout.ts'
 import type { Manifest } from '../../src/repository/manifest.ts'
 import { CaptureRig, FAST, until } from '../support/capture-rig.ts'
 import type { FakeChange } from '../support/fake-database.ts'
@@ -238,6 +239,23 @@ describe('a backup beside a running capture', () => {
     expect(third.tablesFolded).toBe(4)
     expect(roots(await manifestOf(rig, third))).toEqual(await rootsOfFullRead(rig))
     await capturing.stop()
+  })
+
+  it('reads anew what the snapshot before has lost, and carries on the rest', async () => {
+    const rig = await makeRig()
+    const session = await connected(rig)
+    const base = await manifestOf(rig, await backUp(rig, { packBytesTarget: 1 }))
+    const vital = base.tables.find(({ name }) => name === 'public.vital')!
+    const { objects } = rig.simulated.store as MemoryStore
+    objects.delete(packKey(vital.rows.pack))
+    rig.database.insert('public.drug', 'D1')
+
+    const report = await backUp(rig)
+
+    expect(report).toMatchObject({ mode: 'incremental', tablesRead: 2, tablesFolded: 2 })
+    expect(report.modeReason).toContain('public.vital (the last snapshot lost something of it)')
+    expect(roots(await manifestOf(rig, report))).toEqual(await rootsOfFullRead(rig))
+    await session.stop()
   })
 
   it('carries on what a read did not see yet, though it had committed (P3)', async () => {
