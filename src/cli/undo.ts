@@ -18,7 +18,7 @@ export function register(program: Command, cli: Cli): void {
     name: 'undo',
     summary: 'plan the opposite of a restore of a patient',
     description:
-      'Writes a plan that takes a changeset back: approved and applied as any other, by `chartkeep approve` and\n' +
+      'Writes a plan that takes a changeset back: approved and applied like every other, by `chartkeep approve` and\n' +
       '`chartkeep restore patient --apply`. Rows in which somebody has written since are left as they are, and listed.',
     examples: ['chartkeep undo 20260301T021500Z-1f2e3d4c --plan undo.json'],
     failures: ['missing-secret', 'wrong-key', 'plan-refused', 'schema-changed'],
