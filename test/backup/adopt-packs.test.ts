@@ -14,7 +14,7 @@ import { makeSimRepository, type SimRepository, simBackup } from '../support/sim
 const DAY_MS = 86_400_000
 /** A leaf a pack. */
 const PACK_BYTES = 1024
-const VITALS = 8_000
+const VITALS = 24_000
 const tables = fakeWard({ vitals: VITALS, edition: 1 })
 
 interface Made<Kind extends MemoryStore = MemoryStore> {

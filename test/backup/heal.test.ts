@@ -10,7 +10,7 @@ import { linesOfTables, readSnapshot } from '../support/read-back.ts'
 import { copyOf, makeSimRepository, simBackup } from '../support/sim-repository.ts'
 
 const DAY_MS = 86_400_000
-const PACK_BYTES = 8 * 1024
+const PACK_BYTES = 2 * 1024
 const tables = fakeWard({ vitals: 12_000, edition: 1 })
 
 const memory = new MemoryStore()
