@@ -92,6 +92,17 @@ describe('a column of patterns is taken by kernel and plain reading alike', () =
     const step = { flags: 0x01, base: -2 * M }
     expect(taken(leaf(column(INTEGER, { ...step, more: zigzag(3 * M) })))).toBe(`${M}\n-${M}\n`)
     expect(taken(leaf(column(INTEGER, { ...step, more: zigzag(3 * M + 1) })))).toBeNull()
+    const far = (first: number, second: number) => ({
+      flags: 0x15,
+      base: 2 * M,
+      unit: M,
+      more: zigzag(3 * M),
+      planes: [first, second],
+    })
+    expect(taken(leaf(column(INTEGER, far(7, 3))))).toBe(`${M}\n${M}\n`)
+    expect(taken(leaf(column(INTEGER, far(9, 1))))).toBeNull()
+    // 2^51 times 2^13 is 0 in sixty-four bits.
+    expect(taken(leaf(column(INTEGER, { flags: 0x20, unit: 2 ** 51, planes: [0, 0, 0x20, 0x20] })))).toBeNull()
     expect(taken(leaf(column(INTEGER, { flags: 0x70, planes: Array(14).fill(0xff) })))).toBeNull()
   })
 
