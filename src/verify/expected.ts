@@ -12,7 +12,7 @@ import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { setTimeout } from 'node:timers/promises'
 import { Failure } from '../errors.ts'
-import { type ChangeLog, openLog } from '../repository/change-log/reader.ts'
+import { type ChangeLog, listLogs, openLog } from '../repository/change-log/reader.ts'
 import type { SegmentHead } from '../repository/change-log/segment-store.ts'
 import { isDamage } from '../repository/damage.ts'
 import { LOG_PREFIX } from '../repository/layout.ts'
@@ -69,6 +69,10 @@ export async function expectAt(
   if (changes === null) return unadvanced(request, manifest, 'changes of this kind of database cannot be followed')
   if (!isLogged(manifest)) return unadvanced(request, manifest, 'no captured changes carry on from this snapshot')
   try {
+    const { logs } = await listLogs(request.repository, manifest.sourceName)
+    if (logs.some(({ logId }) => logId > manifest.log.logId)) {
+      return unadvanced(request, manifest, `change log ${manifest.log.logId} has ended, and another one begun`)
+    }
     const log = await openLog(request.repository, manifest.log.logId, manifest.log.head?.segment)
     const head = await reach(request, { changes, log, lsn: parseLsn(at.lsn) })
     if (typeof head === 'string') return unadvanced(request, manifest, head)

@@ -216,3 +216,20 @@ test('without capture a difference is inconclusive, and the reason is said', asy
   await captured.start()
   expect((await compare()).status).toBe('passed')
 }, 60_000)
+
+test('behind a gap in the captured changes a difference is inconclusive, until the next backup (F9, F10)', async () => {
+  await newSnapshot()
+  await captured.stop()
+  await using source = await openSource({ url })
+  const { logs } = await listLogs(made.repository, 'icu')
+  await source.changes!.dropSlot(logs.at(-1)!.slot)
+  await runSql(url, `UPDATE drug SET label = 'in the gap' WHERE code = 'D9'`)
+  await captured.start()
+
+  const found = await compare()
+  await newSnapshot()
+
+  expect(found).toMatchObject({ status: 'inconclusive', movedOn: true })
+  expect(found.findings.find(({ kind }) => kind === 'moved-on')?.message).toContain('another one begun')
+  expect((await compare()).status).toBe('passed')
+}, 60_000)

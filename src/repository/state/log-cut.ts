@@ -40,6 +40,11 @@ const LOOK_BEHIND = 12
 const LOOK_BACK = 64
 /** Between the look at the catalog and the sealing of a segment there is a little time. */
 const SEALING_US = 1_000_000n
+/**
+ * Capture writes a word into the database's log each minute, so that the last commit is never much older than the last
+ * segment: if it seems to be, the machine that captures has another clock than the database, and is not believed (F28).
+ */
+const CLOCKS_APART_US = 300_000_000n
 
 /** @throws change-log-gap, store-… */
 export async function cutAtTime(log: ChangeLog, timeUs: bigint): Promise<LogCut> {
@@ -104,16 +109,19 @@ export async function lastBefore(log: ChangeLog, cut: LogCut, fromSegment: numbe
 /**
  * Until when the log is known to hold everything that was committed, in microseconds since 1970, or null. By the clock
  * of the machine that captures: a segment says where the database stood when the catalog was looked at, and once the
- * log has got there, nothing that was committed before that look is missing.
+ * log has got there, nothing that was committed before that look is missing. Never far from the last commit.
  * @throws change-log-gap, store-…
  */
 export async function completeUntil(log: ChangeLog): Promise<bigint | null> {
   const head = await log.head()
   if (!head) return null
-  const { end, number: newest } = head.header
+  const { end, number: newest, maxCommitTimeUs } = head.header
+  if (maxCommitTimeUs === null) return null
   for (let number = newest; number >= Math.max(0, newest - LOOK_BACK); number -= 1) {
     const { fingerprint, sealedAt } = (await log.segment(number)).header
-    if (fingerprint && fingerprint.lsn <= end) return timeUsOf(sealedAt) - SEALING_US
+    if (!fingerprint || fingerprint.lsn > end) continue
+    const [seenUs, mostUs] = [timeUsOf(sealedAt) - SEALING_US, maxCommitTimeUs + CLOCKS_APART_US]
+    return seenUs < mostUs ? seenUs : mostUs
   }
   return null
 }

@@ -113,7 +113,7 @@ async function findNow(repository: Repository, snapshots: KeptSnapshots): Promis
     newest ??= manifest
     if (!isLogged(manifest)) continue
     kept ??= await openKept(repository, manifest, cutAtEnd)
-    const isOfLog = kept.log.start.logId === manifest.log.logId && isSameHistory(kept.log, newest)
+    const isOfLog = kept.log.start.logId === manifest.log.logId && isSameDatabase(kept.log, newest)
     if (!isOfLog || lsnOf(newest) > kept.cut.bound) return null
     kept.bases.push(manifest)
     if (lsnOf(manifest) <= kept.cut.bound) return { kept, base: manifest, passedOver }
@@ -274,9 +274,10 @@ function lsnOf({ position }: Manifest): bigint {
   return parseLsn(position.lsn)
 }
 
-function isSameHistory({ start }: ChangeLog, { source }: Manifest): boolean {
-  const { systemId, timeline, databaseOid } = start.source
-  return source.systemId === systemId && source.timeline === timeline && source.databaseOid === databaseOid
+/** A log may go on over a failover, when nothing of it was lost there. */
+function isSameDatabase({ start }: ChangeLog, { source }: Manifest): boolean {
+  const { systemId, databaseOid } = start.source
+  return source.systemId === systemId && source.databaseOid === databaseOid
 }
 
 export function isLogged(manifest: Manifest): manifest is LoggedManifest {

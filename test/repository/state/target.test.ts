@@ -124,6 +124,15 @@ describe('a time', () => {
     expect((await refusal(atSecond(31))).code).toBe('change-log-gap')
   })
 
+  test('is not answered by the clock of a machine that runs an hour ahead (F28)', async () => {
+    const log = await LogByHand.begin(repository, 100, {})
+    await writeSnapshot(repository, { id: K1, lsn: 150, second: 10, log: log.place(), tables: {} })
+    await log.seal({ end: 300, commits: [[200, 20]], second: 3620 })
+
+    expect(summary(await resolve(atSecond(200)))).toMatchObject({ base: K1, bound: 300 })
+    expect((await refusal(atSecond(1800))).code).toBe('change-log-gap')
+  })
+
   test('is not answered from a snapshot that has what is stamped later: the clock was set back', async () => {
     const log = await LogByHand.begin(repository, 100, {})
     await writeSnapshot(repository, { id: K1, lsn: 150, second: 10, log: log.place(), tables: {} })
