@@ -165,6 +165,17 @@ describeOnServers('A stream', streamVersions, (server) => {
   })
 })
 
+it('A stream whose publication is dropped ends with what is missing, instead of trying for ever (P7)', async () => {
+  await using server = await startPostgres({ version: 15 })
+  await using captured = await capture(server, { sql: [TABLE], publish: 't' })
+  await using followed = await captured.open()
+  await captured.client.query('INSERT INTO t VALUES (1)')
+  await followed.untilSeal(captured.changes)
+  await captured.client.query('DROP PUBLICATION chartkeep')
+  await captured.client.query('INSERT INTO t VALUES (2)')
+  expect((await failureOf(() => readOn(followed))).code).toBe('cannot-capture')
+})
+
 describeOnServers('A slot', streamVersions, (server) => {
   it('that cannot be made in time is given up, leaves nothing, and the error says who is in the way (P12)', async () => {
     await using captured = await capture(server(), { sql: [TABLE] })
