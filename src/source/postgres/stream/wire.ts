@@ -32,15 +32,14 @@ export class ReplicationWire implements Submittable {
   /** Waits for more, and hands it to `frames`. @throws what ended the stream */
   async more(): Promise<void> {
     for (;;) {
-      if (this.#ending !== undefined) throw this.#ending
+      // What is given back may be the error that ends the stream: looked at before anybody waits.
       if (this.frames.rest !== null) this.#giveBack(this.frames.rest)
-      else {
-        const chunk: Buffer | null = this.#connection?.stream.read() ?? null
-        if (chunk !== null) {
-          this.chunksRead += 1
-          this.frames.push(chunk)
-          return
-        }
+      if (this.#ending !== undefined) throw this.#ending
+      const chunk: Buffer | null = this.frames.rest === null ? (this.#connection?.stream.read() ?? null) : null
+      if (chunk !== null) {
+        this.chunksRead += 1
+        this.frames.push(chunk)
+        return
       }
       this.isWaiting = true
       await new Promise<void>((resolve) => {

@@ -10,7 +10,7 @@ import { startPostgres } from '../../../../scripts/support/postgres-server.ts'
 import { openSource } from '../../../../src/source/open.ts'
 import { startTcpProxy } from '../../../support/tcp-proxy.ts'
 import { connectClient, describeOnServers, failureOf, runSql } from '../support.ts'
-import { type Captured, capture, streamVersions } from './support.ts'
+import { type Captured, capture, SILENCE_MS, streamVersions } from './support.ts'
 
 const TABLE = 'CREATE TABLE t (a integer PRIMARY KEY, b text)'
 /** Of our reports, which go out each second, two or three. */
@@ -172,8 +172,11 @@ it('A stream whose publication is dropped ends with what is missing, instead of 
   await captured.client.query('INSERT INTO t VALUES (1)')
   await followed.untilSeal(captured.changes)
   await captured.client.query('DROP PUBLICATION chartkeep')
+  const started = performance.now()
   await captured.client.query('INSERT INTO t VALUES (2)')
   expect((await failureOf(() => readOn(followed))).code).toBe('cannot-capture')
+  // At once, and not when the watch for silence comes to it.
+  expect(performance.now() - started).toBeLessThan(SILENCE_MS / 2)
 })
 
 describeOnServers('A slot', streamVersions, (server) => {
