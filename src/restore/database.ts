@@ -14,7 +14,7 @@ import type { Manifest } from '../repository/manifest.ts'
 import type { Repository } from '../repository/repository.ts'
 import type { ConnectionSettings, DdlStep, NotCaptured, Target } from '../source/contract.ts'
 import { openSource, openTarget } from '../source/open.ts'
-import { rebuildTables, runInAnyOrder } from './rebuild-tables.ts'
+import { addForeignKeys, rebuildTables } from './rebuild-tables.ts'
 
 export interface RestoreRequest {
   readonly repository: Repository
@@ -100,7 +100,7 @@ async function rebuild(request: RestoreRequest, target: Target): Promise<NotCapt
   skipped.push(...(await rebuildTables({ ...request, onLoaded: rowProgress(request), onRowsDone })))
   await target.runSteps(steps('attach'))
   stage('foreign keys')
-  skipped.push(...(await runInAnyOrder(request, steps('foreign-key'))))
+  skipped.push(...(await addForeignKeys(request)))
   await target.runSteps(steps('after'))
   stage('sequences and views')
   await target.setSequences(manifest.sequences)

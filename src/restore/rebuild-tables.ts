@@ -14,6 +14,8 @@ import { runTasks, type Task } from './tasks.ts'
 
 /** As `pg_restore -j2`: more would only take from whatever else the server does. */
 const LANES = 2
+/** No table's name. */
+const ANY_TABLE = ''
 /** Of building one index, to that of loading its table. */
 const INDEX_WEIGHT = 0.3
 
@@ -56,14 +58,25 @@ export async function rebuildTables(request: RebuildTables): Promise<NotCaptured
   return targets.skipped()
 }
 
-/** Steps that do not depend on each other, each in a transaction of its own. */
-export async function runInAnyOrder(
-  request: Pick<RebuildTables, 'into' | 'signal'>,
-  steps: readonly DdlStep[],
+/**
+ * Foreign keys, each in a transaction of its own. Two that have a table in common would wait for each other's lock, and
+ * where each table points to the other, for ever: they come one after the other.
+ */
+export async function addForeignKeys(
+  request: Pick<RebuildTables, 'manifest' | 'into' | 'signal'>,
 ): Promise<NotCaptured[]> {
+  const steps = request.manifest.ddl.steps.filter((step) => step.phase === 'foreign-key')
   if (steps.length === 0) return []
   await using targets = await openTargets(request.into)
-  const tasks = steps.map((step): Task => ({ weight: 0, after: [], run: () => targets.run(step) }))
+  const lastOf = new Map<string, Task>()
+  const tasks = steps.map((step): Task => {
+    // What cannot be told may be any table.
+    const tables = targets.any.tablesOfForeignKey(step) ?? [...lastOf.keys(), ANY_TABLE]
+    const after = [...tables, ANY_TABLE].map((name) => lastOf.get(name)).filter((task) => task !== undefined)
+    const task = { weight: 1, after, run: () => targets.run(step) }
+    for (const name of tables) lastOf.set(name, task)
+    return task
+  })
   await runTasks(tasks, LANES, request.signal)
   return targets.skipped()
 }

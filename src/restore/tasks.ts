@@ -48,12 +48,13 @@ export async function runTasks(tasks: readonly Task[], lanes: number, signal: Ab
 
 /** By the weight of the heaviest way from a task to the end. */
 function inOrderOfUrgency(tasks: readonly Task[]): Task[] {
-  const urgency = new Map<Task, number>()
-  const raise = (task: Task, to: number): void => {
-    if ((urgency.get(task) ?? -1) >= to) return
-    urgency.set(task, to)
-    for (const before of task.after) raise(before, to + before.weight)
+  const followers = new Map<Task, Task[]>(tasks.map((task) => [task, []]))
+  for (const task of tasks) for (const before of task.after) followers.get(before)?.push(task)
+  const known = new Map<Task, number>()
+  const urgency = (task: Task): number => {
+    const found = known.get(task) ?? task.weight + Math.max(0, ...followers.get(task)!.map(urgency))
+    known.set(task, found)
+    return found
   }
-  for (const task of tasks) raise(task, task.weight)
-  return [...tasks].sort((a, b) => urgency.get(b)! - urgency.get(a)!)
+  return [...tasks].sort((a, b) => urgency(b) - urgency(a))
 }

@@ -229,6 +229,8 @@ export interface Target extends AsyncDisposable {
    * there; null when that cannot be told.
    */
   tableOf(step: DdlStep): string | null
+  /** Names of the tables that making a foreign key locks, to be compared with each other; null when that cannot be told. */
+  tablesOfForeignKey(step: DdlStep): readonly string[] | null
   /** A mark on the database as a whole, or null. Whoever looks at the database sees that a restore is under way. */
   readMark(): Promise<string | null>
   setMark(mark: string | null): Promise<void>

@@ -5,6 +5,7 @@ const NAME = String.raw`(?:"(?:[^"]|"")+"|[^\s".(;]+)`
 const KEY_OR_INDEX = new RegExp(
   String.raw`^(?:ALTER TABLE|CREATE (?:UNIQUE )?INDEX ${NAME} ON)\s+(?:ONLY\s+)?(${NAME}\.${NAME})\s`,
 )
+const REFERENCES = new RegExp(String.raw`\sREFERENCES\s+(${NAME}\.${NAME})`)
 const RIGHTS = /^(OWNER|ACL|DEFAULT ACL|POLICY) /
 
 /** Owners, grants and policies: they name roles, which may not exist where the database is rebuilt. */
@@ -18,4 +19,14 @@ export function isRightsStep(step: DdlStep): boolean {
  */
 export function tableOfStep(step: DdlStep): string | null {
   return KEY_OR_INDEX.exec(step.sql)?.[1] ?? null
+}
+
+/**
+ * The tables that making a foreign key locks, without quotes, as both kinds of statement then name them; null when that
+ * cannot be told.
+ */
+export function tablesOfForeignKey(step: DdlStep): readonly string[] | null {
+  const own = tableOfStep(step)
+  const other = REFERENCES.exec(step.sql)?.[1]
+  return own !== null && other !== undefined ? [own, other].map((name) => name.replaceAll('"', '')) : null
 }

@@ -15,7 +15,7 @@ import { isServerError, toPostgresFailure } from './failures.ts'
 import { readIdentity } from './identity.ts'
 import { otherEncoding } from './load-table.ts'
 import { setSequence } from './sequences.ts'
-import { isRightsStep, tableOfStep } from './steps.ts'
+import { isRightsStep, tableOfStep, tablesOfForeignKey } from './steps.ts'
 import { clearDatabase, readMark, setMark } from './target-mark.ts'
 
 const FOREIGN_KEY_VIOLATION = '23503'
@@ -90,6 +90,10 @@ class PostgresTarget implements Target {
 
   tableOf(step: DdlStep): string | null {
     return tableOfStep(step)
+  }
+
+  tablesOfForeignKey(step: DdlStep): readonly string[] | null {
+    return tablesOfForeignKey(step)
   }
 
   async refreshViews(): Promise<void> {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { tableOfStep } from '../../../src/source/postgres/steps.ts'
+import { tableOfStep, tablesOfForeignKey } from '../../../src/source/postgres/steps.ts'
 
 const statements: readonly (readonly [sql: string, table: string | null])[] = [
   [
@@ -17,4 +17,17 @@ const statements: readonly (readonly [sql: string, table: string | null])[] = [
 
 test.each(statements)('%s stands on the rows of %s', (sql, table) => {
   expect(tableOfStep({ phase: 'key-or-index', object: 'INDEX', sql })).toBe(table)
+})
+
+const foreignKeys: readonly (readonly [sql: string, tables: readonly string[] | null])[] = [
+  [
+    'ALTER TABLE ONLY icu.stay\n    ADD CONSTRAINT f FOREIGN KEY (note) REFERENCES icu.note(note) DEFERRABLE;',
+    ['icu.stay', 'icu.note'],
+  ],
+  ['ALTER TABLE "icu"."note" ADD CONSTRAINT "f" FOREIGN KEY (s) REFERENCES icu.stay(s)', ['icu.note', 'icu.stay']],
+  ['ALTER TABLE ONLY icu.stay ADD CONSTRAINT f CHECK (a > 0)', null],
+]
+
+test.each(foreignKeys)('%s locks %j', (sql, tables) => {
+  expect(tablesOfForeignKey({ phase: 'foreign-key', object: 'FK CONSTRAINT', sql })).toEqual(tables)
 })
