@@ -44,7 +44,7 @@ afterAll(async () => {
 })
 
 async function backUp(
-  parts: { from?: string; repository?: Repository; pool?: BuildPool } = {},
+  parts: { from?: string; repository?: Repository; pool?: BuildPool; packBytesTarget?: number } = {},
 ): Promise<SnapshotReport> {
   clock += 1000
   const startedMs = clock
@@ -59,7 +59,7 @@ async function backUp(
     nowMs: () => startedMs,
     sleep: async () => {},
     onProgress: () => {},
-    packBytesTarget: 16 * 1024,
+    packBytesTarget: parts.packBytesTarget ?? 16 * 1024,
   })
 }
 
@@ -203,7 +203,7 @@ describe.runIf(canMount)('a store on a disk that fills up', () => {
       let report: SnapshotReport | null = null
       for (let kib = usedKib; !report; kib += 24) {
         await full.resize(kib)
-        report = await backUp({ repository }).catch((error) => {
+        report = await backUp({ repository, packBytesTarget: 1024 }).catch((error) => {
           if (!(error instanceof Failure)) throw error
           codes.push(error.code)
           return null
