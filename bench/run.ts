@@ -10,10 +10,11 @@
 import { execFileSync } from 'node:child_process'
 import { cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
+import { capture } from './capture.ts'
 import { base, fullRead, type Question, restore, scrub } from './questions.ts'
 import { type Finding, isInstalled, makeStage, ROOT } from './stage.ts'
 
-const questions: Readonly<Record<string, Question>> = { base, 'full-read': fullRead, restore, scrub }
+const questions: Readonly<Record<string, Question>> = { base, 'full-read': fullRead, restore, scrub, capture }
 const MIB = 1024 * 1024
 
 const missing = ['psql', 'pg_dump', 'pg_restore', 'restic'].filter((tool) => !isInstalled(tool))

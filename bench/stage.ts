@@ -16,7 +16,7 @@ import { availablePostgresVersions, type PostgresServer, startPostgres } from '.
 import { type Measured, measure } from './measure.ts'
 
 export const ROOT = fileURLToPath(new URL('../', import.meta.url))
-const PASSPHRASE = 'a passphrase of the benchmark'
+export const PASSPHRASE = 'a passphrase of the benchmark'
 
 /** One line of the results. */
 export interface Finding {

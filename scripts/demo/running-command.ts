@@ -33,7 +33,12 @@ export class RunningCommand implements AsyncDisposable {
 
   /** Until it has said something of this kind. @returns null when it ended before */
   async says(kind: string): Promise<Said | null> {
-    const found = () => this.said.find((line) => line.kind === kind)
+    return await this.saysThat((line) => line.kind === kind)
+  }
+
+  /** The same, of a line that fits. */
+  async saysThat(fits: (line: Said) => boolean): Promise<Said | null> {
+    const found = () => this.said.find(fits)
     const heard = new Promise<void>((resolve) => {
       this.#onLine = () => {
         if (found()) resolve()

@@ -1,0 +1,170 @@
+/**
+ * What it costs to follow a database: how fast capture catches up, what the next snapshot costs then, and what the
+ * application feels of it. pg_recvlogical is the yardstick: it follows the same publication, and keeps nothing.
+ */
+import { join } from 'node:path'
+import pg from 'pg'
+import { RunningCommand } from '../scripts/demo/running-command.ts'
+import type { Measured } from './measure.ts'
+import type { Question } from './questions.ts'
+import { directoryBytes, type Finding, isInstalled, PASSPHRASE, ROOT, type Stage } from './stage.ts'
+
+const QUESTION = 'capture'
+const BATCHES = 2000
+const ROWS_A_BATCH = 100
+const TOLL_SECONDS = 20
+
+export const capture: Question = async (stage) => {
+  await prepare(stage)
+  await captureUntil(stage, await currentLsn(stage))
+  await withCapture(stage, () => stage.chartkeep('backup'))
+  return [...(await catchUp(stage)), ...(await increments(stage)), ...(await toll(stage))]
+}
+
+/** A publication of the tables with a primary key, and a limit, without which capture makes no slot. */
+async function prepare({ sql, tables, server }: Stage): Promise<void> {
+  await sql(`ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'`)
+  await sql('SELECT pg_reload_conf()')
+  const client = await connect(server.url('icu'))
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indimmediate)`,
+  )
+  await client.end()
+  const keyed = new Set(rows.map(({ name }) => name))
+  await sql(`CREATE PUBLICATION chartkeep FOR TABLE ${tables.filter((table) => keyed.has(table)).join(', ')}`)
+}
+
+/** How long does it take to keep what was committed meanwhile, beside receiving it only? */
+async function catchUp(stage: Stage): Promise<Finding[]> {
+  await stage.sql(`SELECT pg_create_logical_replication_slot('bare', 'pgoutput')`)
+  await stage.sql(manySmallTransactions())
+  const lsn = await currentLsn(stage)
+  const bytesBefore = await directoryBytes(stage.repository)
+  const kept = await captureUntil(stage, lsn)
+  const { changes, textBytes } = JSON.parse(kept.stdout)
+  const speed = `${Math.round(changes / kept.seconds)} a second, start included; ${textBytes} bytes of text`
+  const findings = [
+    found(
+      `chartkeep capture, ${changes} changes: ${speed}`,
+      kept,
+      (await directoryBytes(stage.repository)) - bytesBefore,
+    ),
+  ]
+  if (isInstalled('pg_recvlogical')) {
+    const options = `-o proto_version=2 -o publication_names=chartkeep --endpos ${lsn} --no-loop -f -`
+    const bare = await stage.run(`pg_recvlogical -d '${stage.url}' --slot bare --start ${options} > /dev/null`)
+    findings.push(found('pg_recvlogical of the same changes to /dev/null', bare))
+  }
+  await stage.sql(`SELECT pg_drop_replication_slot('bare')`)
+  return findings
+}
+
+/** What does a snapshot cost when a thousandth of the rows changed? To be read beside `full-read`. */
+async function increments(stage: Stage): Promise<Finding[]> {
+  const changed = Math.ceil(stage.rows / 1000)
+  const recent = `WHERE vital_id > (SELECT max(vital_id) FROM public.vital_sign) - ${changed}`
+  const cases: readonly (readonly [what: string, where: string])[] = [
+    ['the latest 0.1 % of the vital signs corrected', recent],
+    ['0.1 % of the rows changed all over the year', 'WHERE vital_id % 200 = 11'],
+    ['nothing changed', 'WHERE false'],
+  ]
+  const findings: Finding[] = []
+  for (const [what, where] of cases) {
+    await stage.sql(`UPDATE public.vital_sign SET value = value + 0.1 ${where}`)
+    await captureUntil(stage, await currentLsn(stage))
+    const before = await directoryBytes(stage.repository)
+    const taken = await withCapture(stage, () => stage.chartkeep('backup'))
+    const { mode, bytesRead } = JSON.parse(taken.stdout.trim().split('\n').at(-1)!)
+    const bytes = (await directoryBytes(stage.repository)) - before
+    findings.push(found(`chartkeep backup (${mode}, ${bytesRead} bytes read), ${what}`, taken, bytes))
+  }
+  return findings
+}
+
+/** What does the application feel of it, at half of what the server can do? */
+async function toll(stage: Stage): Promise<Finding[]> {
+  if (!isInstalled('pgbench')) return []
+  const url = stage.url
+  await stage.run(`pgbench -q -i -s 10 '${url}'`)
+  const tables = 'pgbench_accounts, pgbench_branches, pgbench_tellers'
+  await stage.sql(`ALTER PUBLICATION chartkeep ADD TABLE ${tables}`)
+  const play = (options: string) => stage.run(`pgbench -n -c 4 -j 1 -T ${TOLL_SECONDS} ${options} '${url}' 2>&1`, true)
+  const saturated = tpsOf((await play('')).stdout)
+  const half = `-R ${Math.floor(saturated / 2)}`
+  const line = async (beside: string) => {
+    const measured = await play(half)
+    const latency = /latency average = ([\d.]+) ms/.exec(measured.stdout)?.[1] ?? '?'
+    return found(`pgbench at half of ${Math.round(saturated)} tps, ${beside}: ${latency} ms a transaction`, measured)
+  }
+  const findings = [await line('alone')]
+  if (isInstalled('pg_recvlogical')) {
+    await stage.sql(`SELECT pg_create_logical_replication_slot('bare', 'pgoutput')`)
+    const options = ['-o', 'proto_version=2', '-o', 'publication_names=chartkeep', '-f', '/dev/null']
+    const bare = new RunningCommand(['pg_recvlogical', '-d', url, '--slot', 'bare', '--start', ...options], world())
+    findings.push(await line('with pg_recvlogical to /dev/null'))
+    await bare.stop()
+    await stage.sql(`SELECT pg_drop_replication_slot('bare')`)
+  }
+  findings.push(await withCapture(stage, () => line('with chartkeep capture')))
+  return findings
+}
+
+function tpsOf(printed: string): number {
+  return Number(/tps = ([\d.]+)/.exec(printed)?.[1] ?? 0)
+}
+
+async function captureUntil(stage: Stage, lsn: string): Promise<Measured> {
+  const script = join(ROOT, 'bench/capture-until.ts')
+  const command = `exec ${process.execPath} ${script} ${configurationOf(stage)} '${stage.url}' ${lsn}`
+  return await stage.run(`CHARTKEEP_PASSPHRASE='${PASSPHRASE}' ${command}`, true)
+}
+
+/** While capture runs, which is not measured. */
+async function withCapture<T>(stage: Stage, work: () => Promise<T>): Promise<T> {
+  const program = [process.execPath, join(ROOT, 'src/cli/main.ts'), 'capture', '--json']
+  await using running = new RunningCommand([...program, '--config', configurationOf(stage)], world())
+  await running.says('connected')
+  return await work()
+}
+
+function world(): { readonly cwd: string; readonly env: NodeJS.ProcessEnv } {
+  return { cwd: ROOT, env: { ...process.env, CHARTKEEP_PASSPHRASE: PASSPHRASE } }
+}
+
+function configurationOf({ directory }: Stage): string {
+  return join(directory, 'chartkeep.yaml')
+}
+
+/** Each of a hundred rows, as a monitor's charting is. */
+function manySmallTransactions(): string {
+  return `DO $$
+    DECLARE first bigint := (SELECT min(vital_id) FROM public.vital_sign);
+    BEGIN
+      FOR batch IN 0..${BATCHES - 1} LOOP
+        UPDATE public.vital_sign SET value = value + 0.1
+          WHERE vital_id >= first + batch * ${ROWS_A_BATCH} AND vital_id < first + (batch + 1) * ${ROWS_A_BATCH};
+        COMMIT;
+      END LOOP;
+    END $$`
+}
+
+async function currentLsn({ url }: Stage): Promise<string> {
+  const client = await connect(url)
+  // A commit that waits for the disk takes everything before it along.
+  await client.query('SET synchronous_commit TO on')
+  await client.query(`SELECT pg_logical_emit_message(true, 'bench', 'mark')`)
+  const { rows } = await client.query<{ lsn: string }>('SELECT pg_current_wal_flush_lsn()::text AS lsn')
+  await client.end()
+  return rows[0]!.lsn
+}
+
+async function connect(url: string): Promise<pg.Client> {
+  const client = new pg.Client(url)
+  await client.connect()
+  return client
+}
+
+function found(what: string, measured: Measured, bytes: number | null = null): Finding {
+  return { question: QUESTION, what, measured, bytes }
+}
