@@ -11,7 +11,7 @@ import { planLines, rowLines } from './plan-page.ts'
 import { planFile } from './restore-patient.ts'
 
 interface ApproveOptions extends CommonOptions {
-  readonly key?: string
+  readonly keyFile?: string
   readonly rows: boolean
   readonly showValues: boolean
 }
@@ -21,14 +21,14 @@ export function register(program: Command, cli: Cli): void {
     name: 'approve',
     summary: 'look at a plan, and say yes to it',
     description:
-      'Without --key: shows what the plan would write. With --key: signs its digest with an approver’s key, of a person who\n' +
+      'Without --key-file: shows what the plan would write. With --key-file: signs its digest with the key of an approver: of a person who\n' +
       'did not ask for the plan and will not apply it. A plan that is changed by one byte is another plan.',
-    examples: ['chartkeep approve plan.json --rows', 'chartkeep approve plan.json --key chen.key'],
+    examples: ['chartkeep approve plan.json --rows', 'chartkeep approve plan.json --key-file chen.key'],
     failures: ['missing-secret', 'wrong-key', 'plan-refused', 'signature-refused'],
   })
   command.argument('<plan>', 'the file that --plan wrote')
   withConfiguration(command)
-    .option('--key <file>', "the approver's private key; its passphrase from CHARTKEEP_KEY_PASSPHRASE")
+    .option('--key-file <file>', "the approver's private key; its passphrase from CHARTKEEP_KEY_PASSPHRASE")
     .option('--rows', 'list the rows, values masked', false)
     .option('--show-values', 'list the rows with their values', false)
     .action(
@@ -46,8 +46,8 @@ async function run(cli: Cli, file: string, options: ApproveOptions): Promise<voi
   const plan = await planFile(repository, file)
   if (!options.json) for (const line of planLines(plan)) cli.terminal.out(line)
   if (options.rows || options.showValues) for (const line of rowLines(plan, options.showValues)) cli.terminal.out(line)
-  if (options.key === undefined) return cli.terminal.out('Not approved. Give --key FILE to approve it.')
-  const signer = await signerOf(repository, await privateKey(cli, options.key))
+  if (options.keyFile === undefined) return cli.terminal.out('Not approved. Give --key-file FILE to approve it.')
+  const signer = await signerOf(repository, await privateKey(cli, options.keyFile))
   const { planId, patient } = plan.document
   const deed = {
     actor: actorOf(cli),

@@ -83,7 +83,7 @@ describe('one patient', () => {
   })
 
   it('is put back as it was when it is approved, and by no role that only reads', async () => {
-    const approved = await site.run(['approve', 'plan.json', '--key', 'chen.key', '--json'], KEY)
+    const approved = await site.run(['approve', 'plan.json', '--key-file', 'chen.key', '--json'], KEY)
     expect([approved.status, lastObject(approved.stdout).type]).toEqual([0, 'approval'])
     const applied = await site.run(['restore', 'patient', '--apply', 'plan.json', '--yes', '--json'])
     expect([applied.status, applied.stderr]).toEqual([0, ''])
