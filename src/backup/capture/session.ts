@@ -18,11 +18,11 @@ import type {
   ChangeStream,
   StreamEvent,
 } from '../../source/change-contract.ts'
-import { coverageOf } from './coverage.ts'
+import { type Coverage, coverageOf } from './coverage.ts'
 import type { CaptureListener } from './events.ts'
-import type { LogTail } from './log-tail.ts'
+import type { Appended, LogTail } from './log-tail.ts'
 import { Mutex } from './mutex.ts'
-import { PendingSegment } from './pending-segment.ts'
+import { PendingSegment, type SegmentContent } from './pending-segment.ts'
 import type { ResumeCheck } from './resume-check.ts'
 import type { CaptureSettings } from './settings.ts'
 
@@ -65,6 +65,8 @@ export class CaptureSession {
   readonly #pending: PendingSegment
   readonly #turn = new Mutex()
   #ended: SessionEnd | null = null
+  /** What was taken out of `#pending` and did not get into the log: nothing behind it may be kept. */
+  #broken: { readonly error: unknown } | null = null
   readonly #startedMs: number
   #sealedMs: number
   #heardMs: number
@@ -178,6 +180,7 @@ export class CaptureSession {
   }
 
   async #sealTheRest(): Promise<void> {
+    if (this.#broken !== null) throw this.#broken.error
     this.#pending.dropUnfinished()
     if (!this.#pending.isEmpty || this.#pending.end > this.#parts.tail.end) await this.#seal()
   }
@@ -185,11 +188,12 @@ export class CaptureSession {
   /** @throws what fails on the way: the session is then over, and what was pending is delivered again */
   async #seal(): Promise<void> {
     const { changes: asked, plan, tail, nowMs, onEvent } = this.#parts
+    if (this.#broken !== null) throw this.#broken.error
     if (this.#pending.isEmpty && this.#pending.end <= tail.end) return
     const fingerprint = await asked.fingerprint()
     const known = tail.fingerprint
     const content = this.#pending.take(nowMs())
-    const { segment, closed } = await tail.append(content, coverageOf(plan, fingerprint))
+    const { segment, closed } = await this.#append(content, coverageOf(plan, fingerprint))
     this.#sealedMs = nowMs()
     this.#confirm()
     const { transactions, changes, textBytes, lastCommit, end } = content
@@ -205,6 +209,15 @@ export class CaptureSession {
     if (closed.length > 0) onEvent({ kind: 'closed', tables: closed })
     const isOther = closed.some(({ table }) => known.has(table))
     if (isOther || this.#mayBeMore(fingerprint)) this.#beginAgain()
+  }
+
+  async #append(content: SegmentContent, coverage: Coverage): Promise<Appended> {
+    try {
+      return await this.#parts.tail.append(content, coverage)
+    } catch (error) {
+      this.#broken = { error }
+      throw error
+    }
   }
 
   /** Tables that are not followed may have become such that they can be. */

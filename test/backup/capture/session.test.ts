@@ -188,6 +188,39 @@ describe('a session of capture', () => {
     expect(await rig.loggedLines()).toEqual(['D1'])
   })
 
+  it('does not claim with an empty segment what could not be kept while it was stopped (I4)', async () => {
+    const rig = await CaptureRig.make()
+    rig.settings = { ...FAST, segmentTextBytes: 1 }
+    const failing = Promise.withResolvers<void>()
+    const go = Promise.withResolvers<void>()
+    let isArmed = false
+    const { store } = rig.simulated
+    const put = store.put.bind(store)
+    store.put = async (key, bytes) => {
+      if (!isArmed || !key.startsWith('segments/')) return await put(key, bytes)
+      isArmed = false
+      failing.resolve()
+      await go.promise
+      throw new Failure('store-unreachable', 'planned')
+    }
+    const session = rig.start()
+    await until(() => session.events.some(({ kind }) => kind === 'connected'))
+    await rig.settled(rig.database.insert('public.drug', 'D1'))
+    isArmed = true
+    const lost = rig.database.insert('public.drug', 'D2')
+    await failing.promise
+    const stopped = session.stop()
+    go.resolve()
+
+    await expect(stopped).rejects.toMatchObject({ code: 'store-unreachable' })
+    expect(await (await rig.newestLog()).end()).toBeLessThan(lost)
+
+    const next = rig.start()
+    await rig.settled(rig.database.lsn)
+    await next.stop()
+    expect(await rig.loggedLines()).toEqual(['D1', 'D2'])
+  })
+
   it('is refused by a stream that stands still though a sign of life was asked for (F31)', async () => {
     const rig = await CaptureRig.make()
     rig.settings = { ...FAST, heartbeatMs: 10, stallMs: 50 }
