@@ -45,7 +45,12 @@ async function run(cli: Cli, file: string, options: ApproveOptions): Promise<voi
   await using repository = await openConfiguredRepository(cli, await readConfiguration(cli, options))
   const plan = await planFile(repository, file)
   if (!options.json) for (const line of planLines(plan)) cli.terminal.out(line)
-  if (options.rows || options.showValues) for (const line of rowLines(plan, options.showValues)) cli.terminal.out(line)
+  if (options.rows || options.showValues) {
+    const detail = `plan ${plan.document.planId}, values ${options.showValues ? 'shown' : 'masked'}`
+    const looked = { actor: actorOf(cli), action: 'patient.preview', subject: plan.document.patient, detail }
+    const lines = await repository.audit.around(looked, cli.nowMs, async () => rowLines(plan, options.showValues))
+    for (const line of lines) cli.terminal.out(line)
+  }
   if (options.keyFile === undefined) return cli.terminal.out('Not approved. Give --key-file FILE to approve it.')
   const signer = await signerOf(repository, await privateKey(cli, options.keyFile))
   const { planId, patient } = plan.document

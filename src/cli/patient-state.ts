@@ -8,7 +8,7 @@ import type { Repository } from '../repository/repository.ts'
 import { type State, stateAt } from '../repository/state/state.ts'
 import { resolveTarget } from '../repository/state/target.ts'
 import { encodeKey } from '../repository/tree/key.ts'
-import { StoredRows } from '../restore/patient/stored-rows.ts'
+import { fieldOfText, StoredRows } from '../restore/patient/stored-rows.ts'
 import { type Cli, type CommonOptions, withConfiguration } from './command.ts'
 import { openConfiguredRepository, readConfiguration } from './open.ts'
 
@@ -54,7 +54,7 @@ export async function withPatientState<T>(
 
 /** The only name of a patient in a record. */
 export function pseudonymOf(repository: Repository, patient: string): string {
-  return repository.keyring.pseudonym(encodeKey([Buffer.from(patient)]))
+  return repository.keyring.pseudonym(encodeKey([fieldOfText(patient)]))
 }
 
 /** Patients are not looked at without a reason: it stands in the audit beside who looked, and at whom. */

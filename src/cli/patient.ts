@@ -5,9 +5,11 @@ import { Failure } from '../errors.ts'
 import { patientClosure } from '../restore/patient/closure.ts'
 import { exportPatient } from '../restore/patient/export.ts'
 import { findPatients } from '../restore/patient/find.ts'
+import { fieldOfText } from '../restore/patient/stored-rows.ts'
 import { action, type Cli, describe } from './command.ts'
 import { actorOf } from './open.ts'
 import { type MomentOptions, pseudonymOf, refuseWithoutPurpose, withMoment, withPatientState } from './patient-state.ts'
+import { printable } from './plan-page.ts'
 import { formatCount, formatTable } from './terminal.ts'
 
 interface PurposeOptions extends MomentOptions {
@@ -93,7 +95,7 @@ async function runFind(cli: Cli, text: string, options: PurposeOptions): Promise
     const subject = state.manifest.snapshotId
     const deed = { actor: actorOf(cli), action: 'patient.find', subject, detail: options.purpose }
     const found = await repository.audit.around(deed, cli.nowMs, () => findPatients(stored, text, FOUND_MAX))
-    const rows = found.patients.map(({ key, label }) => [`${key}`, ...label.map((field) => `${field ?? ''}`)])
+    const rows = found.patients.map(({ key, label }) => [key, ...label].map((field) => printable(`${field ?? ''}`)))
     if (options.json) {
       for (const [key, ...label] of rows) cli.terminal.out(JSON.stringify({ type: 'patient', key, label }))
       return
@@ -109,7 +111,7 @@ async function runShow(cli: Cli, id: string, options: PurposeOptions): Promise<v
   await withPatientState(cli, options, async ({ repository, stored }) => {
     const subject = pseudonymOf(repository, id)
     const deed = { actor: actorOf(cli), action: 'patient.show', subject, detail: options.purpose }
-    const closure = await repository.audit.around(deed, cli.nowMs, () => patientClosure(stored, Buffer.from(id)))
+    const closure = await repository.audit.around(deed, cli.nowMs, () => patientClosure(stored, fieldOfText(id)))
     const tables = closure.tables.filter(({ rows }) => rows.length > 0)
     if (options.json) {
       const counted = tables.map(({ table, found, rows }) => ({
@@ -146,7 +148,7 @@ async function runExport(cli: Cli, id: string, options: ExportOptions): Promise<
     const subject = pseudonymOf(repository, id)
     const deed = { actor: actorOf(cli), action: 'patient.export', subject, detail: options.purpose }
     const files = await repository.audit.around(deed, cli.nowMs, async () =>
-      exportPatient(await patientClosure(stored, Buffer.from(id))),
+      exportPatient(await patientClosure(stored, fieldOfText(id))),
     )
     const directory = resolve(options.out)
     await mkdir(directory, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {

@@ -67,9 +67,15 @@ function shownField(line: string | null, field: number, showValues: boolean): st
   if (line === null) return '–'
   const text = Buffer.from(line.split('\t')[field] ?? '', 'latin1').toString('utf8')
   if (text === '\\N') return 'NULL'
-  return showValues
-    ? text
-    : `${text.slice(0, MASK_KEEPS)}${'*'.repeat(Math.min(8, Math.max(0, text.length - MASK_KEEPS)))}`
+  const shown = printable(text)
+  if (showValues) return shown
+  const kept = text.length > MASK_KEEPS ? shown.slice(0, MASK_KEEPS) : ''
+  return `${kept}${'*'.repeat(Math.min(8, Math.max(1, text.length - MASK_KEEPS)))}`
+}
+
+/** A note may hold what a terminal obeys, or what turns the order of letters round: neither may change what is approved. */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}]/gu, '·')
 }
 
 function describeKind({ kind }: PlanDocument): string {

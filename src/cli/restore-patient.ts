@@ -11,6 +11,7 @@ import { POLICIES, type Policy, planPatient } from '../restore/patient/plan.ts'
 import { planContent } from '../restore/patient/plan-content.ts'
 import { type PlanContent, type ReadPlan, readPlan, writePlan } from '../restore/patient/plan-document.ts'
 import { patientFacts } from '../restore/patient/row-status.ts'
+import { fieldOfText } from '../restore/patient/stored-rows.ts'
 import { sourceConnection, writerConnection } from '../secrets.ts'
 import type { ConnectionSettings } from '../source/contract.ts'
 import { openLiveRows } from '../source/open.ts'
@@ -120,8 +121,8 @@ async function runPlan(cli: Cli, id: string, options: PatientOptions): Promise<v
         cli,
         { repository, connection, asked: options.at, file: options.plan ?? null },
         async (live) => {
-          const closure = await patientClosure(stored, Buffer.from(id))
-          const facts = await patientFacts(live, closure)
+          const closure = await patientClosure(stored, fieldOfText(id))
+          const facts = await patientFacts(live, closure, stored)
           return planContent(planPatient(closure, facts, wishOf(policy, options)))
         },
       )

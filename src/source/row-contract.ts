@@ -42,6 +42,8 @@ export interface RowEdit {
 }
 
 export interface ApplyRequest {
+  /** The database that the plan was made for: any other is refused, on the very connection that writes (F19). */
+  readonly expected: Pick<SourceIdentity, 'engine' | 'systemId' | 'databaseOid' | 'databaseName'>
   readonly edits: readonly RowEdit[]
   /** One restore of a patient at a time: a number that is the patient's. */
   readonly patientLock: bigint

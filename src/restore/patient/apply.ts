@@ -2,12 +2,12 @@
  * A plan into the database that it was made for: authorised, unexpired, undone first, proved row by row, recorded.
  */
 import { Failure } from '../../errors.ts'
-import { timedId } from '../../repository/layout.ts'
+import { changesetOutcomeKey } from '../../repository/layout.ts'
 import type { Repository } from '../../repository/repository.ts'
 import type { ConnectionSettings, SchemaInfo, SourceIdentity } from '../../source/contract.ts'
 import { isSameDatabase } from '../../source/identity.ts'
 import { applyRows, openLiveRows } from '../../source/open.ts'
-import type { AppliedRows, AppliedTransaction, RowEdit } from '../../source/row-contract.ts'
+import type { AppliedRows, AppliedTransaction, ApplyRequest, RowEdit } from '../../source/row-contract.ts'
 import { type Authorisation, authorise, refusedPlan } from './approval.ts'
 import { type Changeset, writeChangeset, writeOutcome } from './changeset.ts'
 import type { ReadPlan } from './plan-document.ts'
@@ -57,9 +57,12 @@ export async function applyPlan(request: ApplyPlanRequest): Promise<AppliedPlan>
   const authorisation = await authorise({ repository, plan, executor, emergencyReason, onePerson, nowMs: startedMs })
   const edits = editsOf(plan, await schemaOf(request))
   if (edits.length === 0) throw refusedPlan(plan, 'has nothing to write', ['Its policy leaves every row as it is.'])
-  const changesetId = timedId(startedMs, request.random(4))
+  await refuseSecond(repository, plan)
+  // A plan is carried out once: what was committed by it begins with its name.
+  const changesetId = `${plan.document.planId}.${Buffer.from(request.random(4)).toString('hex')}`
   const applied = await applyRows(request.connection, {
     edits,
+    expected: targetOf(plan),
     patientLock: lockNumber(plan.document.patient),
     mark: `changeset ${changesetId}`,
     searchPath: request.searchPath ?? SEARCH_PATH,
@@ -76,6 +79,16 @@ export async function applyPlan(request: ApplyPlanRequest): Promise<AppliedPlan>
   const seconds = (request.nowMs() - startedMs) / 1000
   const { planId, patient } = plan.document
   return { changesetId, planId, patient, authorisation, inserted, updated, deleted, triggered, seconds }
+}
+
+async function refuseSecond(repository: Repository, plan: ReadPlan): Promise<void> {
+  const done = await repository.sealed.names(changesetOutcomeKey(`${plan.document.planId}.`))
+  if (done.length > 0) throw refusedPlan(plan, 'was carried out before', ['Make a new plan, and have it approved.'])
+}
+
+function targetOf({ document }: ReadPlan): ApplyRequest['expected'] {
+  const { databaseName, databaseOid, systemId } = document.target
+  return { engine: document.target.engine as SourceIdentity['engine'], databaseName, databaseOid, systemId }
 }
 
 /** The rows are in the database already: what cannot be written down now can be found out later by the transaction. */

@@ -13,6 +13,7 @@ import { OBJECT_TYPES } from '../../repository/sealed-object.ts'
 import { type KnownSigner, signAs, signatureSchema, verifySigned } from '../../repository/signers.ts'
 import type { ReadPlan } from './plan-document.ts'
 
+const REASON_CHARACTERS_MIN = 3
 const APPROVAL_PURPOSE = 'chartkeep approval v1'
 
 const approvalSchema = z.strictObject({
@@ -80,6 +81,11 @@ export async function authorise(question: AuthoriseQuestion): Promise<Authorisat
   refuseExpired(plan, question.nowMs)
   const by = await approverOf(repository, plan, executor)
   if (by !== null) return { kind: 'approved', by }
+  if (emergencyReason !== null && emergencyReason.trim().length < REASON_CHARACTERS_MIN) {
+    throw refusedPlan(plan, 'goes ahead in an emergency for a reason only, and none was given', [
+      'Give --emergency REASON.',
+    ])
+  }
   if (emergencyReason !== null) return { kind: 'emergency', reason: emergencyReason }
   if (onePerson) return { kind: 'one-person' }
   throw refusedPlan(plan, 'is not approved by another person than those who asked for it and apply it', [
@@ -129,7 +135,11 @@ function refuseUnfit(signer: KnownSigner, plan: ReadPlan, others: readonly strin
 
 /** Whatever the spelling: case, width and spaces do not make another person. */
 export function isSamePerson(name: string, others: readonly string[]): boolean {
-  const plain = (text: string) => text.normalize('NFKC').replace(/\s+/g, '').toLowerCase()
+  const plain = (text: string) =>
+    text
+      .normalize('NFKC')
+      .replace(/[^\p{L}\p{N}]+/gu, '')
+      .toLowerCase()
   return others.some((other) => plain(other) === plain(name))
 }
 

@@ -100,7 +100,7 @@ class LiveSearch {
     shared: readonly string[],
     lookups: readonly RowQuery['where'][],
   ): Promise<Map<string, StoredRow[]>> {
-    refuseLostKey(past, shared)
+    refuseLostKey(past, present, shared)
     const rows = new Map<string, StoredRow[]>()
     const lines = new Map<string, number>()
     for (const where of lookups) {
@@ -130,7 +130,8 @@ function sharedColumns(past: TableManifest, present: TableInfo): string[] {
 }
 
 /** Without its key or its anchor, nothing says which row of now is which of then. */
-function refuseLostKey(past: TableManifest, shared: readonly string[]): void {
+function refuseLostKey(past: TableManifest, present: TableInfo, shared: readonly string[]): void {
+  refuseOtherKey(past, present)
   const wanted = [...past.primaryKey, ...(past.anchor === null ? [] : [past.anchor])]
   const lost = wanted.filter((column) => !shared.includes(column))
   if (lost.length === 0) return
@@ -138,6 +139,16 @@ function refuseLostKey(past: TableManifest, shared: readonly string[]): void {
     context: { table: past.name },
     hints: ['Restore into another database with `chartkeep restore database`, and take over the rows by hand.'],
   })
+}
+
+function refuseOtherKey(past: TableManifest, present: TableInfo): void {
+  if (past.primaryKey.join() === present.primaryKey.join()) return
+  const shown = (key: readonly string[]) => (key.length === 0 ? 'none' : key.join(', '))
+  throw new Failure(
+    'schema-changed',
+    `the primary key of ${past.name} was ${shown(past.primaryKey)}, and is ${shown(present.primaryKey)} now`,
+    { context: { table: past.name }, hints: ['Restore into another database with `chartkeep restore database`.'] },
+  )
 }
 
 /** A line of the shared columns as a row of then: what is not shared any more reads as NULL. */

@@ -62,6 +62,7 @@ const ACTIONS: Readonly<Record<RowStatus, Readonly<Record<Policy, RowAction>>>> 
 export function planPatient(closure: Closure, facts: PatientFacts, wish: PlanWish): PatientPlan {
   const { manifest, patient, leftOut } = closure
   refuseUnknown(manifest, wish.selection)
+  refuseStranger(closure)
   const tables = facts.tables.map((table) => planTable(table, wish))
   if (!wish.acceptLoss) refuseLoss(tables)
   return { manifest, patient, policy: wish.policy, tables, needed: facts.needed, leftOut }
@@ -69,10 +70,29 @@ export function planPatient(closure: Closure, facts: PatientFacts, wish: PlanWis
 
 function planTable(table: TableFacts, { policy, selection }: PlanWish): PlannedTable {
   const isWanted = selects(selection, table)
-  const rows = table.rows.map(
-    (fact) => ({ ...fact, action: isWanted ? ACTIONS[fact.status][policy] : 'none' }) as const,
-  )
+  const rows = table.rows.map((fact): PlannedRow => {
+    const action = isWanted ? ACTIONS[fact.status][policy] : 'none'
+    const cause = action === 'delete' ? deleteObstacle(table) : null
+    return cause === null ? { ...fact, action } : { ...fact, action: 'none', cause }
+  })
   return { ...table, rows }
+}
+
+/** Taking out is the one thing that must be able to come back whole, and hit no other row. */
+function deleteObstacle({ table, columnsNew, columnsLost }: TableFacts): string | null {
+  if (table.primaryKey.length === 0) return 'a table without a key: which of equal rows is meant cannot be said'
+  if (columnsNew.length + columnsLost.length > 0)
+    return 'the table has other columns now: it could not be brought back whole'
+  return null
+}
+
+/** A key that nobody had then may be a slip of the pen, or the same key spelt otherwise: everything now would look new. */
+function refuseStranger({ manifest, tables }: Closure): void {
+  const own = tables.filter(({ found }) => found === 'patient')
+  if (own.some(({ rows }) => rows.length > 0)) return
+  throw new Failure('bad-usage', `nobody had this key in ${manifest.patient?.table} at that moment`, {
+    hints: ['`chartkeep patient find TEXT --at …` shows keys as the database writes them.'],
+  })
 }
 
 function selects({ categories, tables }: Selection, { table }: TableFacts): boolean {

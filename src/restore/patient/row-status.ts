@@ -12,7 +12,7 @@ import type { LiveRows } from '../../source/row-contract.ts'
 import type { Closure, NeededRow } from './closure.ts'
 import { keyText, type LiveTable, livePatient } from './live-patient.ts'
 import { fieldNumber, referencesOf } from './references.ts'
-import { fieldOf, isNull, type StoredRow, storedRow } from './stored-rows.ts'
+import { fieldOf, isNull, keyOf, type StoredRow, type StoredRows, storedRow } from './stored-rows.ts'
 
 export type RowStatus = 'missing' | 'changed' | 'same' | 'newer' | 'conflicting'
 
@@ -49,13 +49,13 @@ export interface PatientFacts {
 }
 
 /** @throws schema-changed when a key or an anchor is gone; source-… */
-export async function patientFacts(live: LiveRows, closure: Closure): Promise<PatientFacts> {
+export async function patientFacts(live: LiveRows, closure: Closure, stored: StoredRows): Promise<PatientFacts> {
   const present = await livePatient(live, closure)
   const needed = await neededFacts(live, closure)
   const tables: TableFacts[] = []
   for (const { table, rows } of closure.tables) {
     const found = present.get(table.name)!
-    const facts = rowFacts(table, rows, found)
+    const facts = await withOwners(stored, table, rowFacts(table, rows, found))
     const causes = await conflictCauses(live, { closure, table, found, facts, needed, present })
     tables.push({
       table,
@@ -66,7 +66,60 @@ export async function patientFacts(live: LiveRows, closure: Closure): Promise<Pa
       rows: facts.map((fact) => withCause(fact, causes)),
     })
   }
-  return { tables, needed }
+  return { tables: withoutParents(closure, tables), needed }
+}
+
+/** What is new here may have been somebody else's then: it came by a merge, and is not the patient's to lose. */
+async function withOwners(stored: StoredRows, table: TableManifest, facts: readonly RowFact[]): Promise<RowFact[]> {
+  const newer = facts.filter(({ status }) => status === 'newer')
+  if (table.primaryKey.length === 0 || newer.length === 0) return [...facts]
+  const known = new Set(
+    (
+      await stored.byKeys(
+        table,
+        newer.map((fact) => keyOf(fact.present!)),
+      )
+    ).map(keyText),
+  )
+  return facts.map((fact) => {
+    const isOthers = fact.status === 'newer' && known.has(keyText(fact.present!))
+    return isOthers ? { ...fact, status: 'conflicting', cause: "it was somebody else's then" } : fact
+  })
+}
+
+const ELSEWHERE = 'its key is in use for somebody else now'
+const WITHOUT_PARENT = 'the row that it hangs on is somebody else’s now, or cannot be put back'
+
+/** What hangs on a row that cannot be put back, or is somebody else's now, is left alone too (F20): and so on down. */
+function withoutParents(closure: Closure, tables: readonly TableFacts[]): TableFacts[] {
+  const facts = new Map(tables.map((table) => [table.table.name, [...table.rows]]))
+  const references = referencesOf(closure.manifest).filter(({ from }) => facts.has(from.name))
+  for (let grew = true; grew; ) {
+    grew = false
+    for (const { from, fromFields, to, toColumns } of references) {
+      const lost = new Set(to.flatMap((table) => lostValues(table, facts.get(table.name) ?? [], toColumns)))
+      if (lost.size === 0) continue
+      const rows = facts.get(from.name)!
+      for (const [index, fact] of rows.entries()) {
+        const isOpen = fact.status === 'missing' || fact.status === 'changed' || fact.status === 'newer'
+        const fields = fromFields.map((field) => fieldOf((fact.past ?? fact.present)!, field))
+        if (!isOpen || fields.some(isNull) || !lost.has(joined(fields))) continue
+        rows[index] = { ...fact, status: 'conflicting', cause: WITHOUT_PARENT }
+        grew = true
+      }
+    }
+  }
+  return tables.map((table) => ({ ...table, rows: facts.get(table.table.name)! }))
+}
+
+function lostValues(table: TableManifest, facts: readonly RowFact[], columns: readonly string[]): string[] {
+  const fields = columns.map((column) => fieldNumber(table, column))
+  return facts
+    .filter(
+      ({ status, present, cause }) =>
+        status === 'conflicting' && (present === null || cause === ELSEWHERE || cause === WITHOUT_PARENT),
+    )
+    .map(({ past, present }) => joined(fields.map((field) => fieldOf((past ?? present)!, field))))
 }
 
 function columnsNew(table: TableManifest, present: TableInfo | null): string[] {
@@ -116,8 +169,7 @@ async function conflictCauses(live: LiveRows, question: ConflictQuestion): Promi
   const wanted = facts.filter(({ status }) => status === 'missing' || status === 'changed')
   if (!found.present) for (const fact of wanted) causes.set(fact, `table ${table.name} is gone`)
   for (const fact of wanted) {
-    if (fact.present && found.elsewhere.has(keyText(fact.present)))
-      causes.set(fact, 'its key is in use for somebody else now')
+    if (fact.present && found.elsewhere.has(keyText(fact.present))) causes.set(fact, ELSEWHERE)
   }
   for (const [fact, cause] of parentCauses(question, wanted)) causes.set(fact, cause)
   if (found.present) for (const [fact, cause] of await uniqueCauses(live, question, wanted)) causes.set(fact, cause)

@@ -98,6 +98,12 @@ export function storedRow(table: TableManifest, text: Uint8Array, fieldCount: nu
   return { table, line, starts }
 }
 
+/** What somebody types, as it stands in a line. */
+export function fieldOfText(text: string): Buffer {
+  const escapes: Readonly<Record<string, string>> = { '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r' }
+  return Buffer.from(text.replace(/[\\\t\n\r]/g, (found) => escapes[found]!))
+}
+
 /** A field's bytes as they stand in the line, COPY's escapes included. */
 export function fieldOf({ line, starts }: Pick<StoredRow, 'line' | 'starts'>, field: number): Buffer {
   return line.subarray(starts[field], starts[field + 1]! - 1)

@@ -10,12 +10,14 @@
  */
 import { from as copyFrom } from 'pg-copy-streams'
 import { Failure } from '../../errors.ts'
-import type { ConnectionSettings } from '../contract.ts'
+import type { ConnectionSettings, SourceIdentity } from '../contract.ts'
+import { isSameDatabase } from '../identity.ts'
 import type { AppliedRows, AppliedTransaction, ApplyRequest, RowEdit } from '../row-contract.ts'
 import { connect, type Session } from './connect.ts'
 import { deleteStatements, updateStatement } from './edit-statements.ts'
 import { isConnectionLoss, isServerError, toPostgresFailure } from './failures.ts'
 import { readIdentity } from './identity.ts'
+import { refuseOrphans } from './orphans.ts'
 import { settleOutcome } from './outcome.ts'
 import { quoteName, quoteText } from './quote.ts'
 import { checkPresent, proveFuture } from './row-proof.ts'
@@ -35,24 +37,26 @@ export async function applyRows(settings: ConnectionSettings, request: ApplyRequ
   request.signal.addEventListener('abort', stop, { once: true })
   let transaction: AppliedTransaction | null = null
   let committing = false
+  let triggered: ReadonlyMap<string, number> = new Map()
   try {
     const identity = await readIdentity(session)
+    if (!isSameDatabase(request.expected, identity)) throw otherDatabase(request.expected, identity)
     await begin(session, request)
     const tables = groupByTable(request.edits)
     await checkPresent(session, tables)
     transaction = { id: await transactionId(session), identity }
     await request.beforeWriting(transaction)
     await write(session, tables, request.searchPath)
-    const triggered = await proveFuture(session, tables, request.triggerColumns)
+    triggered = await proveFuture(session, tables, request.triggerColumns)
     await session.query('SELECT pg_logical_emit_message(true, $1, $2)', ['chartkeep', request.mark])
     request.signal.throwIfAborted()
     committing = true
     await session.query('COMMIT')
     return { transaction, ...counts(request.edits), triggered }
   } catch (error) {
-    if (committing && transaction && isConnectionLoss(error)) {
+    if (committing && transaction && (isConnectionLoss(error) || !isServerError(error))) {
       await settle(settings, transaction)
-      return { transaction, ...counts(request.edits), triggered: new Map() }
+      return { transaction, ...counts(request.edits), triggered }
     }
     if (request.signal.aborted) throw request.signal.reason
     throw explain(error)
@@ -85,6 +89,7 @@ async function write(session: Session, tables: readonly TableEdits[], searchPath
   await session.query(`SET LOCAL search_path = ${searchPath}`)
   await session.query('SET CONSTRAINTS ALL DEFERRED')
   for (const edits of childrenFirst(tables)) {
+    await refuseOrphans(session, edits)
     for (const statement of deleteStatements(edits, session.encoding)) await counted(session, statement)
   }
   for (const edits of [...childrenFirst(tables)].reverse()) {
@@ -124,6 +129,14 @@ async function insertRows(session: Session, { table, columns, rows }: TableEdits
 }
 
 const NEWLINE = Buffer.of(0x0a)
+
+function otherDatabase(expected: ApplyRequest['expected'], found: SourceIdentity): Failure {
+  return new Failure(
+    'plan-refused',
+    `the plan is for database ${expected.databaseName} of system ${expected.systemId}, and this is ${found.databaseName} of ${found.systemId}`,
+    { hints: ['Make a plan for this database.'] },
+  )
+}
 
 function unproved(table: string, what: string): Failure {
   return new Failure('restore-unproved', `in ${table}, ${what}: a trigger may turn them aside; nothing was written`, {

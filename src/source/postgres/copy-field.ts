@@ -28,13 +28,21 @@ export function unescapeField(field: Uint8Array): Buffer {
   return out.subarray(0, to)
 }
 
+/** An explicit cast to `varchar(5)` or `numeric(10,0)` cuts and rounds in silence: what is looked for must stay what it is. */
+function withoutLength(type: string): string {
+  const bare = type.replace(/\([\d,\s-]*\)/, '')
+  if (/^character(?! varying)/.test(bare)) return bare.replace('character', 'bpchar')
+  return /^bit(?! varying)/.test(bare) ? bare.replace('bit', 'bit varying') : bare
+}
+
 /**
  * @param type as `ColumnInfo.type`
  * @param encoding of the database: what is not ASCII is sent as bytes where the connection would translate it
  */
 export function fieldLiteral(field: Uint8Array, type: string, encoding: string): string {
   const text = unescapeField(field)
+  const target = withoutLength(type)
   const isPlain = encoding === 'UTF8' || text.every((byte) => byte < 0x80)
-  if (isPlain) return `${quoteText(text.toString('utf8'))}::${type}`
-  return `convert_from('\\x${text.toString('hex')}'::bytea, ${quoteText(encoding)})::${type}`
+  if (isPlain) return `${quoteText(text.toString('utf8'))}::${target}`
+  return `convert_from('\\x${text.toString('hex')}'::bytea, ${quoteText(encoding)})::${target}`
 }

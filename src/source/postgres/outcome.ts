@@ -32,7 +32,9 @@ async function askOutcome(
   { id, identity }: AppliedTransaction,
 ): Promise<TransactionOutcome> {
   await using session = await connect(settings, 'read')
-  if (!isSameDatabase(identity, await readIdentity(session))) return 'unknown'
+  // Numbers of transactions are used again on another timeline.
+  const found = await readIdentity(session)
+  if (!isSameDatabase(identity, found) || identity.timeline !== found.timeline) return 'unknown'
   // Only a process of our own role, still in this very transaction: anybody else's is none of our business.
   await session.query(
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity

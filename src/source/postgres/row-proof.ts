@@ -2,7 +2,7 @@
 import { Failure } from '../../errors.ts'
 import type { RowEdit } from '../row-contract.ts'
 import type { Session } from './connect.ts'
-import { keyCondition, splitLine } from './edit-statements.ts'
+import { keysIn, splitLine } from './edit-statements.ts'
 import { readRows } from './live-rows.ts'
 import type { TableEdits } from './write-order.ts'
 
@@ -61,7 +61,7 @@ async function lockRows(session: Session, { table, rows }: TableEdits): Promise<
   ] as const) {
     const touched = rows.filter((edit) => edit.kind === kind)
     if (touched.length === 0) continue
-    const where = touched.map((edit) => keyCondition(edit, edit.present!, session.encoding)).join(' OR ')
+    const where = keysIn(touched, session.encoding)
     await session.query(`SELECT FROM ONLY ${table.sqlName} WHERE ${where} ORDER BY ${order} FOR ${strength}`)
   }
 }
@@ -118,6 +118,6 @@ function moved({ table }: TableEdits): Failure {
 function unproved({ table }: TableEdits, what: string): Failure {
   return new Failure('restore-unproved', `in ${table.name}, ${what} that the plan does not name; nothing was written`, {
     context: { table: table.name },
-    hints: ['Where a trigger rightly owns a column, say so in the plan: --trigger-column table.column.'],
+    hints: ['Where a trigger rightly owns a column, name it under `writer.triggerColumns` in the configuration.'],
   })
 }

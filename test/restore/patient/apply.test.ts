@@ -99,7 +99,7 @@ describe(`a patient put back (PostgreSQL ${newest})`, () => {
     return await planned(url, async (live) => {
       const closure = await patientClosure(stored, Buffer.from('2'))
       const wish = { policy, selection: { categories: null, tables: null }, acceptLoss: false }
-      return planContent(planPatient(closure, await patientFacts(live, closure), wish))
+      return planContent(planPatient(closure, await patientFacts(live, closure, stored), wish))
     })
   }
 
@@ -195,7 +195,11 @@ describe(`a patient put back (PostgreSQL ${newest})`, () => {
       })
       if (policy === 'exact') {
         const all = (from: string) => `SELECT * FROM ${from} WHERE (${own})`
-        expect({ table, own: await differences(url, all(table), all(`then_${table}`)) }).toEqual({ table, own: 0 })
+        // A table without a key gives nothing up: which of equal rows is meant cannot be said.
+        const kept = plan.document.tables
+          .find(({ name }) => name === `public.${table}`)!
+          .rows.filter(({ cause }) => cause?.startsWith('a table without a key')).length
+        expect({ table, own: await differences(url, all(table), all(`then_${table}`)) }).toEqual({ table, own: kept })
       } else {
         const lost = `SELECT * FROM then_${table} t WHERE ${isPatients(table, 'then_stay')} AND NOT EXISTS (SELECT FROM ${table} l WHERE l::text = t::text)`
         const [result] = await onDatabase(url, `SELECT count(*) AS n FROM (${lost}) x`)
@@ -343,6 +347,47 @@ describe(`a patient put back (PostgreSQL ${newest})`, () => {
       await refused(url, apply(url, deferred), { code: 'restore-unproved' })
     }, 60_000)
   })
+
+  it('a plan is carried out once: not again after its undo', async () => {
+    const url = await ward()
+    await onDatabase(url, 'DELETE FROM note WHERE stay_id = 10')
+    const plan = await restorePlan(url, 'missing')
+    await approve(plan)
+    const { changesetId } = await apply(url, plan)
+    const undo = await undoPlan(url, changesetId)
+    await approve(undo)
+    await apply(url, undo)
+    await expect(apply(url, plan)).rejects.toMatchObject({ code: 'plan-refused' })
+    await expect(apply(url, plan, { emergencyReason: ' ' })).rejects.toMatchObject({ code: 'plan-refused' })
+  }, 60_000)
+
+  it('children that nobody named are not taken along by a cascade', async () => {
+    const url = await ward()
+    await onDatabase(
+      url,
+      `INSERT INTO stay VALUES (900, 2, 'B'); CREATE TABLE since (id int PRIMARY KEY, stay_id bigint REFERENCES stay ON DELETE CASCADE);
+       INSERT INTO since VALUES (1, 900)`,
+    )
+    const plan = await restorePlan(url, 'exact')
+    await approve(plan)
+    await expect(apply(url, plan)).rejects.toMatchObject({ code: 'plan-moved' })
+    const [left] = await onDatabase(url, 'SELECT count(*) AS n FROM since')
+    expect(left?.rows).toEqual([{ n: '1' }])
+    await onDatabase(url, 'DROP TABLE since')
+    expect(await apply(url, plan)).toMatchObject({ deleted: 1 })
+  }, 60_000)
+
+  it('nobody is made of a key that nobody had: it is refused, not taken for somebody who is all new', async () => {
+    const url = await ward()
+    const { manifest } = await made.repository.readManifest(manifestId)
+    const stored = new StoredRows(manifest, made.repository.chunkReader(), made.repository.keyring.secrets)
+    const spelt = planned(url, async (live) => {
+      const closure = await patientClosure(stored, Buffer.from('02'))
+      const wish = { policy: 'exact', selection: { categories: null, tables: null }, acceptLoss: false } as const
+      return planContent(planPatient(closure, await patientFacts(live, closure, stored), wish))
+    })
+    await expect(spelt).rejects.toMatchObject({ code: 'bad-usage' })
+  }, 60_000)
 
   it('a trigger that turns rows aside is noticed', async () => {
     const url = await ward(`; CREATE FUNCTION aside() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$`)

@@ -45,7 +45,7 @@ describe(`one patient then beside now (PostgreSQL ${newest})`, () => {
     await onDatabase(url, SCHEMA)
     await onDatabase(url, accident)
     await using live = await openLiveRows({ url }, { signal: never(), lockTimeoutMs: 5_000 })
-    return await patientFacts(live, await patientClosure(stored, Buffer.from('2')))
+    return await patientFacts(live, await patientClosure(stored, Buffer.from('2')), stored)
   }
 
   it('nothing happened: every row is the same, special characters and equal rows of a table without key included', async () => {
@@ -84,8 +84,18 @@ describe(`one patient then beside now (PostgreSQL ${newest})`, () => {
     expect(of(facts, 'public.stay', 'conflicting').map(({ cause }) => cause)).toEqual([
       'its key is in use for somebody else now',
     ])
-    // What hangs on it is found all the same, by what the patient was.
+    // What hangs on it is found all the same, by what the patient was; and nothing of it would be written under another.
     expect(counts(facts, 'public.note')).toEqual({ same: 30 })
+  })
+
+  it('what hangs on a stay that is somebody else’s now is left alone, and so is what came with a merge', async () => {
+    const facts =
+      await after(`UPDATE stay SET patient_id = 3 WHERE stay_id = 10; UPDATE stay SET patient_id = 2 WHERE stay_id = 5;
+      DELETE FROM note WHERE stay_id = 10 AND note_id % 2 = 0; INSERT INTO note VALUES (9000, 10, 'by the ward of patient 3', 0, now())`)
+    expect(counts(facts, 'public.note')).toEqual({ same: 25, conflicting: 5 + 1 + 10 })
+    expect(counts(facts, 'public.stay')).toEqual({ same: 2, conflicting: 2 })
+    const causes = new Set(of(facts, 'public.stay', 'conflicting').map(({ cause }) => cause))
+    expect(causes).toEqual(new Set(['its key is in use for somebody else now', "it was somebody else's then"]))
   })
 
   it('an order whose drug is gone from the dictionary conflicts, and says by which reference', async () => {
