@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { chooseSource } from '../config.ts'
-import { readChangeset, readOutcome } from '../restore/patient/changeset.ts'
+import { establishOutcome, readChangeset } from '../restore/patient/changeset.ts'
 import { undoContent } from '../restore/patient/undo.ts'
 import { sourceConnection } from '../secrets.ts'
 import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
@@ -42,9 +42,9 @@ async function run(cli: Cli, changesetId: string, options: UndoOptions): Promise
   const configuration = await readConfiguration(cli, options)
   await using repository = await openConfiguredRepository(cli, configuration)
   const changeset = await readChangeset(repository, changesetId)
-  const outcome = await readOutcome(repository, changesetId)
   const configured = chooseSource(configuration, options.source ?? changeset.sourceName)
   const connection = await sourceConnection(configured, cli.world)
+  const outcome = await establishOutcome(repository, changeset, connection, cli.nowMs())
   const order = { repository, connection, asked: `before changeset ${changesetId}`, file: options.plan }
   const deed = { actor: actorOf(cli), action: 'patient.plan-undo', subject: changesetId, detail: '' }
   const plan = await repository.audit.around(deed, cli.nowMs, () =>

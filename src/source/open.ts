@@ -7,11 +7,19 @@ import type { ConnectionSettings, LoadTable, ReadTable, Source, Target } from '.
 import { applyRows as applyPostgresRows } from './postgres/apply-rows.ts'
 import { openLiveRows as openPostgresRows } from './postgres/live-rows.ts'
 import { loadTable as loadPostgresTable } from './postgres/load-table.ts'
+import { settleOutcome as settlePostgresOutcome } from './postgres/outcome.ts'
 import { readTable as readPostgresTable } from './postgres/read-table.ts'
 import { setupSqlFor as setupPostgresSql } from './postgres/setup.ts'
 import { openPostgresSource } from './postgres/source.ts'
 import { openPostgresTarget } from './postgres/target.ts'
-import type { AppliedRows, ApplyRequest, LiveRows, LiveRowsOptions } from './row-contract.ts'
+import type {
+  AppliedRows,
+  AppliedTransaction,
+  ApplyRequest,
+  LiveRows,
+  LiveRowsOptions,
+  TransactionOutcome,
+} from './row-contract.ts'
 
 interface Kind {
   readonly schemes: readonly string[]
@@ -19,6 +27,7 @@ interface Kind {
   openTarget(settings: ConnectionSettings): Promise<Target>
   openLiveRows(settings: ConnectionSettings, options: LiveRowsOptions): Promise<LiveRows>
   applyRows(settings: ConnectionSettings, request: ApplyRequest): Promise<AppliedRows>
+  settleOutcome(settings: ConnectionSettings, transaction: AppliedTransaction): Promise<TransactionOutcome>
   readonly readTable: ReadTable
   readonly loadTable: LoadTable
   setupSql(url: string, options: SetupChoice): string
@@ -30,6 +39,7 @@ const postgres: Kind = {
   openTarget: openPostgresTarget,
   openLiveRows: openPostgresRows,
   applyRows: applyPostgresRows,
+  settleOutcome: settlePostgresOutcome,
   readTable: readPostgresTable,
   loadTable: loadPostgresTable,
   setupSql: setupPostgresSql,
@@ -54,6 +64,14 @@ export async function openLiveRows(settings: ConnectionSettings, options: LiveRo
 
 export async function applyRows(settings: ConnectionSettings, request: ApplyRequest): Promise<AppliedRows> {
   return kindOf(settings).applyRows(settings, request)
+}
+
+/** What became of a transaction whose end nobody wrote down. */
+export async function settleOutcome(
+  settings: ConnectionSettings,
+  transaction: AppliedTransaction,
+): Promise<TransactionOutcome> {
+  return kindOf(settings).settleOutcome(settings, transaction)
 }
 
 export const readTable: ReadTable = (ticket, table, signal) =>

@@ -63,7 +63,7 @@ export interface ApplyRequest {
 export interface AppliedTransaction {
   /** PostgreSQL: `pg_current_xact_id()`, decimal, 64 bits. By it the outcome is found out when the connection is lost (P18). */
   readonly id: string
-  readonly identity: SourceIdentity
+  readonly identity: Pick<SourceIdentity, 'engine' | 'systemId' | 'timeline' | 'databaseOid'>
 }
 
 export interface AppliedRows {

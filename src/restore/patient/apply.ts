@@ -161,7 +161,7 @@ interface Begun {
 function changesetOf({ plan, executor }: ApplyPlanRequest, begun: Begun): Changeset {
   const { document, values } = plan
   const { id, identity } = begun.transaction
-  const { systemId, timeline, databaseOid } = identity
+  const { engine, systemId, timeline, databaseOid } = identity
   return {
     changesetId: begun.changesetId,
     planId: document.planId,
@@ -173,7 +173,7 @@ function changesetOf({ plan, executor }: ApplyPlanRequest, begun: Begun): Change
     authorisation: describeAuthorisation(begun.authorisation),
     startedAt: new Date(begun.startedMs).toISOString(),
     snapshotId: document.moment.snapshotId,
-    transaction: { id, systemId, timeline, databaseOid },
+    transaction: { id, engine, systemId, timeline, databaseOid },
     tables: document.tables.map(({ name, category, columns, rows }, index) => ({
       name,
       category,

@@ -8,6 +8,8 @@ import { canonicalBytes, parseCanonical } from '../../repository/canonical-json.
 import { CHANGESET_PREFIX, changesetKey, changesetOutcomeKey } from '../../repository/layout.ts'
 import type { Repository } from '../../repository/repository.ts'
 import { OBJECT_TYPES } from '../../repository/sealed-object.ts'
+import type { ConnectionSettings } from '../../source/contract.ts'
+import { settleOutcome } from '../../source/open.ts'
 
 const editSchema = z.strictObject({
   kind: z.enum(['insert', 'update', 'delete']),
@@ -28,7 +30,13 @@ const changesetSchema = z.strictObject({
   authorisation: z.string(),
   startedAt: z.string(),
   snapshotId: z.string(),
-  transaction: z.strictObject({ id: z.string(), systemId: z.string(), timeline: z.int(), databaseOid: z.string() }),
+  transaction: z.strictObject({
+    id: z.string(),
+    engine: z.enum(['postgresql', 'sqlserver']),
+    systemId: z.string(),
+    timeline: z.int(),
+    databaseOid: z.string(),
+  }),
   tables: z.array(
     z.strictObject({ name: z.string(), category: z.string(), columns: z.array(z.string()), rows: z.array(editSchema) }),
   ),
@@ -71,6 +79,36 @@ export async function readChangeset(repository: Repository, changesetId: string)
   )
   if (parsed.success) return parsed.data
   throw new Failure('repository-damaged', `object ${name} is not a changeset`, { context: { object: name } })
+}
+
+/**
+ * As `readOutcome`; where nobody wrote it down, because the agent died behind its COMMIT, the database is asked.
+ * @throws plan-refused when it was rolled back; outcome-unknown
+ */
+export async function establishOutcome(
+  repository: Repository,
+  changeset: Changeset,
+  connection: ConnectionSettings,
+  nowMs: number,
+): Promise<ChangesetOutcome> {
+  const { changesetId, transaction, tables } = changeset
+  const known = await readOutcome(repository, changesetId)
+  if (known) return known
+  const outcome = await settleOutcome(connection, { id: transaction.id, identity: transaction })
+  if (outcome !== 'committed') {
+    const code = outcome === 'rolled back' ? 'plan-refused' : 'outcome-unknown'
+    throw new Failure(code, `changeset ${changesetId} has no end that is known: its transaction is ${outcome}`, {
+      hints: ['Make a plan for the patient: it shows what is there now.'],
+      context: { changeset: changesetId, transaction: transaction.id },
+    })
+  }
+  const rows = tables.flatMap((table) => table.rows)
+  const count = (kind: 'insert' | 'update' | 'delete') => rows.filter((row) => row.kind === kind).length
+  const [inserted, updated, deleted] = [count('insert'), count('update'), count('delete')]
+  const endedAt = new Date(nowMs).toISOString()
+  const established: ChangesetOutcome = { changesetId, outcome, endedAt, inserted, updated, deleted, triggered: {} }
+  await writeOutcome(repository, established)
+  return established
 }
 
 /** Null when nothing is known of its end: the agent died before it could write it down. */

@@ -11,22 +11,12 @@ import type { ContentRow, ContentTable, PlanContent } from './plan-document.ts'
 
 type Edit = Changeset['tables'][number]['rows'][number]
 
-/** @throws plan-refused when nothing is known of its end; schema-changed when a table or column is gone; source-… */
+/** @throws schema-changed when a table or column is gone; source-… */
 export async function undoContent(
   live: LiveRows,
   changeset: Changeset,
-  outcome: ChangesetOutcome | null,
+  outcome: ChangesetOutcome,
 ): Promise<PlanContent> {
-  if (outcome === null) {
-    throw new Failure(
-      'plan-refused',
-      `changeset ${changeset.changesetId} has no known end: it may never have been committed`,
-      {
-        hints: ['Make a plan for the patient: it shows what is there now.'],
-        context: { changeset: changeset.changesetId, transaction: changeset.transaction.id },
-      },
-    )
-  }
   const tables: ContentTable[] = []
   for (const table of changeset.tables.filter(({ rows }) => rows.length > 0)) {
     tables.push(await undoTable(live, table, new Set(Object.keys(outcome.triggered))))

@@ -14,7 +14,7 @@ import {
 import { createSigner } from '../../../src/repository/signers.ts'
 import { type AppliedPlan, type ApplyPlanRequest, applyPlan } from '../../../src/restore/patient/apply.ts'
 import { approvePlan } from '../../../src/restore/patient/approval.ts'
-import { readChangeset, readOutcome } from '../../../src/restore/patient/changeset.ts'
+import { establishOutcome, readChangeset } from '../../../src/restore/patient/changeset.ts'
 import { patientClosure } from '../../../src/restore/patient/closure.ts'
 import { type Policy, planPatient } from '../../../src/restore/patient/plan.ts'
 import { planContent } from '../../../src/restore/patient/plan-content.ts'
@@ -106,8 +106,13 @@ describe(`a patient put back (PostgreSQL ${newest})`, () => {
   async function undoPlan(url: string, changesetId: string): Promise<ReadPlan> {
     const { repository } = made
     return await planned(url, async (live) =>
-      undoContent(live, await readChangeset(repository, changesetId), await readOutcome(repository, changesetId)),
+      undoContent(live, await readChangeset(repository, changesetId), await outcomeOf(url, changesetId)),
     )
+  }
+
+  async function outcomeOf(url: string, changesetId: string) {
+    const { repository } = made
+    return await establishOutcome(repository, await readChangeset(repository, changesetId), { url }, NOW_MS)
   }
 
   async function approve(plan: ReadPlan): Promise<void> {
@@ -359,6 +364,20 @@ describe(`a patient put back (PostgreSQL ${newest})`, () => {
     await apply(url, undo)
     await expect(apply(url, plan)).rejects.toMatchObject({ code: 'plan-refused' })
     await expect(apply(url, plan, { emergencyReason: ' ' })).rejects.toMatchObject({ code: 'plan-refused' })
+  }, 60_000)
+
+  it('what was committed by an agent that died behind its COMMIT can be undone: the database says so', async () => {
+    const url = await ward()
+    await onDatabase(url, 'DELETE FROM note WHERE stay_id = 10')
+    await keepBefore(url)
+    const plan = await restorePlan(url, 'missing')
+    await approve(plan)
+    const { changesetId } = await apply(url, plan)
+    await made.repository.store.delete(`outcomes/${changesetId}`)
+    const undo = await undoPlan(url, changesetId)
+    await approve(undo)
+    await apply(url, undo)
+    expect(await differences(url, 'TABLE note', 'TABLE before_note')).toBe(0)
   }, 60_000)
 
   it('children that nobody named are not taken along by a cascade', async () => {
