@@ -42,7 +42,7 @@ export interface Site extends AsyncDisposable {
   /** Everything that any command has printed, by command. */
   readonly printed: Map<string, string>
   run(args: readonly string[], environment?: Environment): Promise<Ended>
-  /** Objects of the repository, but for the record of who did what, which grows by failures too. */
+  /** Objects of the repository, but for the record of who did what and who held a lease, which grow by failures too. */
   objects(): Promise<string[]>
   writeFile(name: string, content: string): Promise<string>
 }
@@ -71,7 +71,7 @@ export async function makeSite(...further: readonly string[]): Promise<Site> {
     repository,
     printed,
     run,
-    objects: async () => (await objectKeys(repository)).filter((key) => !key.startsWith('audit/')),
+    objects: async () => (await objectKeys(repository)).filter((key) => !/^(audit|leases)\//.test(key)),
     writeFile: async (name, content) => {
       await writeFile(join(folder, name), content)
       return join(folder, name)
