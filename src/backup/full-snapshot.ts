@@ -8,7 +8,14 @@ import { parseLsn } from '../repository/lsn.ts'
 import { parseVisibility } from '../repository/visibility.ts'
 import type { ConsistentRead, ReadPosition } from '../source/contract.ts'
 import type { AdoptedPacks } from './adopt-packs.ts'
-import { asReason, closedBetween, type LogLink, NotAlongTheLog, type TableResolution } from './log-link.ts'
+import {
+  asReason,
+  closedBetween,
+  type LogLink,
+  NotAlongTheLog,
+  refuseBehind,
+  type TableResolution,
+} from './log-link.ts'
 import { handsOver, type LogPlace, placeOf, scanFromOf } from './log-place.ts'
 import type { PreviousSnapshot } from './previous.ts'
 import { SnapshotProgress } from './progress.ts'
@@ -124,12 +131,13 @@ class Standing {
     return null
   }
 
-  async #place({ visible }: ReadPosition) {
+  async #place({ lsn, visible }: ReadPosition) {
     const { log } = this.#link
+    const before = this.#before?.header.end ?? log.start.startLsn
+    refuseBehind(parseLsn(lsn), before)
     const later = this.#isLive ? await orReason(this.#link.catchUp()) : this.#before
     // Not got hold of a second time: whatever is closed from here on then counts as closed after the read.
     const head = later instanceof NotAlongTheLog ? this.#before : later
-    const before = this.#before?.header.end ?? log.start.startLsn
     const last = this.#chosen.previous?.manifest.log
     const from = last?.logId === log.start.logId ? parseLsn(last.scanFrom) : log.start.startLsn
     const scanFrom = await scanFromOf(log, visible, { from, before })

@@ -69,16 +69,17 @@ export class LogLink {
   /**
    * Waits until the log holds everything that is committed now, as long as it moves.
    * @returns its newest segment then
-   * @throws NotAlongTheLog when nobody writes it, or it stands still
+   * @throws NotAlongTheLog when nobody writes it, it stands still, or the database has been put back behind it
    */
   async catchUp(): Promise<SegmentHead> {
     const { nowMs, sleep, signal } = this.#question
     if (!(await this.#isFollowed())) {
       throw new NotAlongTheLog(`capture is not running: the change log ends at ${formatLsn(await this.log.end())}`)
     }
-    const wanted = await this.#changes.requestSeal()
-    let movedMs = nowMs()
     let end = await this.log.end()
+    const wanted = await this.#changes.requestSeal()
+    refuseBehind(wanted, end)
+    let movedMs = nowMs()
     for (;;) {
       signal.throwIfAborted()
       const head = await this.log.head()
@@ -127,6 +128,17 @@ export class LogLink {
 }
 
 const RECONNECT_MS = 2_000
+
+/**
+ * A database that was put back with its slot: what the log has of later is not in it.
+ * @param end of the log, looked at before `position` was taken
+ */
+export function refuseBehind(position: bigint, end: bigint): void {
+  if (position >= end) return
+  throw new NotAlongTheLog(
+    `the source stands at ${formatLsn(position)}, before the end of the change log at ${formatLsn(end)}: it was put back`,
+  )
+}
 
 export interface TableResolution {
   readonly resolution: 'transaction' | 'snapshot'

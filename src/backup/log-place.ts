@@ -18,8 +18,7 @@ export type LogPlace = NonNullable<Manifest['log']>
  * which may have written its commit record before the log begins without being visible yet.
  */
 export function handsOver(visibility: Visibility, xidHorizon: string): boolean {
-  const horizon = BigInt(xidHorizon)
-  return ![...visibility.inProgress].some((xid) => xid < horizon)
+  return visibility.xmin >= BigInt(xidHorizon)
 }
 
 /** Watches transactions go by in order of commit, and keeps where the first one was that a read does not have. */
@@ -63,7 +62,8 @@ export async function placeOf({ log, scanFrom, head, transactions }: PlaceParts)
 
 /**
  * Of a full read: everything that commits before it is in the read. What was in the log when the read began is in the
- * read too, but for transactions that had written their commit and were not visible yet.
+ * read too, but for transactions that had written their commit and were not visible yet. The list of those in progress
+ * does not name them all: not those that are newer than every transaction that has ended.
  * @param before the log's end before the read began
  * @param from where the log was last known to be contained whole
  */
@@ -73,7 +73,7 @@ export async function scanFromOf(
   { from, before }: { readonly from: bigint; readonly before: bigint },
 ): Promise<bigint> {
   const visibility = parseVisibility(visible)
-  if (visibility.inProgress.size === 0 || before <= from) return before
+  if (before <= from) return before
   const leftovers = new Leftovers(visibility)
   let fromSegment = await log.locate(from)
   const newest = (await log.head())?.header.number ?? -1

@@ -279,6 +279,19 @@ describe('a backup beside a running capture', () => {
     expect(roots(await manifestOf(rig, third))).toEqual(await rootsOfFullRead(rig))
     await session.stop()
   })
+
+  it('finds what waits for its standby though nobody is in progress by the list (P3)', async () => {
+    const rig = await makeRig()
+    const session = await connected(rig)
+    const late = rig.database.insert('public.drug', 'late')
+    rig.database.hidden = new Set([rig.database.xid])
+    await rig.settled(late)
+    const second = await backUp(rig)
+    const held = await manifestOf(rig, second)
+    expect(held.position.visible).toMatch(/:$/)
+    expect(held.log!.scanFrom).toBe(`0/${(late - 1n).toString(16).toUpperCase()}`)
+    await session.stop()
+  })
 })
 
 describe('a backup that cannot go along the log says why, and reads every row', () => {
@@ -290,6 +303,26 @@ describe('a backup that cannot go along the log says why, and reads every row', 
 
     expect(report).toMatchObject({ mode: 'full-read', log: null })
     expect(report.modeReason).toBe('changes are not captured: every row was read')
+  })
+
+  it('because the source was put back behind the log with its slot', async () => {
+    const rig = await makeRig()
+    const session = await connected(rig)
+    await backUp(rig)
+    const earlier = rig.database.clone()
+    for (let n = 0; n < 10; n += 1) rig.database.insert('public.drug', `D${n}`)
+    await rig.settled(rig.database.lsn)
+    await session.stop()
+    rig.database = earlier
+
+    const idle = await backUp(rig)
+    earlier.slots.get(rig.slot)!.active = true
+    const followed = await backUp(rig)
+
+    for (const report of [idle, followed]) {
+      expect(report).toMatchObject({ mode: 'full-read', log: null })
+      expect(report.modeReason).toMatch(/takes no place in the change log: the source stands at .* was put back/)
+    }
   })
 
   it('because capture has ended; the next goes on from it all the same', async () => {

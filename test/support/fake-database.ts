@@ -146,7 +146,11 @@ export class FakeDatabase {
     const all = await new FakeSource(this.tables).introspect()
     const read = await new FakeSource(this.tables).openRead()
     const names = new Set(tables)
-    const visible = `${Math.min(this.#xid + 1, ...this.hidden)}:${this.#xid + 1}:${[...this.hidden].join(',')}`
+    // As PostgreSQL has it: xmax is behind the newest that has ended, and nothing from there on is in the list.
+    let xmax = this.#xid + 1
+    while (this.hidden.has(xmax - 1)) xmax -= 1
+    const running = [...this.hidden].filter((xid) => xid < xmax)
+    const visible = `${Math.min(xmax, ...running)}:${xmax}:${running.join(',')}`
     return {
       ...read,
       identity: this.identity,

@@ -37,7 +37,8 @@ export async function createSlot(connection: ConnectionSettings, options: Create
       throw signal.reason
     }
     // Asked after the slot was ready: whatever gets its number later also commits where the slot sees it.
-    const [horizon] = await session.query('SELECT pg_snapshot_xmax(pg_current_snapshot()) AS xid')
+    // A number of our own: xmax of a snapshot leaves out who got his and waits, as long as no later one has ended.
+    const [horizon] = await session.query('SELECT pg_current_xact_id() AS xid')
     return { startLsn: BigInt(made?.lsn ?? 0), xidHorizon: horizon?.xid ?? '' }
   } catch (error) {
     if (signal.aborted) throw signal.reason
