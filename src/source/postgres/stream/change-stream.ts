@@ -59,7 +59,7 @@ async function assemble(source: StreamSource, options: StreamOptions, opened: As
   const decoder = new Decoder({
     spillDirectory: options.spillDirectory,
     reserved: await readReserved(questions),
-    isWanted: (rawName) => tables.isWanted(rawName),
+    isWanted: (relation) => tables.isWanted(relation),
     keepsEmpty: questions.serverVersionNumber < STREAMING_SINCE,
   })
   opened.defer(() => decoder.dispose())

@@ -29,8 +29,7 @@ export interface DecoderOptions {
   readonly spillDirectory: string
   /** Words that the server quotes as names. */
   readonly reserved: ReadonlySet<string>
-  /** By `Relation.rawName`. */
-  readonly isWanted: (rawName: string) => boolean
+  readonly isWanted: (relation: Pick<Relation, 'oid' | 'rawName'>) => boolean
   /** Transactions without a change are delivered too: for a server that cannot tell our messages. */
   readonly keepsEmpty: boolean
 }
@@ -295,7 +294,7 @@ export class Decoder {
   }
 
   #resolve(relation: Relation, lsn: bigint | null): void {
-    if (this.#options.isWanted(relation.rawName)) this.unresolved.push({ relation, lsn })
+    if (this.#options.isWanted(relation)) this.unresolved.push({ relation, lsn })
   }
 
   #relation(oid: number): Relation {

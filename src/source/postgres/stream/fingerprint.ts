@@ -3,7 +3,7 @@
  *
  * Catalog changes that alter rows send nothing through the stream. So for each table the catalog rows that could do so are
  * digested, with the number of the transaction that wrote them (xmin): a thing that was changed and changed back is
- * noticed too. Left out on purpose: pg_class's own xmin and the file of the table, which TRUNCATE and VACUUM FULL change
+ * noticed too; so a table's name, of which its row type has a copy. Left out on purpose: pg_class's own xmin and the file of the table, which TRUNCATE and VACUUM FULL change
  * (the first is in the stream, the second changes no row), indexes that are not the key, and statistics. All of it is one
  * statement, and so one snapshot; system types cannot change and are passed over.
  */
@@ -41,14 +41,15 @@ function fingerprintSql(version: number): string {
   return `WITH RECURSIVE
     publication AS MATERIALIZED (SELECT p.oid, p.xmin::text AS xmin, p.puballtables FROM pg_catalog.pg_publication p WHERE p.pubname = $1),
     wanted AS MATERIALIZED (SELECT c.oid, ${shownName('n.nspname', 'c.relname')} AS name, c.relpersistence, c.relreplident,
-        c.relispartition, c.relrowsecurity, c.relforcerowsecurity, c.relnamespace
+        c.relispartition, c.relrowsecurity, c.relforcerowsecurity, c.relnamespace, row_type.xmin::text AS named
       FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        LEFT JOIN pg_catalog.pg_type row_type ON row_type.oid = c.reltype
       WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND ${USER_SCHEMA} AND NOT ${inExtension('pg_class', 'c.oid')}),
-    above(leaf, relid, depth) AS (
-      SELECT oid, oid, 0 FROM wanted
+    above(leaf, relid, depth, xmin) AS (
+      SELECT oid, oid, 0, NULL FROM wanted
       UNION ALL
-      SELECT above.leaf, i.inhparent, depth + 1 FROM above JOIN pg_catalog.pg_inherits i ON i.inhrelid = above.relid),
-    lineage AS (SELECT leaf, string_agg(relid::text, ',' ORDER BY depth, relid) AS text FROM above GROUP BY leaf),
+      SELECT above.leaf, i.inhparent, depth + 1, i.xmin::text FROM above JOIN pg_catalog.pg_inherits i ON i.inhrelid = above.relid),
+    lineage AS (SELECT leaf, string_agg(concat_ws(' ', relid, xmin), ',' ORDER BY depth, relid) AS text FROM above GROUP BY leaf),
     columns AS MATERIALIZED (SELECT a.attrelid, a.attnum, a.xmin::text AS xmin, a.attname, a.atttypid, a.atttypmod, a.attisdropped,
         a.attgenerated, a.atthasmissing, a.attmissingval::text AS missing
       FROM wanted JOIN pg_catalog.pg_attribute a ON a.attrelid = wanted.oid AND a.attnum > 0),
@@ -90,7 +91,7 @@ function fingerprintSql(version: number): string {
     publication_parts AS (SELECT relid, concat_ws(' ', (SELECT concat_ws(' ', oid, xmin) FROM publication),
         string_agg(concat_ws(' ', kind, oid, xmin), ',' ORDER BY kind, oid)) AS text FROM published GROUP BY relid)
     SELECT w.name, encode(sha256(convert_to(concat_ws('|', w.oid, w.relpersistence, w.relreplident, w.relispartition,
-        w.relrowsecurity, w.relforcerowsecurity, w.relnamespace, 'above ' || lineage.text, 'columns ' || c.text,
+        w.relrowsecurity, w.relforcerowsecurity, w.relnamespace, w.named, 'above ' || lineage.text, 'columns ' || c.text,
         'types ' || t.text, 'key ' || k.text, 'published ' || p.text), getdatabaseencoding())), 'hex') AS digest
     FROM wanted w LEFT JOIN lineage ON lineage.leaf = w.oid LEFT JOIN column_parts c ON c.attrelid = w.oid
       LEFT JOIN type_parts t ON t.relid = w.oid LEFT JOIN key_parts k ON k.indrelid = w.oid

@@ -4,6 +4,7 @@
  */
 import { Failure } from '../../../errors.ts'
 import type { StreamTable } from '../../change-contract.ts'
+import { shownName, USER_SCHEMA } from '../catalog.ts'
 import type { Row, Session } from '../connect.ts'
 import { nameList } from '../introspect.ts'
 import type { Relation } from './relation.ts'
@@ -15,6 +16,8 @@ export class TableDirectory {
   readonly #session: Session
   /** By the bytes of the name as the stream spells it. */
   readonly #names: ReadonlyMap<string, string>
+  /** Names by oid, as of the opening: what is renamed for a while, and back, is ours all the while. */
+  readonly #wanted: ReadonlyMap<string, string>
   /** By oid, as of `#keysLsn`. */
   readonly #keys: ReadonlyMap<string, PrimaryKey>
   readonly #keysLsn: bigint
@@ -24,24 +27,30 @@ export class TableDirectory {
   private constructor(parts: Parts) {
     this.#session = parts.session
     this.#names = parts.names
+    this.#wanted = parts.wanted
     this.#keys = parts.keys
     this.#keysLsn = parts.keysLsn
   }
 
   static async open(session: Session, tables: readonly string[]): Promise<TableDirectory> {
     const [position] = await session.query('SELECT pg_current_wal_insert_lsn() - $1::pg_lsn AS lsn', ['0/0'])
-    const rows = await session.query(`SELECT c.oid, ${KEY_COLUMNS} AS key FROM pg_catalog.pg_class c
-      WHERE c.relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)`)
+    const rows =
+      await session.query(`SELECT c.oid, ${shownName('n.nspname', 'c.relname')} AS name, ${KEY_COLUMNS} AS key
+      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      WHERE c.relkind = 'r' AND ${USER_SCHEMA}`)
+    const names = new Set(tables)
+    const wanted = rows.filter(({ name }) => names.has(name ?? ''))
     return new TableDirectory({
       session,
       names: new Map((await toBytes(session, tables)).map((raw, index) => [raw, tables[index]!])),
+      wanted: new Map(wanted.map(({ oid, name }) => [oid ?? '', name ?? ''])),
       keys: new Map(rows.map((row) => [row.oid ?? '', nameList(row.key)])),
       keysLsn: BigInt(position?.lsn ?? 0),
     })
   }
 
-  isWanted(rawName: string): boolean {
-    return this.#names.has(rawName)
+  isWanted({ oid, rawName }: Pick<Relation, 'oid' | 'rawName'>): boolean {
+    return this.#names.has(rawName) || this.#wanted.has(String(oid))
   }
 
   /** @param lsn what happened before it must be known; null when even what happens now must be */
@@ -52,7 +61,7 @@ export class TableDirectory {
     const columns = await this.#toText(relation.rawColumns)
     const described: StreamTable = {
       oid,
-      name: this.#names.get(relation.rawName) ?? relation.rawName,
+      name: this.#names.get(relation.rawName) ?? this.#wanted.get(oid) ?? relation.rawName,
       columns,
       key: keyOf(relation, columns, primaryKey),
     }
@@ -86,6 +95,7 @@ export class TableDirectory {
 interface Parts {
   readonly session: Session
   readonly names: ReadonlyMap<string, string>
+  readonly wanted: ReadonlyMap<string, string>
   readonly keys: ReadonlyMap<string, PrimaryKey>
   readonly keysLsn: bigint
 }

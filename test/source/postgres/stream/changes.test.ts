@@ -122,6 +122,19 @@ describeOnServers('The changes of a table', streamVersions, (server) => {
     expect(told.map(({ changes }) => changes[0]?.table.key)).toEqual([[0], [0], [1, 0]])
   })
 
+  it('of a table that has another name for a while come under its own (P2)', async () => {
+    await using captured = await capture(server(), { sql: ['CREATE TABLE t (a integer PRIMARY KEY)'], publish: 't' })
+    await using followed = await captured.open(['public.t'])
+    await captured.client.query('ALTER TABLE t RENAME TO aside')
+    await captured.client.query('INSERT INTO aside VALUES (1)')
+    await captured.client.query('ALTER TABLE aside RENAME TO t')
+    await captured.client.query('INSERT INTO t VALUES (2)')
+
+    const told = await followed.untilSeal(captured.changes)
+
+    expect(told.flatMap(({ lines }) => lines)).toEqual(['insert public.t - 1', 'insert public.t - 2'])
+  })
+
   it('of tables that are not asked for do not come', async () => {
     await using captured = await capture(server(), {
       sql: ['CREATE TABLE t (a integer PRIMARY KEY); CREATE TABLE u (a integer PRIMARY KEY)'],

@@ -66,7 +66,7 @@ const piece = (xid: number, ...messages: readonly Buffer[]) => [
 ]
 
 function makeDecoder(): Decoder {
-  const isWanted = (name: string) => name !== 'public.t99'
+  const isWanted = ({ rawName }: { readonly rawName: string }) => rawName !== 'public.t99'
   return new Decoder({ spillDirectory, reserved: new Set(['select']), isWanted, keepsEmpty: false })
 }
 
