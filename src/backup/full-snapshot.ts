@@ -16,7 +16,7 @@ import {
   refuseBehind,
   type TableResolution,
 } from './log-link.ts'
-import { handsOver, type LogPlace, placeOf, scanFromOf } from './log-place.ts'
+import { handsOver, type LoggedManifest, type LogPlace, lateTables, placeOf, scanFromOf } from './log-place.ts'
 import type { PreviousSnapshot } from './previous.ts'
 import { SnapshotProgress } from './progress.ts'
 import type { SnapshotRequest } from './snapshot.ts'
@@ -45,7 +45,8 @@ export async function takeFull(
   const { chosen, modeReason } = parts
   const standing = parts.link ? await Standing.before(parts.link, chosen) : null
   const { run, plans, read, bytesRead, ddl } = await readAll(request, parts, standing)
-  const place = (await standing?.after(read.position)) ?? null
+  const names = plans.map(({ table }) => table.name)
+  const place = (await standing?.after(read.position, names)) ?? null
   const tables = plans.map((plan) => run.readTable(plan, place?.resolutions.get(plan.table.name) ?? null))
   const { identity, position, schema } = read
   const told = {
@@ -92,23 +93,23 @@ class Standing {
   refusal: string | null = null
   readonly #link: LogLink
   readonly #chosen: PreviousSnapshot
-  /** Somebody writes the log. */
-  readonly #isLive: boolean
+  /** Taken when the log had caught up; null when nobody writes it. */
+  readonly #horizon: string | null
   readonly #before: SegmentHead | null
 
-  private constructor(link: LogLink, chosen: PreviousSnapshot, before: SegmentHead | null, isLive: boolean) {
+  private constructor(link: LogLink, chosen: PreviousSnapshot, before: SegmentHead | null, horizon: string | null) {
     this.#link = link
     this.#chosen = chosen
     this.#before = before
-    this.#isLive = isLive
+    this.#horizon = horizon
   }
 
   static async before(link: LogLink, chosen: PreviousSnapshot): Promise<Standing> {
     const caughtUp = await orReason(link.catchUp())
-    if (!(caughtUp instanceof NotAlongTheLog)) return new Standing(link, chosen, caughtUp, true)
+    if (!(caughtUp instanceof NotAlongTheLog)) return new Standing(link, chosen, caughtUp, await link.xidHorizon())
     const head = await orReason(link.head())
-    if (!(head instanceof NotAlongTheLog)) return new Standing(link, chosen, head, false)
-    const standing = new Standing(link, chosen, null, false)
+    if (!(head instanceof NotAlongTheLog)) return new Standing(link, chosen, head, null)
+    const standing = new Standing(link, chosen, null, null)
     standing.refuse(`the change log cannot be read: ${head.message}`)
     return standing
   }
@@ -123,31 +124,46 @@ class Standing {
 
   async after(
     position: ReadPosition,
+    tables: readonly string[],
   ): Promise<{ readonly log: LogPlace; readonly resolutions: ReadonlyMap<string, TableResolution> } | null> {
     if (this.refusal !== null) return null
-    const found = await orReason(this.#place(position))
+    const found = await orReason(this.#place(position, tables))
     if (!(found instanceof NotAlongTheLog)) return found
     this.refuse(`it takes no place in the change log: ${found.message}`)
     return null
   }
 
-  async #place({ lsn, visible }: ReadPosition) {
+  async #place({ lsn, visible }: ReadPosition, tables: readonly string[]) {
     const { log } = this.#link
     const before = this.#before?.header.end ?? log.start.startLsn
     refuseBehind(parseLsn(lsn), before)
-    const later = this.#isLive ? await orReason(this.#link.catchUp()) : this.#before
+    const later = this.#horizon !== null ? await orReason(this.#link.catchUp()) : this.#before
     // Not got hold of a second time: whatever is closed from here on then counts as closed after the read.
     const head = later instanceof NotAlongTheLog ? this.#before : later
-    const last = this.#chosen.previous?.manifest.log
-    const from = last?.logId === log.start.logId ? parseLsn(last.scanFrom) : log.start.startLsn
+    const previous = this.#previous
+    const from = previous === null ? log.start.startLsn : parseLsn(previous.log.scanFrom)
     const scanFrom = await scanFromOf(log, visible, { from, before })
     const closed = head
       ? await closedBetween(log, this.#before?.header.number ?? null, head.header.number)
       : new Set<string>()
     return {
       log: await placeOf({ log, scanFrom, head, transactions: null }),
-      resolutions: await this.#link.resolutions(closed),
+      resolutions: await this.#link.resolutions(closed, await this.#late(tables, visible)),
     }
+  }
+
+  async #late(tables: readonly string[], visible: string): Promise<Set<string>> {
+    const previous = this.#previous
+    const closed = this.#before
+      ? await closedBetween(this.#link.log, previous?.log.head?.segment ?? null, this.#before.header.number)
+      : new Set<string>()
+    return lateTables(visible, { tables, previous, closed, horizon: this.#horizon })
+  }
+
+  /** The snapshot before, when it stands in this log. */
+  get #previous(): LoggedManifest | null {
+    const previous = this.#chosen.previous?.manifest
+    return previous?.log?.logId === this.#link.log.start.logId ? { ...previous, log: previous.log } : null
   }
 }
 

@@ -19,7 +19,7 @@ import type { ConsistentRead, SchemaInfo } from '../source/contract.ts'
 import type { AdoptedPacks } from './adopt-packs.ts'
 import { decideFold, type FoldDecision } from './incremental-plan.ts'
 import { closedBetween, type LogLink, NotAlongTheLog } from './log-link.ts'
-import { Leftovers, placeOf } from './log-place.ts'
+import { Leftovers, type LoggedManifest, lateTables, placeOf } from './log-place.ts'
 import { SnapshotProgress } from './progress.ts'
 import type { SnapshotRequest } from './snapshot.ts'
 import { SnapshotRun } from './snapshot-run.ts'
@@ -33,9 +33,6 @@ export interface IncrementalParts {
   readonly schema: SchemaInfo
   readonly adopted: AdoptedPacks
 }
-
-/** A snapshot that stands in a log. */
-export type LoggedManifest = Manifest & { readonly log: NonNullable<Manifest['log']> }
 
 const LOCK_TIMEOUT_MS = 5_000
 /** Definitions that change while a snapshot is taken: how often to begin again. */
@@ -58,8 +55,10 @@ export async function takeIncremental(
 async function tryIncremental(request: SnapshotRequest, parts: IncrementalParts) {
   const { link, previous, adopted, schema } = parts
   const before = await link.catchUp()
+  const horizon = await link.xidHorizon()
   const plans = planTables(schema, request.layout)
-  const { fold, read: toRead } = await decide(request, { ...parts, plans, before })
+  const closedBefore = await closedBetween(link.log, previous.log.head?.segment ?? null, before.header.number)
+  const { fold, read: toRead } = await decide(request, { ...parts, plans, closed: closedBefore })
   if (fold.length === 0 && toRead.length > 0) throw new NotAlongTheLog(`no table can be folded: ${reasons(toRead)}`)
 
   const { run, read, bytesRead, ddl, readPlans } = await readSome(request, { toRead, schema, previous, adopted })
@@ -75,7 +74,13 @@ async function tryIncremental(request: SnapshotRequest, parts: IncrementalParts)
     visible: read.position.visible,
     fold,
   })
-  const resolutions = await link.resolutions(closed)
+  const late = lateTables(read.position.visible, {
+    tables: readPlans.map(({ table }) => table.name),
+    previous,
+    closed: closedBefore,
+    horizon,
+  })
+  const resolutions = await link.resolutions(closed, late)
   const scanFrom = leftovers.first ?? after.header.end
   const log = await placeOf({ log: link.log, scanFrom, head: after, transactions: folded.transactions })
   const tables = [
@@ -94,15 +99,15 @@ async function tryIncremental(request: SnapshotRequest, parts: IncrementalParts)
 
 interface DecideParts extends IncrementalParts {
   readonly plans: readonly TablePlan[]
-  readonly before: SegmentHead
+  /** Since the snapshot before. */
+  readonly closed: ReadonlySet<string>
 }
 
 async function decide(request: SnapshotRequest, parts: DecideParts): Promise<FoldDecision> {
-  const { link, previous, plans, before, adopted } = parts
+  const { link, previous, plans, closed, adopted } = parts
   return decideFold({
-    ...{ previous, plans },
+    ...{ previous, plans, closed },
     resolutions: await link.resolutions(new Set()),
-    closed: await closedBetween(link.log, previous.log.head?.segment ?? null, before.header.number),
     damaged: await tablesWithLoss(request, previous, adopted.lostPacks),
   })
 }

@@ -101,14 +101,28 @@ export class LogLink {
     return await this.log.head()
   }
 
-  /** By their reasons: tables of which the stream does not tell everything. @param closed since the read began */
-  async resolutions(closed: ReadonlySet<string>): Promise<ReadonlyMap<string, TableResolution>> {
+  /** To be taken before a read, and after catching up. @see lateTables */
+  async xidHorizon(): Promise<string> {
+    return await this.#changes.xidHorizon()
+  }
+
+  /**
+   * By their reasons: tables of which the stream does not tell everything.
+   * @param closed since the read began
+   * @param late of which a transaction that is older than their capture may have written rows that are neither in the
+   * read nor in the stream
+   */
+  async resolutions(
+    closed: ReadonlySet<string>,
+    late: ReadonlySet<string> = new Set(),
+  ): Promise<ReadonlyMap<string, TableResolution>> {
     const covered = await this.log.fingerprint()
     return new Map(
       this.plan.tables.map(({ table, resolution, reason }) => {
         if (resolution === 'snapshot') return [table, { resolution, resolutionReason: reason }]
         if (!covered.has(table)) return [table, coarse('capture does not follow it yet')]
         if (closed.has(table)) return [table, coarse('its definition changed while the snapshot was taken')]
+        if (late.has(table)) return [table, coarse('a transaction older than its capture is open')]
         return [table, { resolution, resolutionReason: null }]
       }),
     )

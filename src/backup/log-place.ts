@@ -13,12 +13,38 @@ import { isVisible, parseVisibility, type Visibility } from '../repository/visib
 
 export type LogPlace = NonNullable<Manifest['log']>
 
+/** A snapshot that stands in a log. */
+export type LoggedManifest = Manifest & { readonly log: LogPlace }
+
 /**
  * Whether a read can be followed by the log: not while it waits for a transaction that began before the slot was ready,
  * which may have written its commit record before the log begins without being visible yet.
  */
 export function handsOver(visibility: Visibility, xidHorizon: string): boolean {
   return visibility.xmin >= BigInt(xidHorizon)
+}
+
+export interface LateQuestion {
+  /** That are read. */
+  readonly tables: readonly string[]
+  /** The snapshot before, when it stands in this log. */
+  readonly previous: Manifest | null
+  /** Since the snapshot before, or since the log began. */
+  readonly closed: ReadonlySet<string>
+  /** Taken before the read, when the log had caught up; null when it could not. */
+  readonly horizon: string | null
+}
+
+/**
+ * Tables whose capture begins anew with this read, while a transaction is open that may have written to them before: the
+ * stream tells nothing of what was written before a table was published, and the read does not see it yet (P7).
+ */
+export function lateTables(visible: string, { tables, previous, closed, horizon }: LateQuestion): Set<string> {
+  if (horizon !== null && handsOver(parseVisibility(visible), horizon)) return new Set()
+  const followed = new Set(
+    previous?.tables.filter(({ resolution }) => resolution === 'transaction').map(({ name }) => name),
+  )
+  return new Set(tables.filter((name) => closed.has(name) || (previous !== null && !followed.has(name))))
 }
 
 /** Watches transactions go by in order of commit, and keeps where the first one was that a read does not have. */

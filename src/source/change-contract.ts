@@ -168,6 +168,8 @@ export interface ChangeSource {
    * @returns a position that the answer must reach
    */
   requestSeal(): Promise<bigint>
+  /** A transaction's number taken now, decimal, 64 bits: whatever has written before has a lower one. */
+  xidHorizon(): Promise<string>
   /** The timelines that led here, oldest first, and where each ended: a standby that took over may lack what we hold (P5). */
   timelines(): Promise<readonly { readonly timeline: number; readonly forkLsn: bigint }[]>
 }

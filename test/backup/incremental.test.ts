@@ -292,7 +292,60 @@ describe('a backup beside a running capture', () => {
     expect(held.log!.scanFrom).toBe(`0/${(late - 1n).toString(16).toUpperCase()}`)
     await session.stop()
   })
+
+  it('follows a table from its publication on only when nobody older is still open (P7)', async () => {
+    const rig = await makeRig()
+    rig.database.unpublished.add('public.drug')
+    const first = await connected(rig)
+    await backUp(rig)
+    await first.stop()
+    // Wrote before the table was published, and has not ended.
+    rig.database.insert('public.drug', 'old')
+    rig.database.hidden = new Set([rig.database.xid])
+    rig.database.unpublished.delete('public.drug')
+    const session = await connected(rig)
+    await rig.settled(rig.database.insert('public.drug', 'new'))
+
+    const meanwhile = [await backUp(rig), await backUp(rig)]
+    for (const report of meanwhile) {
+      expect(report).toMatchObject({ mode: 'incremental' })
+      expect(drugOf(await manifestOf(rig, report))).toMatchObject({
+        resolution: 'snapshot',
+        resolutionReason: 'a transaction older than its capture is open',
+      })
+    }
+
+    rig.database.hidden = new Set()
+    const after = await manifestOf(rig, await backUp(rig))
+    expect(drugOf(after)).toMatchObject({ resolution: 'transaction' })
+    expect(roots(after)).toEqual(await rootsOfFullRead(rig))
+    await session.stop()
+  })
+
+  it('does not follow a table whose definition changed under an open transaction, in a full read either (P7)', async () => {
+    const rig = await makeRig()
+    const first = await connected(rig)
+    rig.database.redefine('public.drug')
+    rig.database.insert('public.drug', 'old')
+    const old = rig.database.xid
+    await first.ended
+    const session = await connected(rig)
+    await rig.settled(rig.database.insert('public.drug', 'new'))
+    rig.database.hidden = new Set([old])
+
+    const { tables } = await manifestOf(rig, await backUp(rig))
+
+    expect(tables.filter(({ resolution }) => resolution === 'transaction').map(({ name }) => name)).not.toContain(
+      'public.drug',
+    )
+    expect(tables.find(({ name }) => name === 'public.patient')).toMatchObject({ resolution: 'transaction' })
+    await session.stop()
+  })
 })
+
+function drugOf({ tables }: Manifest): Manifest['tables'][number] | undefined {
+  return tables.find(({ name }) => name === 'public.drug')
+}
 
 describe('a backup that cannot go along the log says why, and reads every row', () => {
   it('because nobody captures', async () => {

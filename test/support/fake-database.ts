@@ -181,6 +181,7 @@ export class FakeDatabase {
         return { digest: JSON.stringify([...tables]), tables, lsn: this.#lsn }
       },
       requestSeal: async () => this.requestSeal(),
+      xidHorizon: async () => String(this.#xid + 1),
       timelines: async () => this.forks,
     }
   }

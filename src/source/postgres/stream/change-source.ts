@@ -27,6 +27,7 @@ export function postgresChanges(connection: ConnectionSettings): ChangeSource & 
     openStream: (options) => openChangeStream({ connection, publication }, options),
     fingerprint: () => kept.ask('reading the catalog fingerprint', (session) => readFingerprint(session, publication)),
     requestSeal: () => kept.ask('asking for a seal', requestSeal),
+    xidHorizon: () => kept.ask('taking the number of a transaction', readXidHorizon),
     timelines: () => readTimelines(connection),
     [Symbol.asyncDispose]: () => kept[Symbol.asyncDispose](),
   }
@@ -44,4 +45,9 @@ async function requestSeal(session: Session): Promise<bigint> {
      SELECT pg_wal_lsn_diff(pg_logical_emit_message(true, '${MESSAGE_PREFIX}', '${SEAL_MESSAGE}'), '0/0') AS lsn`,
   )
   return BigInt(row?.lsn ?? 0)
+}
+
+async function readXidHorizon(session: Session): Promise<string> {
+  const [row] = await session.query('SELECT pg_current_xact_id() AS xid')
+  return row?.xid ?? ''
 }
