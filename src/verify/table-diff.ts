@@ -27,6 +27,8 @@ export class TableDiff {
   missing = 0
   extra = 0
   changed = 0
+  /** All of both sides was compared. */
+  isFinished = false
   /** Of rows that differ: latin1 of their encoding. */
   readonly anchors = new Set<string>()
   anchorsComplete = true
@@ -54,6 +56,7 @@ export class TableDiff {
       this.#lost(row)
       this.#stored.take()
     }
+    this.isFinished = true
   }
 
   async #merge(rows: Rows): Promise<void> {

@@ -200,6 +200,7 @@ describe('a database that was given the rows of a snapshot', () => {
 
     expect(found.status).toBe('failed')
     expect(found.findings.map(({ kind }) => kind)).toContain('chunk-damaged')
+    expect(found.tables.find(({ table }) => table === 'public.vital_sign')).toMatchObject({ outcome: 'not-comparable' })
   })
 })
 
