@@ -7,7 +7,7 @@ import { MESSAGE_PREFIX, SEAL_MESSAGE } from './decoder.ts'
 import { readFingerprint } from './fingerprint.ts'
 import { KeptSession } from './kept-session.ts'
 import { planCapture } from './plan.ts'
-import { createSlot, dropSlot, readSlotState } from './slot.ts'
+import { createSlot, dropSlot, readSlotState, readXidHorizon } from './slot.ts'
 import { readTimelines } from './timelines.ts'
 
 export const DEFAULT_PUBLICATION = 'chartkeep'
@@ -45,9 +45,4 @@ async function requestSeal(session: Session): Promise<bigint> {
      SELECT pg_wal_lsn_diff(pg_logical_emit_message(true, '${MESSAGE_PREFIX}', '${SEAL_MESSAGE}'), '0/0') AS lsn`,
   )
   return BigInt(row?.lsn ?? 0)
-}
-
-async function readXidHorizon(session: Session): Promise<string> {
-  const [row] = await session.query('SELECT pg_current_xact_id() AS xid')
-  return row?.xid ?? ''
 }
