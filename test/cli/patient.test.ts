@@ -93,7 +93,7 @@ describe('one patient', () => {
   })
 
   it('cannot be put back twice by one plan', async () => {
-    expect(await site.run(['restore', 'patient', '--apply', 'plan.json', '--yes'])).toMatchObject({ status: 54 })
+    expect(await site.run(['restore', 'patient', '--apply', 'plan.json', '--yes'])).toMatchObject({ status: 55 })
   })
 
   it('is undone by a plan like any other, in an emergency without approval, on the record', async () => {
