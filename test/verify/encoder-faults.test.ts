@@ -158,10 +158,13 @@ describe('what is stored without an error is what was given', () => {
       faults.calls = 0
       const fault = { call: 1 + (place % 4), bit: place * 1013 }
       const spy = vi.spyOn(aes256Gcm, 'seal').mockImplementation((...given) => damaged(seal(...given), fault))
-      seen.push(await attempt(repository))
+      const outcome = await attempt(repository)
       spy.mockRestore()
+      // Where leaves are cut differs from repository to repository: there may be fewer calls than that.
+      if (faults.calls >= fault.call) seen.push(outcome)
     }
 
+    expect(seen.length).toBeGreaterThanOrEqual(15)
     expect(seen).toEqual(seen.map(() => 'refused'))
   })
 })
