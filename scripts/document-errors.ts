@@ -231,6 +231,40 @@ const words: Readonly<Record<FailureCode, Words>> = {
     meaning: 'The last snapshot, or the last change kept, is older than allowed.',
     advice: 'See `chartkeep status`: it says which, and since when. Look after `chartkeep capture` and the schedule.',
   },
+  'token-refused': {
+    meaning:
+      'A request to the API came without a token, or with one that is unknown, revoked or expired; or too many wrong ones came before.',
+    advice: 'Have a token made: `chartkeep token create`. After a lock-out, wait as long as `Retry-After` says.',
+  },
+  'role-refused': {
+    meaning: 'The token is known, and its role may not do this.',
+    advice: 'Use a token of the role that the message names: `chartkeep token list` shows who has which.',
+  },
+  'too-many-requests': {
+    meaning: 'More requests came than are answered at a time, from one token, one address or altogether.',
+    advice: 'Wait as long as `Retry-After` says, and ask again.',
+  },
+  'request-too-large': {
+    meaning: 'The body of a request is larger than any that the API takes.',
+    advice: 'Send less; `/openapi.json` says what each request holds.',
+  },
+  'request-conflicts': {
+    meaning: 'The `Idempotency-Key` was used before: for another request, or for one of which no answer is known.',
+    advice:
+      'Use a new key for a new request. Where no answer is known, look first whether it was done: `chartkeep audit`.',
+  },
+  'request-timed-out': {
+    meaning: 'The answer took longer than a client is made to wait; what only looked was stopped.',
+    advice: 'Ask for less, for example for another moment nearer to a snapshot, or start it as a job.',
+  },
+  'not-found': {
+    meaning: 'The API has no such path, or what the path names is not there.',
+    advice: '`/openapi.json` lists the paths; the lists under `/v1` name what is there.',
+  },
+  'not-available': {
+    meaning: 'This installation has no such function: it is not part of this version, or not configured.',
+    advice: '`chartkeep --help` lists what this version does.',
+  },
   defect: {
     meaning: 'An assertion of chartkeep itself did not hold: a mistake in the program.',
     advice: 'Report it with the message, which holds no values of rows. Repeating the command does no harm.',

@@ -69,6 +69,15 @@ export const failures = {
   'findings-inconclusive': { exit: 61, http: 409, retry: false },
   'protection-late': { exit: 62, http: 503, retry: true },
 
+  'token-refused': { exit: 63, http: 401, retry: false },
+  'role-refused': { exit: 64, http: 403, retry: false },
+  'too-many-requests': { exit: 65, http: 429, retry: true },
+  'request-too-large': { exit: 66, http: 413, retry: false },
+  'request-conflicts': { exit: 67, http: 409, retry: false },
+  'request-timed-out': { exit: 68, http: 504, retry: true },
+  'not-found': { exit: 69, http: 404, retry: false },
+  'not-available': { exit: 71, http: 501, retry: false },
+
   defect: { exit: 70, http: 500, retry: false },
 } as const satisfies Record<string, { exit: number; http: number; retry: boolean }>
 

@@ -29,6 +29,7 @@ import { register as registerSnapshots } from './snapshots.ts'
 import { register as registerStatus } from './status.ts'
 import { register as registerStoreProbe } from './store-probe.ts'
 import { processTerminal } from './terminal.ts'
+import { register as registerToken } from './token.ts'
 import { register as registerUndo } from './undo.ts'
 import { register as registerWrapper } from './wrapper.ts'
 
@@ -82,6 +83,7 @@ registerCompare(program, cli)
 registerStoreProbe(program, cli)
 registerKey(program, cli)
 registerWrapper(program, cli)
+registerToken(program, cli)
 registerLedger(program, cli)
 registerAudit(program, cli)
 registerPseudonym(program, cli)

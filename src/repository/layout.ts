@@ -21,6 +21,10 @@
  *     logs/<log>                 where one unbroken chain of captured transactions begins
  *     segments/<log>/<n>         the n-th piece of it
  *     leases/<lease>/<token>     who may write a source
+ *     plans/<plan>               a plan that was made over the API, waiting to be approved and applied
+ *     tokens/<id>                who may use the API, as what; the secret as its digest only
+ *     token-revocations/<id>     and who no longer may
+ *     requests/<day>/<hex>/…     what the API was asked under an Idempotency-Key, and what it answered
  */
 
 export const CONFIG_KEY = 'config'
@@ -43,6 +47,10 @@ export const LEASE_PREFIX = 'leases/'
 export const APPROVAL_PREFIX = 'approvals/'
 export const CHANGESET_PREFIX = 'changesets/'
 export const OUTCOME_PREFIX = 'outcomes/'
+export const PLAN_PREFIX = 'plans/'
+export const TOKEN_PREFIX = 'tokens/'
+export const TOKEN_REVOCATION_PREFIX = 'token-revocations/'
+export const REQUEST_PREFIX = 'requests/'
 
 export function packKey(packId: string): string {
   return `${PACK_PREFIX}${packId.slice(0, 2)}/${packId}`
@@ -122,6 +130,18 @@ export function changesetKey(changesetId: string): string {
 
 export function changesetOutcomeKey(changesetId: string): string {
   return OUTCOME_PREFIX + changesetId
+}
+
+export function planKey(planId: string): string {
+  return PLAN_PREFIX + planId
+}
+
+export function tokenKey(tokenId: string): string {
+  return TOKEN_PREFIX + tokenId
+}
+
+export function tokenRevocationKey(tokenId: string): string {
+  return TOKEN_REVOCATION_PREFIX + tokenId
 }
 
 /** Names that sort as their numbers do. */

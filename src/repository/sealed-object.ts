@@ -35,6 +35,12 @@ export const OBJECT_TYPES = {
   changeset: 14,
   approval: 15,
   outcome: 16,
+  // From 32: what the API keeps.
+  storedPlan: 32,
+  accessToken: 33,
+  tokenRevocation: 34,
+  apiRequest: 35,
+  apiAnswer: 36,
 } as const
 
 /** Far above any manifest; bounds what a damaged or forged object can make us allocate. */

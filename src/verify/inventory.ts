@@ -27,13 +27,17 @@ import {
   manifestKey,
   OUTCOME_PREFIX,
   PACK_PREFIX,
+  PLAN_PREFIX,
   PROOF_PREFIX,
   packIdOf,
   packKey,
+  REQUEST_PREFIX,
   REVOCATION_PREFIX,
   SEGMENT_PREFIX,
   SIGNER_PREFIX,
   snapshotIdOf,
+  TOKEN_PREFIX,
+  TOKEN_REVOCATION_PREFIX,
   WRAPPER_PREFIX,
 } from '../repository/layout.ts'
 import type { Manifest } from '../repository/manifest.ts'
@@ -86,6 +90,10 @@ const PREFIXES = [
   APPROVAL_PREFIX,
   CHANGESET_PREFIX,
   OUTCOME_PREFIX,
+  PLAN_PREFIX,
+  TOKEN_PREFIX,
+  TOKEN_REVOCATION_PREFIX,
+  REQUEST_PREFIX,
 ]
 const NAMES_SHOWN = 5
 
