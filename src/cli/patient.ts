@@ -5,11 +5,12 @@ import { Failure } from '../errors.ts'
 import { patientClosure } from '../restore/patient/closure.ts'
 import { exportPatient } from '../restore/patient/export.ts'
 import { findPatients } from '../restore/patient/find.ts'
+import { pseudonymOf, refuseWithoutPurpose } from '../restore/patient/look.ts'
+import { printable } from '../restore/patient/plan-view.ts'
 import { fieldOfText } from '../restore/patient/stored-rows.ts'
 import { action, type Cli, describe } from './command.ts'
 import { actorOf } from './open.ts'
-import { type MomentOptions, pseudonymOf, refuseWithoutPurpose, withMoment, withPatientState } from './patient-state.ts'
-import { printable } from './plan-page.ts'
+import { type MomentOptions, withMoment, withPatientState } from './patient-state.ts'
 import { formatCount, formatTable } from './terminal.ts'
 
 interface PurposeOptions extends MomentOptions {
@@ -91,8 +92,8 @@ export function register(program: Command, cli: Cli): void {
 
 async function runFind(cli: Cli, text: string, options: PurposeOptions): Promise<void> {
   refuseWithoutPurpose(options.purpose)
-  await withPatientState(cli, options, async ({ repository, state, stored }) => {
-    const subject = state.manifest.snapshotId
+  await withPatientState(cli, options, async ({ repository, stored }) => {
+    const subject = stored.manifest.snapshotId
     const deed = { actor: actorOf(cli), action: 'patient.find', subject, detail: options.purpose }
     const found = await repository.audit.around(deed, cli.nowMs, () => findPatients(stored, text, FOUND_MAX))
     const rows = found.patients.map(({ key, label }) => [key, ...label].map((field) => printable(`${field ?? ''}`)))

@@ -3,23 +3,19 @@ import { readFile, writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { chooseSource } from '../config.ts'
 import { Failure } from '../errors.ts'
-import { timedId } from '../repository/layout.ts'
 import type { Repository } from '../repository/repository.ts'
 import { type AppliedPlan, applyPlan, describeAuthorisation } from '../restore/patient/apply.ts'
-import { patientClosure } from '../restore/patient/closure.ts'
-import { POLICIES, type Policy, planPatient } from '../restore/patient/plan.ts'
-import { planContent } from '../restore/patient/plan-content.ts'
-import { type PlanContent, type ReadPlan, readPlan, writePlan } from '../restore/patient/plan-document.ts'
-import { patientFacts } from '../restore/patient/row-status.ts'
-import { fieldOfText } from '../restore/patient/stored-rows.ts'
+import { pseudonymOf, refuseWithoutPurpose } from '../restore/patient/look.ts'
+import { type MadePlan, makePatientPlan, type PlanOrder } from '../restore/patient/make-plan.ts'
+import { POLICIES, type Policy } from '../restore/patient/plan.ts'
+import { type ReadPlan, readPlan } from '../restore/patient/plan-document.ts'
+import { planRecord } from '../restore/patient/plan-view.ts'
 import { sourceConnection, writerConnection } from '../secrets.ts'
 import type { ConnectionSettings } from '../source/contract.ts'
-import { openLiveRows } from '../source/open.ts'
-import type { LiveRows } from '../source/row-contract.ts'
 import { action, type Cli, describe } from './command.ts'
 import { actorOf, openConfiguredRepository, readConfiguration } from './open.ts'
-import { type MomentOptions, pseudonymOf, refuseWithoutPurpose, withMoment, withPatientState } from './patient-state.ts'
-import { planLines, planRecord, rowLines } from './plan-page.ts'
+import { type MomentOptions, withMoment, withPatientState } from './patient-state.ts'
+import { planLines, rowLines } from './plan-page.ts'
 import { formatSeconds } from './terminal.ts'
 
 interface PatientOptions extends MomentOptions {
@@ -35,10 +31,6 @@ interface PatientOptions extends MomentOptions {
   readonly yes: boolean
   readonly emergency?: string
 }
-
-const LOCK_TIMEOUT_MS = 5_000
-/** Longer ago, and the ward has gone on. */
-const PLAN_LIFE_MS = 60 * 60 * 1000
 
 export function register(restore: Command, cli: Cli): void {
   const command = describe({
@@ -115,17 +107,10 @@ async function runPlan(cli: Cli, id: string, options: PatientOptions): Promise<v
   await withPatientState(cli, options, async ({ configured, repository, stored }) => {
     const subject = pseudonymOf(repository, id)
     const deed = { actor: actorOf(cli), action: 'patient.plan', subject, detail: options.purpose ?? '' }
+    const asked = { stored, patient: id, asked: options.at, wish: wishOf(policy, options) }
     const plan = await repository.audit.around(deed, cli.nowMs, async () => {
-      const connection = await sourceConnection(configured, cli.world)
-      return await makePlan(
-        cli,
-        { repository, connection, asked: options.at, file: options.plan ?? null },
-        async (live) => {
-          const closure = await patientClosure(stored, fieldOfText(id))
-          const facts = await patientFacts(live, closure, stored)
-          return planContent(planPatient(closure, facts, wishOf(policy, options)))
-        },
-      )
+      const order = planOrder(cli, repository, await sourceConnection(configured, cli.world))
+      return await keepPlan(await makePatientPlan(order, asked), options.plan ?? null)
     })
     showPlan(cli, plan, options)
   })
@@ -139,39 +124,20 @@ function wishOf(policy: Policy, { category, table, acceptLoss }: PatientOptions)
   return { policy, selection, acceptLoss }
 }
 
-export interface PlanOrder {
-  readonly repository: Repository
-  readonly connection: ConnectionSettings
-  readonly asked: string
-  readonly file: string | null
+export function planOrder(cli: Cli, repository: Repository, connection: ConnectionSettings): PlanOrder {
+  const { signal, nowMs } = cli
+  return { repository, connection, requester: cli.world.userName, signal, nowMs, random: randomBytes }
 }
 
-/** Looks at the live database, and writes the plan down. */
-export async function makePlan(
-  cli: Cli,
-  { repository, connection, asked, file }: PlanOrder,
-  content: (live: LiveRows) => Promise<PlanContent>,
-): Promise<ReadPlan> {
-  await using live = await openLiveRows(connection, { signal: cli.signal, lockTimeoutMs: LOCK_TIMEOUT_MS })
-  const createdMs = cli.nowMs()
-  const bytes = await writePlan(repository, await content(live), {
-    planId: timedId(createdMs, randomBytes(4)),
-    asked,
-    target: live.identity,
-    lookedAt: live.position,
-    requester: cli.world.userName,
-    createdMs,
-    expiresMs: createdMs + PLAN_LIFE_MS,
-    salt: randomBytes(16),
-  })
-  if (file !== null) {
-    await writeFile(file, bytes, { flag: 'wx', mode: 0o600 }).catch((error: NodeJS.ErrnoException) => {
-      throw new Failure('bad-usage', `${file} cannot be written (${error.code})`, {
-        hints: ['Name a file that is not there yet.'],
-      })
+/** Into a file that is not there yet, where one is named. @throws bad-usage */
+export async function keepPlan({ bytes, plan }: MadePlan, file: string | null): Promise<ReadPlan> {
+  if (file === null) return plan
+  await writeFile(file, bytes, { flag: 'wx', mode: 0o600 }).catch((error: NodeJS.ErrnoException) => {
+    throw new Failure('bad-usage', `${file} cannot be written (${error.code})`, {
+      hints: ['Name a file that is not there yet.'],
     })
-  }
-  return await readPlan(repository, bytes)
+  })
+  return plan
 }
 
 export function showPlan(

@@ -1,11 +1,11 @@
 import type { Command } from 'commander'
 import { chooseSource } from '../config.ts'
-import { establishOutcome, readChangeset } from '../restore/patient/changeset.ts'
-import { undoContent } from '../restore/patient/undo.ts'
+import { readChangeset } from '../restore/patient/changeset.ts'
+import { makeUndoPlan } from '../restore/patient/make-plan.ts'
 import { sourceConnection } from '../secrets.ts'
 import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
 import { actorOf, openConfiguredRepository, readConfiguration } from './open.ts'
-import { makePlan, showPlan } from './restore-patient.ts'
+import { keepPlan, planOrder, showPlan } from './restore-patient.ts'
 
 interface UndoOptions extends CommonOptions {
   readonly plan: string
@@ -44,11 +44,9 @@ async function run(cli: Cli, changesetId: string, options: UndoOptions): Promise
   const changeset = await readChangeset(repository, changesetId)
   const configured = chooseSource(configuration, options.source ?? changeset.sourceName)
   const connection = await sourceConnection(configured, cli.world)
-  const outcome = await establishOutcome(repository, changeset, connection, cli.nowMs())
-  const order = { repository, connection, asked: `before changeset ${changesetId}`, file: options.plan }
   const deed = { actor: actorOf(cli), action: 'patient.plan-undo', subject: changesetId, detail: '' }
-  const plan = await repository.audit.around(deed, cli.nowMs, () =>
-    makePlan(cli, order, (live) => undoContent(live, changeset, outcome)),
+  const plan = await repository.audit.around(deed, cli.nowMs, async () =>
+    keepPlan(await makeUndoPlan(planOrder(cli, repository, connection), changesetId), options.plan),
   )
   showPlan(cli, plan, options)
 }

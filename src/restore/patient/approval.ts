@@ -10,7 +10,7 @@ import { canonicalBytes, parseCanonical } from '../../repository/canonical-json.
 import { approvalKey, approvalPrefix } from '../../repository/layout.ts'
 import type { Repository } from '../../repository/repository.ts'
 import { OBJECT_TYPES } from '../../repository/sealed-object.ts'
-import { type KnownSigner, signAs, signatureSchema, verifySigned } from '../../repository/signers.ts'
+import { type KnownSigner, type Signature, signAs, signatureSchema, verifySigned } from '../../repository/signers.ts'
 import type { ReadPlan } from './plan-document.ts'
 
 const REASON_CHARACTERS_MIN = 3
@@ -43,26 +43,56 @@ export interface ApproveRequest {
 
 /** Durable on return. @throws plan-refused, signature-refused, object-exists when it was approved by this key before */
 export async function approvePlan({ repository, plan, signer, nowMs }: ApproveRequest): Promise<Approval> {
-  refuseExpired(plan, nowMs)
-  const approval: Approval = {
-    planId: plan.document.planId,
-    planSha256: plan.sha256,
-    signerId: signer.signerId,
-    approvedAt: new Date(nowMs).toISOString(),
+  const approval = approvalOf(plan, signer.signerId, nowMs)
+  const signature = signAs(signer, APPROVAL_PURPOSE, canonicalBytes(approval))
+  await keepApproval({ repository, plan, approval, signature, nowMs })
+  return approval
+}
+
+/** What an approver signs. */
+export function approvalOf(plan: ReadPlan, signerId: string, nowMs: number): Approval {
+  const { planId } = plan.document
+  return { planId, planSha256: plan.sha256, signerId, approvedAt: new Date(nowMs).toISOString() }
+}
+
+/** The very bytes of it: one line that says what it is, then the approval. */
+export function approvalMessage(approval: Approval): Uint8Array {
+  return Buffer.concat([Buffer.from(`${APPROVAL_PURPOSE}\n`), canonicalBytes(approval)])
+}
+
+export interface SignedApproval {
+  readonly repository: Repository
+  readonly plan: ReadPlan
+  readonly approval: Approval
+  /** Made wherever the approver keeps the key. */
+  readonly signature: Signature
+  readonly nowMs: number
+}
+
+/**
+ * Durable on return. @returns the approver
+ * @throws plan-refused, signature-refused, object-exists when it was approved by this key before
+ */
+export async function keepApproval(signed: SignedApproval): Promise<KnownSigner> {
+  const { repository, plan, approval, signature } = signed
+  refuseExpired(plan, signed.nowMs)
+  const isForIt = approval.planId === plan.document.planId && approval.planSha256 === plan.sha256
+  if (!isForIt || approval.signerId !== signature.signer) {
+    throw refusedPlan(plan, `has digest ${plan.sha256}, and the approval is for ${approval.planSha256}`, [
+      'Look at the plan again, and approve what it is.',
+    ])
   }
-  const bytes = canonicalBytes(approval)
-  const signature = signAs(signer, APPROVAL_PURPOSE, bytes)
   const known = verifySigned(await repository.signers(), {
     what: 'the approval',
     purpose: APPROVAL_PURPOSE,
-    bytes,
+    bytes: canonicalBytes(approval),
     signature,
     role: 'approver',
   })
   refuseUnfit(known, plan, [plan.document.requester])
   const name = approvalKey(approval.planId, approval.signerId)
   await repository.sealed.write(name, OBJECT_TYPES.approval, canonicalBytes({ approval, signature }))
-  return approval
+  return known
 }
 
 export interface AuthoriseQuestion {

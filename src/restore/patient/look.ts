@@ -1,0 +1,46 @@
+/** Looking at one patient: the state of a moment, the only name a record has for them, and the purpose it is bound to. */
+import { Failure } from '../../errors.ts'
+import type { Repository } from '../../repository/repository.ts'
+import { type State, type StateWorld, stateAt } from '../../repository/state/state.ts'
+import { resolveTarget } from '../../repository/state/target.ts'
+import { encodeKey } from '../../repository/tree/key.ts'
+import { fieldOfText, StoredRows } from './stored-rows.ts'
+
+const PURPOSE_CHARACTERS_MIN = 3
+
+export interface MomentAsked {
+  readonly repository: Repository
+  readonly sourceName: string
+  /** As `parseMoment` takes it. */
+  readonly at: string
+}
+
+export interface PatientState {
+  readonly state: State
+  readonly stored: StoredRows
+}
+
+/** Does `work` on the rows as of the moment, and closes them. @throws as `resolveTarget` and `stateAt` do */
+export async function withStateAt<T>(
+  { repository, sourceName, at }: MomentAsked,
+  world: StateWorld,
+  work: (opened: PatientState) => Promise<T>,
+): Promise<T> {
+  const target = await resolveTarget({ repository, sourceName, at })
+  await using state = await stateAt(repository, target, world)
+  const stored = new StoredRows(state.manifest, state.repository.chunkReader(), repository.keyring.secrets)
+  return await work({ state, stored })
+}
+
+/** The only name of a patient in a record. */
+export function pseudonymOf(repository: Repository, patient: string): string {
+  return repository.keyring.pseudonym(encodeKey([fieldOfText(patient)]))
+}
+
+/** Patients are not looked at without a reason: it stands in the audit beside who looked, and at whom. */
+export function refuseWithoutPurpose(purpose: string): void {
+  if (purpose.trim().length >= PURPOSE_CHARACTERS_MIN) return
+  throw new Failure('bad-usage', 'a patient is looked at for a purpose, and none was given', {
+    hints: ['Give --purpose, for example --purpose "request 2026-117".'],
+  })
+}

@@ -1,0 +1,81 @@
+/** From a wish to a signed plan: looks at the live database, and writes down what would be done to it. */
+import { timedId } from '../../repository/layout.ts'
+import type { Repository } from '../../repository/repository.ts'
+import type { ConnectionSettings } from '../../source/contract.ts'
+import { openLiveRows } from '../../source/open.ts'
+import type { LiveRows } from '../../source/row-contract.ts'
+import { establishOutcome, readChangeset } from './changeset.ts'
+import { patientClosure } from './closure.ts'
+import { type PlanWish, planPatient } from './plan.ts'
+import { planContent } from './plan-content.ts'
+import { type PlanContent, type ReadPlan, readPlan, writePlan } from './plan-document.ts'
+import { patientFacts } from './row-status.ts'
+import { fieldOfText, type StoredRows } from './stored-rows.ts'
+import { undoContent } from './undo.ts'
+
+const LOCK_TIMEOUT_MS = 5_000
+/** Longer ago, and the ward has gone on. */
+const PLAN_LIFE_MS = 60 * 60 * 1000
+
+export interface PlanOrder {
+  readonly repository: Repository
+  /** With the role that reads. */
+  readonly connection: ConnectionSettings
+  /** The person who asks for it, and who cannot approve it. */
+  readonly requester: string
+  readonly signal: AbortSignal
+  readonly nowMs: () => number
+  readonly random: (bytes: number) => Uint8Array
+}
+
+export interface MadePlan {
+  /** The plan's file. */
+  readonly bytes: Uint8Array
+  readonly plan: ReadPlan
+}
+
+export interface PatientToPlan {
+  readonly stored: StoredRows
+  /** The patient's key, as text. */
+  readonly patient: string
+  /** The moment, as it was asked for. */
+  readonly asked: string
+  readonly wish: PlanWish
+}
+
+/** Nothing is changed. @throws schema-changed, plan-refused, source-… */
+export async function makePatientPlan(order: PlanOrder, asked: PatientToPlan): Promise<MadePlan> {
+  return await makePlan(order, asked.asked, async (live) => {
+    const closure = await patientClosure(asked.stored, fieldOfText(asked.patient))
+    const facts = await patientFacts(live, closure, asked.stored)
+    return planContent(planPatient(closure, facts, asked.wish))
+  })
+}
+
+/** Nothing is changed. @throws bad-usage for an unknown changeset; plan-refused, outcome-unknown, schema-changed */
+export async function makeUndoPlan(order: PlanOrder, changesetId: string): Promise<MadePlan> {
+  const changeset = await readChangeset(order.repository, changesetId)
+  const outcome = await establishOutcome(order.repository, changeset, order.connection, order.nowMs())
+  return await makePlan(order, `before changeset ${changesetId}`, (live) => undoContent(live, changeset, outcome))
+}
+
+async function makePlan(
+  order: PlanOrder,
+  asked: string,
+  content: (live: LiveRows) => Promise<PlanContent>,
+): Promise<MadePlan> {
+  const { repository, signal } = order
+  await using live = await openLiveRows(order.connection, { signal, lockTimeoutMs: LOCK_TIMEOUT_MS })
+  const createdMs = order.nowMs()
+  const bytes = await writePlan(repository, await content(live), {
+    planId: timedId(createdMs, order.random(4)),
+    asked,
+    target: live.identity,
+    lookedAt: live.position,
+    requester: order.requester,
+    createdMs,
+    expiresMs: createdMs + PLAN_LIFE_MS,
+    salt: order.random(16),
+  })
+  return { bytes, plan: await readPlan(repository, bytes) }
+}
