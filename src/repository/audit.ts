@@ -30,6 +30,15 @@ const entrySchema = z.strictObject({
 export type AuditEntry = z.infer<typeof entrySchema>
 export type AuditRecord = Pick<AuditEntry, 'time' | 'actor' | 'action' | 'subject' | 'outcome' | 'detail'>
 
+/** That a snapshot is removed on purpose: written before its manifest goes, and what tells a loss from a decision. */
+export const FORGET_ACTION = 'snapshot.forget'
+
+/** Ids of the snapshots that somebody removed on purpose. */
+export function forgottenIn(entries: readonly AuditEntry[]): ReadonlySet<string> {
+  const forgettings = entries.filter(({ action, outcome }) => action === FORGET_ACTION && outcome === 'done')
+  return new Set(forgettings.map(({ subject }) => subject))
+}
+
 export class AuditLog {
   readonly #sealed: SealedStore
 

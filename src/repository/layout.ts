@@ -20,7 +20,10 @@
  *     outcomes/<id>              that it was
  *     logs/<log>                 where one unbroken chain of captured transactions begins
  *     segments/<log>/<n>         the n-th piece of it
- *     leases/<lease>/<token>     who may write a source
+ *     leases/<lease>/<token>     who may write a source, and who reads now
+ *     holds/<id>                 a snapshot that no rule may remove
+ *     prunes/<id>                what is to be deleted when its grace is over
+ *     trims/<log>/<n>            that a log begins at its n-th segment now
  *     plans/<plan>               a plan that was made over the API, waiting to be approved and applied
  *     tokens/<id>                who may use the API, as what; the secret as its digest only
  *     token-revocations/<id>     and who no longer may
@@ -47,6 +50,12 @@ export const LEASE_PREFIX = 'leases/'
 export const APPROVAL_PREFIX = 'approvals/'
 export const CHANGESET_PREFIX = 'changesets/'
 export const OUTCOME_PREFIX = 'outcomes/'
+
+export const HOLD_PREFIX = 'holds/'
+export const PRUNE_PREFIX = 'prunes/'
+export const TRIM_PREFIX = 'trims/'
+/** Of an index that stands for those of forgotten snapshots: no snapshot has such an id. */
+export const KEPT_INDEX_PREFIX = `${INDEX_PREFIX}kept-`
 export const PLAN_PREFIX = 'plans/'
 export const TOKEN_PREFIX = 'tokens/'
 export const TOKEN_REVOCATION_PREFIX = 'token-revocations/'
@@ -110,6 +119,27 @@ export function segmentOf(key: string): { readonly logId: string; readonly numbe
   const [, logId, digits] = /^segments\/([A-Za-z0-9-]+)\/(\d{10,15})$/.exec(key) ?? []
   if (logId === undefined || digits === undefined) return null
   return segmentKey(logId, Number(digits)) === key ? { logId, number: Number(digits) } : null
+}
+
+export function holdKey(holdId: string): string {
+  return HOLD_PREFIX + holdId
+}
+
+export function pruneKey(markId: string): string {
+  return PRUNE_PREFIX + markId
+}
+
+export function keptIndexKey(markId: string): string {
+  return KEPT_INDEX_PREFIX + markId
+}
+
+export function trimPrefix(logId: string): string {
+  return `${TRIM_PREFIX}${logId}/`
+}
+
+/** `first`: the first segment that is kept. */
+export function trimKey(logId: string, first: number): string {
+  return numbered(trimPrefix(logId), first)
 }
 
 export function leasePrefix(lease: string): string {

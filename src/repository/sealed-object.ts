@@ -35,6 +35,9 @@ export const OBJECT_TYPES = {
   changeset: 14,
   approval: 15,
   outcome: 16,
+  hold: 17,
+  pruneMark: 18,
+  logTrim: 19,
   // From 32: what the API keeps.
   storedPlan: 32,
   accessToken: 33,

@@ -9,12 +9,12 @@ import { Failure } from '../errors.ts'
 import type { Manifest } from '../repository/manifest.ts'
 import { ChunkReader } from '../repository/pack/chunk-reader.ts'
 import type { Repository } from '../repository/repository.ts'
+import { isOfTable, type SnapshotTree, specId, tableNames, treesOf } from '../repository/snapshot-trees.ts'
 import { TreeReader } from '../repository/tree/tree-reader.ts'
 import { rootEntry } from '../repository/tree/tree-root.ts'
 import type { Damage } from './damage.ts'
 import { damageOf, type Finding } from './finding.ts'
 import { type LostRange, PatientFinder } from './patients.ts'
-import { isOfTable, type SnapshotTree, specId, tableNames, treesOf } from './trees.ts'
 import { childSeats, type Seat } from './walk.ts'
 
 interface Affected {

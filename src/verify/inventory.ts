@@ -16,8 +16,10 @@ import {
   CONFIG_KEY,
   DATA_KEY_PREFIX,
   dataKeyKey,
+  HOLD_PREFIX,
   INDEX_PREFIX,
   indexKey,
+  KEPT_INDEX_PREFIX,
   LEASE_PREFIX,
   LEDGER_CHECKPOINT_PREFIX,
   LEDGER_ENTRY_PREFIX,
@@ -29,6 +31,7 @@ import {
   PACK_PREFIX,
   PLAN_PREFIX,
   PROOF_PREFIX,
+  PRUNE_PREFIX,
   packIdOf,
   packKey,
   REQUEST_PREFIX,
@@ -94,6 +97,9 @@ const PREFIXES = [
   TOKEN_PREFIX,
   TOKEN_REVOCATION_PREFIX,
   REQUEST_PREFIX,
+  HOLD_PREFIX,
+  PRUNE_PREFIX,
+  TRIM_PREFIX,
 ]
 const NAMES_SHOWN = 5
 
@@ -268,6 +274,7 @@ async function strayIndexes(
 ): Promise<Finding[]> {
   const findings: Finding[] = []
   for (const key of listing.keys(INDEX_PREFIX)) {
+    if (key.startsWith(KEPT_INDEX_PREFIX)) continue
     const snapshotId = key.slice(INDEX_PREFIX.length)
     const object = manifestKey(snapshotId)
     if (listing.objects.has(object) || forgotten.has(snapshotId) || (await repository.store.stat(object))) continue

@@ -10,10 +10,10 @@
  * A leaf that two trees have in different places has two records, and is held to both.
  */
 import { DIGEST_BYTES } from '../repository/crypto/provider.ts'
+import { type SnapshotTree, specId } from '../repository/snapshot-trees.ts'
 import type { TreeEntry } from '../repository/tree/node-codec.ts'
 import type { TreeSpec } from '../repository/tree/spec.ts'
 import { ByteReader, ByteWriter } from '../repository/tree/varint.ts'
-import { type SnapshotTree, specId } from './trees.ts'
 import type { Seat } from './walk.ts'
 
 export interface LeafForm {

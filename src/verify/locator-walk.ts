@@ -6,13 +6,13 @@
 import type { Manifest } from '../repository/manifest.ts'
 import { ChunkReader } from '../repository/pack/chunk-reader.ts'
 import type { Repository } from '../repository/repository.ts'
+import { isOfTable, specId, type TableTree, treesOf } from '../repository/snapshot-trees.ts'
 import type { ChunkPlace, TreeEntry } from '../repository/tree/node-codec.ts'
 import { TreeReader } from '../repository/tree/tree-reader.ts'
 import { rootEntry } from '../repository/tree/tree-root.ts'
 import type { Damage } from './damage.ts'
 import { damageOf, type Finding, finding } from './finding.ts'
 import type { PackReport } from './scrub-pack.ts'
-import { isOfTable, specId, type TableTree, treesOf } from './trees.ts'
 
 /** Null: something below is damaged, so that the sum says nothing. */
 type Sum = bigint | null

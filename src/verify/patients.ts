@@ -12,13 +12,13 @@
 import type { Manifest, TableManifest } from '../repository/manifest.ts'
 import { ChunkReader } from '../repository/pack/chunk-reader.ts'
 import type { Repository } from '../repository/repository.ts'
+import type { TableTree } from '../repository/snapshot-trees.ts'
 import { tableSpec } from '../repository/table-spec.ts'
 import { compareBytes, encodedBytesMax, encodeField, firstFieldEnd } from '../repository/tree/key.ts'
 import { type Rows, rowAnchor, rowKey, rowText } from '../repository/tree/rows.ts'
 import { locatorSpec } from '../repository/tree/spec.ts'
 import { type KeyRange, TreeReader } from '../repository/tree/tree-reader.ts'
 import { damageOf } from './finding.ts'
-import type { TableTree } from './trees.ts'
 
 export interface LostRange {
   readonly packId: string

@@ -3,7 +3,7 @@
  * the ledger that tells a snapshot which was lost from one that never was, and from one that was forgotten on purpose
  * (which the audit says).
  */
-import type { AuditEntry } from '../repository/audit.ts'
+import { forgottenIn } from '../repository/audit.ts'
 import { LEDGER_CHECKPOINT_PREFIX, LEDGER_HEAD_PREFIX, manifestKey, numbered } from '../repository/layout.ts'
 import { openCheckpoint } from '../repository/ledger/checkpoint.ts'
 import { type Ledger, verifyAgainst } from '../repository/ledger/log.ts'
@@ -13,13 +13,10 @@ import { OBJECT_TYPES } from '../repository/sealed-object.ts'
 import { isRevokedFor } from '../repository/signers.ts'
 import { damageOf, type Finding, type FindingKind, finding, warning } from './finding.ts'
 
-export const FORGET_ACTION = 'snapshot.forget'
-
 /** Snapshots that somebody removed on purpose. A damaged audit is a finding, and then nothing counts as forgotten. */
 export async function forgottenSnapshots(repository: Repository, findings: Finding[]): Promise<ReadonlySet<string>> {
   const entries = await orFinding(findings, 'audit-damaged', () => repository.audit.read())
-  const isForgetting = ({ action, outcome }: AuditEntry) => action === FORGET_ACTION && outcome === 'done'
-  return new Set((entries ?? []).filter(isForgetting).map(({ subject }) => subject))
+  return forgottenIn(entries ?? [])
 }
 
 /** As they are stored now: a process that runs for months must not look at what it once read. */

@@ -11,12 +11,12 @@
 import { hash } from 'node:crypto'
 import { ChunkReader } from '../repository/pack/chunk-reader.ts'
 import type { Repository } from '../repository/repository.ts'
+import { type SnapshotTree, specId } from '../repository/snapshot-trees.ts'
 import { isCut, type KeyHash, keyHash, NODE_CUT } from '../repository/tree/boundary.ts'
 import type { ChunkPlace, TreeEntry, TreeNode } from '../repository/tree/node-codec.ts'
 import { nodeRequest, TreeReader } from '../repository/tree/tree-reader.ts'
 import { rootEntry } from '../repository/tree/tree-root.ts'
 import { damageOf } from './finding.ts'
-import { type SnapshotTree, specId } from './trees.ts'
 
 /** A chunk where a tree has it. */
 export interface Seat {

@@ -1,9 +1,9 @@
 /** The trees of a snapshot, named: what a walk goes through and a finding speaks of. */
-import { changesSpec, TRANSACTIONS_SPEC } from '../repository/fold/change-tree.ts'
-import type { Manifest, TableManifest } from '../repository/manifest.ts'
-import { tableSpec } from '../repository/table-spec.ts'
-import { locatorSpec, type TreeSpec } from '../repository/tree/spec.ts'
-import type { TreeRoot } from '../repository/tree/tree-root.ts'
+import { changesSpec, TRANSACTIONS_SPEC } from './fold/change-tree.ts'
+import type { Manifest, TableManifest } from './manifest.ts'
+import { tableSpec } from './table-spec.ts'
+import { locatorSpec, type TreeSpec } from './tree/spec.ts'
+import type { TreeRoot } from './tree/tree-root.ts'
 
 /** The last two: what happened since the snapshot before, filed by anchor, and the transactions that did it. */
 export type TreeKind = 'rows' | 'locator' | 'changes' | 'transactions'
