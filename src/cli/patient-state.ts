@@ -1,5 +1,4 @@
 /** What the commands about one patient share: the options of a moment, and the state at it. */
-import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import type { Command } from 'commander'
 import { type Configuration, chooseSource, type SourceConfiguration } from '../config.ts'
@@ -36,6 +35,6 @@ export async function withPatientState<T>(
   const configured = chooseSource(configuration, options.source)
   await using repository = await openConfiguredRepository(cli, configuration)
   const asked = { repository, sourceName: configured.name, at: options.at }
-  const world = { temporaryDirectory: tmpdir(), random: randomBytes, signal: cli.signal }
+  const world = { temporaryDirectory: tmpdir(), signal: cli.signal }
   return await withStateAt(asked, world, (opened) => work({ configuration, configured, repository, ...opened }))
 }

@@ -58,14 +58,25 @@ export class ChangeSpool implements Disposable {
     if (!spool) return
     seal(spool)
     for (let block = spool.blocks.shift(); block; block = spool.blocks.shift()) {
-      // A spilled block comes as a view that the next one overwrites, and lines of it are kept.
-      const bytes = block instanceof Uint8Array ? block : Uint8Array.from(this.#file!.read(block))
-      yield changesIn(bytes, spool.table)
+      yield changesIn(this.#bytesOf(block), spool.table)
     }
   }
 
   [Symbol.dispose](): void {
     this.#file?.[Symbol.dispose]()
+  }
+
+  /** As `changesOf`, and everything is kept: for whoever looks for the changes of a few rows, again and again. */
+  *look(name: string): Generator<readonly FoldChange[]> {
+    const spool = this.#tables.get(name)
+    if (!spool) return
+    seal(spool)
+    for (const block of spool.blocks) yield changesIn(this.#bytesOf(block), spool.table)
+  }
+
+  /** A spilled block comes as a view that the next one overwrites, and lines of it are kept. */
+  #bytesOf(block: Uint8Array | SpillBlock): Uint8Array {
+    return block instanceof Uint8Array ? block : Uint8Array.from(this.#file!.read(block))
   }
 
   #spool(table: LogTable): TableSpool {

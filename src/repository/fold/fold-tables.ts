@@ -59,13 +59,7 @@ const TABLES_AT_ONCE = 4
 export async function foldTables(request: FoldTables): Promise<FoldedTables> {
   using spool = new ChangeSpool(request.spillDirectory, request.memoryBytes ?? MEMORY_BYTES)
   using stamps = new LineTree(TRANSACTIONS_SPEC, request)
-  const pass = new Pass(request, spool, stamps)
-  for await (const part of request.transactions) {
-    request.signal.throwIfAborted()
-    pass.take(part)
-  }
-  pass.end()
-
+  const pass = await spoolChanges(request, spool, request.changeTree ? stamps : null)
   return {
     tables: await foldEach(request, spool),
     transactions: await stamps.finish(),
@@ -73,6 +67,29 @@ export async function foldTables(request: FoldTables): Promise<FoldedTables> {
     changeCount: pass.changeCount,
     last: pass.last,
   }
+}
+
+export interface SpooledChanges {
+  /** Changes of other tables are passed over. */
+  readonly tables: readonly FoldedFrom[]
+  readonly transactions: FoldTables['transactions']
+  readonly accept: FoldTables['accept']
+  readonly signal: AbortSignal
+}
+
+/** Reads the log once, and puts aside by table what belongs. @throws change-log-gap, local-disk-full, and what `transactions` throws */
+export async function spoolChanges(
+  request: SpooledChanges,
+  spool: ChangeSpool,
+  stamps: LineTree | null = null,
+): Promise<Pick<FoldedTables, 'transactionCount' | 'changeCount' | 'last'>> {
+  const pass = new Pass(request, spool, stamps)
+  for await (const part of request.transactions) {
+    request.signal.throwIfAborted()
+    pass.take(part)
+  }
+  pass.end()
+  return pass
 }
 
 /** @throws the first failure; the other tables are then stopped */
@@ -109,16 +126,17 @@ class Pass {
   transactionCount = 0
   changeCount = 0
   last: TransactionStamp | null = null
-  readonly #request: FoldTables
+  readonly #request: SpooledChanges
   readonly #spool: ChangeSpool
-  readonly #stamps: LineTree
+  /** Null where no tree of transactions is wanted. */
+  readonly #stamps: LineTree | null
   readonly #tables: ReadonlyMap<string, FoldedFrom>
   readonly #byOid: ReadonlyMap<string, FoldedFrom>
   /** Table descriptions that were compared: as which table their changes count, or null. */
   readonly #fitting = new WeakMap<LogTable, LogTable | null>()
   #current: { stamp: TransactionStamp; isAccepted: boolean; changes: number } | null = null
 
-  constructor(request: FoldTables, spool: ChangeSpool, stamps: LineTree) {
+  constructor(request: SpooledChanges, spool: ChangeSpool, stamps: LineTree | null) {
     this.#request = request
     this.#spool = spool
     this.#stamps = stamps
@@ -144,7 +162,7 @@ class Pass {
     if (!stamp || !isAccepted) return
     this.last = stamp
     const numbered = { ...stamp, number: this.transactionCount, changeCount: changes ?? 0 }
-    if (this.#request.changeTree) this.#stamps.add(Buffer.from(transactionLine(numbered)))
+    this.#stamps?.add(Buffer.from(transactionLine(numbered)))
     this.transactionCount += 1
   }
 

@@ -151,10 +151,10 @@ async function fold(overlaid: Repository, world: StateWorld, request: Advance): 
 }
 
 /** The signed manifest says which segment was the newest when it was written: the log must still have that one. */
-async function* transactionsOf(
+export async function* transactionsOf(
   { log, fromSegment, toSegment, bound }: LogStretch,
   { log: { head, scanFrom } }: LoggedManifest,
-  { onProgress }: StateWorld,
+  { onProgress }: Pick<StateWorld, 'onProgress'>,
 ): AsyncGenerator<LoggedPart> {
   let at = -1
   const anchors = head && head.segment >= fromSegment ? [head] : []

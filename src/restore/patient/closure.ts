@@ -46,6 +46,11 @@ export interface Closure {
   readonly leftOut: readonly LeftOut[]
 }
 
+/** Whether rows of the table may be a patient's: changes of no other are worth reading. */
+export function mayHoldPatients({ anchor, rows }: TableManifest): boolean {
+  return anchor !== null || rows.textBytes <= LOOK_THROUGH_BYTES_MAX
+}
+
 /** Row text of a table without anchor that is looked through for rows that refer to the patient's. */
 const LOOK_THROUGH_BYTES_MAX = 16 * 1024 * 1024
 
@@ -98,10 +103,7 @@ class ClosureSearch {
 
   async #readAnchored(table: TableManifest): Promise<void> {
     const anchors = anchorFields(this.#manifest, this.#patient, table, (name) => this.#found.get(name)?.rows ?? [])
-    const rows = await this.#stored.byAnchors(
-      table,
-      anchors.map((field) => encodeKey([field])),
-    )
+    const rows = await this.#stored.byAnchors(table, anchors)
     const found = table.anchorPath.length === 1 ? 'patient' : `anchor ${table.anchor}`
     this.#found.set(table.name, { table, found, rows })
   }

@@ -1,9 +1,10 @@
 /** Looking at one patient: the state of a moment, the only name a record has for them, and the purpose it is bound to. */
 import { Failure } from '../../errors.ts'
 import type { Repository } from '../../repository/repository.ts'
-import { type State, type StateWorld, stateAt } from '../../repository/state/state.ts'
+import { type ChangesWorld, changesSince } from '../../repository/state/changes-since.ts'
 import { resolveTarget } from '../../repository/state/target.ts'
 import { encodeKey } from '../../repository/tree/key.ts'
+import { mayHoldPatients } from './closure.ts'
 import { fieldOfText, StoredRows } from './stored-rows.ts'
 
 const PURPOSE_CHARACTERS_MIN = 3
@@ -16,20 +17,20 @@ export interface MomentAsked {
 }
 
 export interface PatientState {
-  readonly state: State
   readonly stored: StoredRows
 }
 
-/** Does `work` on the rows as of the moment, and closes them. @throws as `resolveTarget` and `stateAt` do */
+/** Does `work` on the rows as of the moment, and closes them. @throws as `resolveTarget` and `changesSince` do */
 export async function withStateAt<T>(
   { repository, sourceName, at }: MomentAsked,
-  world: StateWorld,
+  world: ChangesWorld,
   work: (opened: PatientState) => Promise<T>,
 ): Promise<T> {
   const target = await resolveTarget({ repository, sourceName, at })
-  await using state = await stateAt(repository, target, world)
-  const stored = new StoredRows(state.manifest, state.repository.chunkReader(), repository.keyring.secrets)
-  return await work({ state, stored })
+  using since = await changesSince(target, world, mayHoldPatients)
+  return await work({
+    stored: new StoredRows(target.base, repository.chunkReader(), repository.keyring.secrets, since),
+  })
 }
 
 /** The only name of a patient in a record. */

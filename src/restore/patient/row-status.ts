@@ -7,12 +7,13 @@
  *     conflicting  cannot be put back as it was: its key is somebody else's now, its parent is gone, a unique value is taken
  */
 import type { TableManifest } from '../../repository/manifest.ts'
+import { tableSpec } from '../../repository/table-spec.ts'
 import type { TableInfo } from '../../source/contract.ts'
 import type { LiveRows } from '../../source/row-contract.ts'
 import type { Closure, NeededRow } from './closure.ts'
 import { keyText, type LiveTable, livePatient } from './live-patient.ts'
 import { fieldNumber, referencesOf } from './references.ts'
-import { fieldOf, isNull, keyOf, type StoredRow, type StoredRows, storedRow } from './stored-rows.ts'
+import { fieldOf, isNull, type StoredRow, type StoredRows, storedRow } from './stored-rows.ts'
 
 export type RowStatus = 'missing' | 'changed' | 'same' | 'newer' | 'conflicting'
 
@@ -73,14 +74,9 @@ export async function patientFacts(live: LiveRows, closure: Closure, stored: Sto
 async function withOwners(stored: StoredRows, table: TableManifest, facts: readonly RowFact[]): Promise<RowFact[]> {
   const newer = facts.filter(({ status }) => status === 'newer')
   if (table.primaryKey.length === 0 || newer.length === 0) return [...facts]
-  const known = new Set(
-    (
-      await stored.byKeys(
-        table,
-        newer.map((fact) => keyOf(fact.present!)),
-      )
-    ).map(keyText),
-  )
+  const { key } = tableSpec(table)
+  const keys = newer.map(({ present }) => key.map((field) => fieldOf(present!, field)))
+  const known = new Set((await stored.byKeys(table, keys)).map(keyText))
   return facts.map((fact) => {
     const isOthers = fact.status === 'newer' && known.has(keyText(fact.present!))
     return isOthers ? { ...fact, status: 'conflicting', cause: "it was somebody else's then" } : fact

@@ -1,10 +1,15 @@
 /** Rows of a past state, by anchor or by key: proved against the roots of that state before anybody sees them (I3). */
+import { keyFields } from '../../repository/fold/base-rows.ts'
+import { filled } from '../../repository/fold/line-fields.ts'
+import type { NetChanges } from '../../repository/fold/net-changes.ts'
 import type { RepositorySecrets } from '../../repository/keyring.ts'
 import type { Manifest, TableManifest } from '../../repository/manifest.ts'
 import type { ChunkReader } from '../../repository/pack/chunk-reader.ts'
+import type { ChangesSince, WantedRows } from '../../repository/state/changes-since.ts'
 import { tableSpec } from '../../repository/table-spec.ts'
 import { rowsOfPrefixes } from '../../repository/tree/anchor-ranges.ts'
 import { encodedBytesMax, encodeField, encodeKey, firstFieldEnd } from '../../repository/tree/key.ts'
+import { doesNotFit } from '../../repository/tree/misfit.ts'
 import { rowText } from '../../repository/tree/rows.ts'
 import { locatorSpec } from '../../repository/tree/spec.ts'
 import { TreeReader } from '../../repository/tree/tree-reader.ts'
@@ -20,30 +25,113 @@ export interface StoredRow {
 const TAB = 0x09
 
 export class StoredRows {
+  /** Of the snapshot, with the moment's position; its trees are the snapshot's. */
   readonly manifest: Manifest
+  readonly #trees: TreeRows
+  readonly #since: ChangesSince | null
+
+  /** @param since what the log says since the snapshot; null where the snapshot itself is meant */
+  constructor(manifest: Manifest, chunks: ChunkReader, secrets: RepositorySecrets, since: ChangesSince | null = null) {
+    this.manifest = since?.manifest ?? manifest
+    this.#trees = new TreeRows(chunks, secrets)
+    this.#since = since
+  }
+
+  /** Bytes of trees that came from the store so far. */
+  get bytesRead(): number {
+    return this.#trees.bytesRead
+  }
+
+  /** @param anchors as fields */
+  async byAnchors(table: TableManifest, anchors: readonly Buffer[]): Promise<StoredRow[]> {
+    const prefixes = anchors.map((field) => encodeKey([field]))
+    const base = await this.#trees.byPrefixes(table, prefixes)
+    const fields = new Set(anchors.map((field) => field.toString('latin1')))
+    const { anchor } = tableSpec(table)
+    const isWanted = (row: StoredRow) => fields.has(fieldOf(row, anchor!).toString('latin1'))
+    return await this.#advanced(table, base, { keys: new Set(base.map(keyFieldsText)), anchors: fields }, isWanted)
+  }
+
+  /** @param keys of each primary key its fields */
+  async byKeys(table: TableManifest, keys: readonly (readonly Buffer[])[]): Promise<StoredRow[]> {
+    const base = await this.#trees.byKeys(table, keys.map(encodeKey))
+    const texts = new Set(keys.map(joinedFields))
+    const isWanted = (row: StoredRow) => texts.has(keyFieldsText(row))
+    return await this.#advanced(table, base, { keys: texts, anchors: new Set() }, isWanted)
+  }
+
+  /** Every row, for tables that are small enough to be looked through. */
+  async *all(table: TableManifest): AsyncGenerator<StoredRow> {
+    const net = this.#since?.changesOf(table, null)
+    if (!net || isUntouched(net)) return yield* this.#trees.all(table)
+    yield* await this.#advanced(table, await Array.fromAsync(this.#trees.all(table)), null, () => true)
+  }
+
+  /** The rows of the snapshot, and what became of them, and of others that came to be wanted. */
+  async #advanced(
+    table: TableManifest,
+    base: readonly StoredRow[],
+    wanted: WantedRows | null,
+    isWanted: (row: StoredRow) => boolean,
+  ): Promise<StoredRow[]> {
+    const net = this.#since?.changesOf(table, wanted)
+    if (!net || isUntouched(net)) return [...base]
+    const before = new Map((net.isTruncated ? [] : base).map((row) => [keyFieldsText(row), row]))
+    await this.#addBases(table, net, before)
+    const left = new Map(before)
+    for (const lineage of net.lineages) if (lineage.base !== null) left.delete(lineage.base)
+    const rows = [...left.values()]
+    for (const { base: from, line } of net.lineages) {
+      if (line === null) continue
+      const whole = from === null ? line : filled(line, before.get(from)!.line)
+      const row = storedRow(table, whole, table.columns.length)
+      if (from === null && left.has(keyFieldsText(row))) throw doesNotFit(table.name, 'adds a row that is there')
+      rows.push(row)
+    }
+    return rows.filter(isWanted)
+  }
+
+  /** Rows that lay elsewhere in the snapshot, and are wanted now: what the log does not tell of them stands there. */
+  async #addBases(table: TableManifest, net: NetChanges, before: Map<string, StoredRow>): Promise<void> {
+    const lacking = net.lineages.flatMap(({ base }) => (base === null || before.has(base) ? [] : [base]))
+    if (lacking.length === 0) return
+    const keys = lacking.map((key) => encodeKey(keyFields(key)))
+    for (const row of await this.#trees.byKeys(table, keys)) before.set(keyFieldsText(row), row)
+    const isThere = lacking.every((key) => before.has(key))
+    if (!isThere) throw doesNotFit(table.name, 'changes a row that is not there')
+  }
+}
+
+function isUntouched({ lineages, isTruncated }: NetChanges): boolean {
+  return lineages.length === 0 && !isTruncated
+}
+
+/** Rows of a snapshot's trees. */
+class TreeRows {
   readonly #chunks: ChunkReader
   readonly #secrets: RepositorySecrets
 
-  constructor(manifest: Manifest, chunks: ChunkReader, secrets: RepositorySecrets) {
-    this.manifest = manifest
+  constructor(chunks: ChunkReader, secrets: RepositorySecrets) {
     this.#chunks = chunks
     this.#secrets = secrets
   }
 
-  /** Bytes that came from the store so far. */
   get bytesRead(): number {
     return this.#chunks.bytesRead
   }
 
-  /** @param anchors encoded */
-  async byAnchors(table: TableManifest, anchors: readonly Uint8Array[]): Promise<StoredRow[]> {
-    return await this.#rows(table, anchors)
+  async byPrefixes(table: TableManifest, prefixes: readonly Uint8Array[]): Promise<StoredRow[]> {
+    const reader = new TreeReader(tableSpec(table), this.#chunks, this.#secrets)
+    const found: StoredRow[] = []
+    for await (const { rows, selected } of rowsOfPrefixes(reader, table.rows, prefixes)) {
+      for (const row of selected) found.push(storedRow(table, rowText(rows, row), table.columns.length))
+    }
+    return found
   }
 
-  /** @param keys encoded primary keys */
   async byKeys(table: TableManifest, keys: readonly Uint8Array[]): Promise<StoredRow[]> {
     const spec = tableSpec(table)
-    if (spec.anchor === null) return await this.#rows(table, keys)
+    if (spec.anchor === null) return await this.byPrefixes(table, keys)
     const locator = locatorSpec(spec)
     if (!locator || !table.locator) return await this.#keysWithAnchor(table, keys)
     const reader = new TreeReader(locator, this.#chunks, this.#secrets)
@@ -55,10 +143,9 @@ export class StoredRows {
         full.push(Buffer.concat([encodedField(located, locator.fieldCount - 1), key]))
       }
     }
-    return await this.#rows(table, full)
+    return await this.byPrefixes(table, full)
   }
 
-  /** Every row, for tables that are small enough to be looked through. */
   async *all(table: TableManifest): AsyncGenerator<StoredRow> {
     const reader = new TreeReader(tableSpec(table), this.#chunks, this.#secrets)
     for await (const rows of reader.leaves(table.rows)) {
@@ -71,17 +158,18 @@ export class StoredRows {
     const { anchor, key } = tableSpec(table)
     const position = key.indexOf(anchor!)
     const full = keys.map((bytes) => Buffer.concat([encodedFields(bytes)[position]!, bytes]))
-    return await this.#rows(table, full)
+    return await this.byPrefixes(table, full)
   }
+}
 
-  async #rows(table: TableManifest, prefixes: readonly Uint8Array[]): Promise<StoredRow[]> {
-    const reader = new TreeReader(tableSpec(table), this.#chunks, this.#secrets)
-    const found: StoredRow[] = []
-    for await (const { rows, selected } of rowsOfPrefixes(reader, table.rows, prefixes)) {
-      for (const row of selected) found.push(storedRow(table, rowText(rows, row), table.columns.length))
-    }
-    return found
-  }
+/** As the change log tells rows apart: the key's fields as they stand in the line, tabs between. */
+function keyFieldsText(row: StoredRow): string {
+  const { key } = tableSpec(row.table)
+  return joinedFields(key.map((field) => fieldOf(row, field)))
+}
+
+function joinedFields(fields: readonly Buffer[]): string {
+  return fields.map((field) => field.toString('latin1')).join('\t')
 }
 
 /** @param text a line, with its newline or without */

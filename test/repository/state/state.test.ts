@@ -7,10 +7,13 @@ import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { formatLsn } from '../../../src/repository/lsn.ts'
+import { formatLsn, parseLsn } from '../../../src/repository/lsn.ts'
 import type { Manifest } from '../../../src/repository/manifest.ts'
+import { changesSince } from '../../../src/repository/state/changes-since.ts'
 import { type State, stateAt } from '../../../src/repository/state/state.ts'
 import { resolveTarget, type StateTarget } from '../../../src/repository/state/target.ts'
+import { fieldNumber } from '../../../src/restore/patient/references.ts'
+import { type StoredRow, StoredRows } from '../../../src/restore/patient/stored-rows.ts'
 import {
   connectClient,
   describeOnServers,
@@ -194,6 +197,49 @@ describeOnServers('the state at a moment', oldestAndNewest.slice(-1), (server) =
     }
   })
 
+  test('is the same for the rows of each anchor, of each key and of a whole table, without any tree being folded', async () => {
+    for (const { name, lsn, lines } of moments) {
+      const last = await target(formatLsn(lsn))
+      for (const base of bases) {
+        if (last.along === null || parseLsn(base.position.lsn) > lsn) continue
+        const along = { ...last.along, fromSegment: base.log!.scanSegment }
+        using since = await changesSince(
+          { ...last, base, along },
+          { temporaryDirectory: tmpdir(), signal: never() },
+          () => true,
+        )
+        const stored = new StoredRows(base, made.repository.chunkReader(), made.repository.keyring.secrets, since)
+        for (const table of base.tables.filter((each) => each.name !== COARSE)) {
+          const where = [name, base.snapshotId, table.name]
+          const wanted = lines[table.name]!
+          expect([where, textOf(await Array.fromAsync(stored.all(table)))]).toEqual([where, wanted])
+          const key = table.primaryKey.map((column) => fieldNumber(table, column))
+          const keys = wanted.map((line) => key.map((field) => Buffer.from(line.split('\t')[field]!)))
+          expect([where, textOf(await stored.byKeys(table, keys))]).toEqual([where, wanted])
+          const half = keys.filter((_, index) => index % 2 === 0)
+          expect([where, (await stored.byKeys(table, half)).length]).toEqual([where, half.length])
+          if (table.anchor === null) continue
+          const anchor = fieldNumber(table, table.anchor)
+          const groups = Map.groupBy(wanted, (line) => line.split('\t')[anchor]!)
+          for (const [value, own] of groups) {
+            expect([where, value, textOf(await stored.byAnchors(table, [Buffer.from(value)]))]).toEqual([
+              where,
+              value,
+              own,
+            ])
+          }
+          const several = [...groups.keys()].slice(0, 3)
+          const ofSeveral = several.flatMap((value) => groups.get(value)!).sort()
+          const found = await stored.byAnchors(
+            table,
+            several.map((value) => Buffer.from(value)),
+          )
+          expect([where, several, textOf(found)]).toEqual([where, several, ofSeveral])
+        }
+      }
+    }
+  }, 120_000)
+
   test('is told without guessing: which table stands as of the snapshot, and which transaction is the last', async () => {
     const found = await target(moments[3]!.time)
 
@@ -220,3 +266,7 @@ describeOnServers('the state at a moment', oldestAndNewest.slice(-1), (server) =
     ).toEqual([])
   })
 })
+
+function textOf(rows: readonly StoredRow[]): string[] {
+  return rows.map(({ line }) => line.toString('utf8')).sort()
+}
