@@ -28,6 +28,9 @@
  *     tokens/<id>                who may use the API, as what; the secret as its digest only
  *     token-revocations/<id>     and who no longer may
  *     requests/<day>/<hex>/…     what the API was asked under an Idempotency-Key, and what it answered
+ *     jobs/<task>/<n>            the n-th run of a task of the service
+ *     job-ends/<task>/<n>        and how it ended
+ *     alarms/<alarm>/<n>         an alarm: raised, told to people, acknowledged, over
  */
 
 export const CONFIG_KEY = 'config'
@@ -57,6 +60,11 @@ export const TRIM_PREFIX = 'trims/'
 /** Of an index that stands for those of forgotten snapshots: no snapshot has such an id. */
 export const KEPT_INDEX_PREFIX = `${INDEX_PREFIX}kept-`
 export const PLAN_PREFIX = 'plans/'
+/** What the service keeps. */
+export const JOB_PREFIX = 'jobs/'
+export const JOB_END_PREFIX = 'job-ends/'
+export const ALARM_PREFIX = 'alarms/'
+
 export const TOKEN_PREFIX = 'tokens/'
 export const TOKEN_REVOCATION_PREFIX = 'token-revocations/'
 export const REQUEST_PREFIX = 'requests/'

@@ -44,6 +44,10 @@ export const OBJECT_TYPES = {
   tokenRevocation: 34,
   apiRequest: 35,
   apiAnswer: 36,
+  // From 48: what the service keeps.
+  job: 48,
+  jobEnd: 49,
+  alarm: 50,
 } as const
 
 /** Far above any manifest; bounds what a damaged or forged object can make us allocate. */

@@ -10,6 +10,7 @@ import { Failure } from '../errors.ts'
 import { parseCanonical } from '../repository/canonical-json.ts'
 import { parseKeyWrapper } from '../repository/crypto/key-wrapper.ts'
 import {
+  ALARM_PREFIX,
   APPROVAL_PREFIX,
   AUDIT_PREFIX,
   CHANGESET_PREFIX,
@@ -19,6 +20,8 @@ import {
   HOLD_PREFIX,
   INDEX_PREFIX,
   indexKey,
+  JOB_END_PREFIX,
+  JOB_PREFIX,
   KEPT_INDEX_PREFIX,
   LEASE_PREFIX,
   LEDGER_CHECKPOINT_PREFIX,
@@ -100,6 +103,9 @@ const PREFIXES = [
   HOLD_PREFIX,
   PRUNE_PREFIX,
   TRIM_PREFIX,
+  JOB_PREFIX,
+  JOB_END_PREFIX,
+  ALARM_PREFIX,
 ]
 const NAMES_SHOWN = 5
 
