@@ -52,6 +52,7 @@ export function planRecord({ target, at, logBytes }: RestorePlan) {
     tablesAsOfSnapshot: target.coarse,
     tablesAdded: target.added,
     passedOver: target.passedOver?.code ?? null,
+    remark: target.remark,
     rowsOfSnapshot: sum(target, (root) => root.rows),
     textBytesOfSnapshot: sum(target, (root) => root.textBytes),
   }
@@ -68,6 +69,7 @@ export function planLines(plan: RestorePlan): string[] {
     const segments = `${formatCount(segmentsOf(target))} segments, ${formatBytes(logBytes)} stored`
     lines.push(`changes   up to ${formatLsn(along.bound)}: ${segments}`, `moment    ${momentWords(plan)}`)
   }
+  if (target.remark !== null) lines.push(`note      ${target.remark}`)
   lines.push(...warnings(target))
   const rows = `${formatCount(sum(target, (root) => root.rows))} in ${base.tables.length} tables`
   const bytes = formatBytes(sum(target, (root) => root.textBytes))

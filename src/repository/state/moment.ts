@@ -1,5 +1,6 @@
 /** What an operator may ask for: a snapshot, the last change kept, a time, or a position. */
 import { Failure } from '../../errors.ts'
+import { type ChangeId, parseChangeId } from '../history/change-id.ts'
 import { parseLsn } from '../lsn.ts'
 
 export type Moment =
@@ -12,10 +13,13 @@ export type Moment =
   /** With every transaction whose commit record ends at or before it. */
   | { readonly kind: 'position'; readonly lsn: bigint }
   | { readonly kind: 'snapshot'; readonly snapshotId: string }
+  /** Just before a change that `history`, `changes` or `patient timeline` listed. */
+  | { readonly kind: 'before'; readonly change: ChangeId }
 
 /** With an offset, always: at three in the morning nobody should have to know which zone a server is in. */
 const TIME = /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})(?::(\d{2})(?:\.(\d{1,6}))?)?(Z|[+-]\d{2}:?\d{2})$/
 const POSITION = /^[0-9A-Fa-f]{1,8}\/[0-9A-Fa-f]{1,8}$/
+const BEFORE = 'before:'
 const SNAPSHOT = /^\d{8}T\d{6}Z-[0-9a-f]+$/
 
 /** @throws bad-usage */
@@ -25,10 +29,12 @@ export function parseMoment(text: string): Moment {
   if (POSITION.test(text)) return { kind: 'position', lsn: parseLsn(text) }
   const timeUs = parseTime(text)
   if (timeUs !== null) return { kind: 'time', timeUs }
+  const change = text.startsWith(BEFORE) ? parseChangeId(text.slice(BEFORE.length)) : null
+  if (change !== null) return { kind: 'before', change }
   throw new Failure('bad-usage', `'${text}' is neither 'latest' nor 'now', nor a snapshot, a time or a position`, {
     hints: [
       'A time has its offset: 2026-03-01T10:15:00+08:00. A position is an LSN: 16/B3772A10.',
-      '`chartkeep snapshots` lists the snapshots.',
+      '`chartkeep snapshots` lists the snapshots. Just before a change is before:CHANGE, as `chartkeep history` names it.',
     ],
   })
 }

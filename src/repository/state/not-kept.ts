@@ -2,6 +2,7 @@
 import { Failure } from '../../errors.ts'
 import type { ClosedTable } from '../change-log/closed-tables.ts'
 import type { ChangeLog } from '../change-log/reader.ts'
+import type { ChangeId } from '../history/change-id.ts'
 import { formatLsn } from '../lsn.ts'
 import type { Manifest } from '../manifest.ts'
 import { formatTimeUs, type Moment } from './moment.ts'
@@ -68,6 +69,15 @@ export function beforeTheFirst(lsn: bigint, first: Manifest | null): Failure {
       context: { position: where, oldest: snapshotId },
     },
   )
+}
+
+/** @param why in words */
+export function noSuchChange(change: Exclude<ChangeId, { readonly kind: 'snapshot' }>, why: string): Failure {
+  const where = `${change.log}-${formatLsn(change.lsn)}`
+  return new Failure('change-log-gap', `no change of that name is kept (${where}): ${why}`, {
+    hints: ['List the changes anew: `chartkeep history`, `chartkeep changes` or `chartkeep patient timeline`.'],
+    context: { change: where },
+  })
 }
 
 /** @param next the snapshot that read them again, or null */

@@ -10,8 +10,9 @@
 import type { Failure } from '../../errors.ts'
 import type { TransactionStamp } from '../change-log/change.ts'
 import type { ClosedTable } from '../change-log/closed-tables.ts'
-import { type ChangeLog, openLog } from '../change-log/reader.ts'
-import { parseLsn } from '../lsn.ts'
+import { type ChangeLog, listLogs, openLog } from '../change-log/reader.ts'
+import { type ChangeId, logSuffix } from '../history/change-id.ts'
+import { formatLsn, parseLsn } from '../lsn.ts'
 import type { Manifest } from '../manifest.ts'
 import type { Repository } from '../repository.ts'
 import { KeptSnapshots } from './kept-snapshots.ts'
@@ -25,7 +26,7 @@ import {
   lastBefore,
 } from './log-cut.ts'
 import { type Moment, parseMoment, timeUsOf } from './moment.ts'
-import { afterTheEnd, beforeTheFirst, inTheGap, noLog, tablesClosed } from './not-kept.ts'
+import { afterTheEnd, beforeTheFirst, inTheGap, noLog, noSuchChange, tablesClosed } from './not-kept.ts'
 
 /** A manifest that changes carry on from. */
 export type LoggedManifest = Manifest & { readonly log: NonNullable<Manifest['log']> }
@@ -63,6 +64,8 @@ export interface StateTarget {
   readonly added: readonly string[]
   /** A newer snapshot that cannot be read, and was not needed. */
   readonly passedOver: Failure | null
+  /** What must be told of how the moment was found; null when nothing. */
+  readonly remark: string | null
 }
 
 export interface TargetRequest {
@@ -84,12 +87,45 @@ export async function resolveTarget(request: TargetRequest): Promise<StateTarget
   const snapshots = await KeptSnapshots.list(repository, sourceName)
   if (moment.kind === 'snapshot') return asItIs(moment, await snapshots.named(moment.snapshotId))
   if (moment.kind === 'latest') return asItIs(moment, await snapshots.newest())
+  if (moment.kind === 'before') return await justBefore(moment, moment.change, request, snapshots)
 
   const found =
     moment.kind === 'now' ? await findNow(repository, snapshots) : await findBefore(moment, repository, snapshots)
   if (found !== null) return await along(moment, found, request.wanted ?? null)
   // Before anything was captured, or behind it.
   return asItIs(moment, await snapshots.newest(moment.kind === 'time' ? moment.timeUs : null))
+}
+
+const BETWEEN =
+  'the change is known from two snapshots only, or from a position and a snapshot: this is the older of both, and the ' +
+  'change may have come any time later'
+
+/**
+ * The longest prefix of the log that ends in front of the transaction. What is known from a comparison of two places only
+ * gives the older of them.
+ */
+async function justBefore(
+  moment: Moment,
+  change: ChangeId,
+  { repository, sourceName, wanted }: TargetRequest,
+  snapshots: KeptSnapshots,
+): Promise<StateTarget> {
+  if (change.kind === 'snapshot') {
+    return { ...asItIs(moment, await snapshots.named(change.snapshotId)), remark: BETWEEN }
+  }
+  const { logs } = await listLogs(repository, sourceName)
+  const starts = logs.filter(({ logId }) => logSuffix(logId) === change.log)
+  const [start] = starts
+  if (start === undefined || starts.length > 1)
+    throw noSuchChange(change, `${starts.length} change logs have that name`)
+  if (change.kind === 'transaction') {
+    const found = await (await openLog(repository, start.logId)).findTransaction(change.lsn)
+    if (found?.stamp.xid !== change.xid) throw noSuchChange(change, `the log has no transaction ${change.xid} there`)
+  }
+  const position = { kind: 'position', lsn: change.lsn } as const
+  const found = await findBefore(position, repository, snapshots, start.logId)
+  if (found === null) throw noSuchChange(change, `no snapshot precedes ${formatLsn(change.lsn)}`)
+  return { ...(await along(moment, found, wanted ?? null)), remark: change.kind === 'position' ? BETWEEN : null }
 }
 
 /** A log, and those of its snapshots that were looked at, newest first. */
@@ -122,16 +158,20 @@ async function findNow(repository: Repository, snapshots: KeptSnapshots): Promis
   return null
 }
 
-/** Null when a time lies before everything that was captured. */
+/**
+ * Null when a time lies before everything that was captured. `only`: the log of which the position is meant; positions of
+ * two histories do not compare (I6).
+ */
 async function findBefore(
   moment: Moment & { readonly kind: 'time' | 'position' },
   repository: Repository,
   snapshots: KeptSnapshots,
+  only: string | null = null,
 ): Promise<Found | null> {
   let kept: KeptLog | null = null
   let later: KeptLog | null = null
   for await (const { manifest, passedOver } of snapshots.newestFirst(false)) {
-    if (!isLogged(manifest)) continue
+    if (!isLogged(manifest) || (only !== null && manifest.log.logId !== only)) continue
     if (kept?.log.start.logId !== manifest.log.logId) {
       later = kept
       kept = await openKept(repository, manifest, (log) => cutAt(log, moment))
@@ -198,7 +238,7 @@ async function knownUntil({ log, bases }: KeptLog): Promise<bigint | null> {
 function asItIs(moment: Moment, base: Manifest): StateTarget {
   const takenUs = timeUsOf(base.position.sourceTime)
   const secondsBefore = moment.kind === 'time' ? Number(moment.timeUs - takenUs) / 1e6 : null
-  const nothing = { transaction: null, clock: null, coarse: [], closed: [], added: [], passedOver: null }
+  const nothing = { transaction: null, clock: null, coarse: [], closed: [], added: [], passedOver: null, remark: null }
   return { moment, base, along: null, secondsBefore, ...nothing }
 }
 
@@ -223,6 +263,7 @@ async function along(moment: Moment, found: Found, wanted: ReadonlySet<string> |
     closed,
     added,
     passedOver,
+    remark: null,
   }
 }
 
