@@ -90,14 +90,22 @@ export class AuditLog {
 
   /** All of it, verified link by link. @throws repository-damaged naming the first entry that does not fit */
   async read(): Promise<AuditEntry[]> {
+    return await this.readFrom(0, Number.POSITIVE_INFINITY)
+  }
+
+  /** At most `limit` entries from `sequence` on, each verified against the one before it. @throws repository-damaged */
+  async readFrom(sequence: number, limit: number): Promise<AuditEntry[]> {
+    const names = await this.#sealed.names(AUDIT_PREFIX)
+    const before = names[sequence - 1]
+    let previous = before === undefined ? null : digest(await this.#readBytes(before))
     const entries: AuditEntry[] = []
-    let previous: string | null = null
-    for (const name of await this.#sealed.names(AUDIT_PREFIX)) {
+    for (const name of names.slice(sequence, sequence + limit)) {
       const bytes = await this.#readBytes(name)
       const entry = decode(bytes, name)
-      if (entry.sequence !== entries.length || entry.previous !== previous) {
-        throw new Failure('repository-damaged', `audit entry ${entries.length} is missing, or was changed`, {
-          context: { sequence: entries.length },
+      const place = sequence + entries.length
+      if (entry.sequence !== place || entry.previous !== previous) {
+        throw new Failure('repository-damaged', `audit entry ${place} is missing, or was changed`, {
+          context: { sequence: place },
         })
       }
       previous = digest(bytes)

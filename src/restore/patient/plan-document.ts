@@ -17,25 +17,27 @@ import { HmacSha256 } from '../../repository/tree/hmac.ts'
 import { encodeKey } from '../../repository/tree/key.ts'
 import type { ReadPosition, SourceIdentity } from '../../source/contract.ts'
 import type { LeftOut } from './closure.ts'
+import { packLines, unpackLines } from './packed-lines.ts'
 import { POLICIES, type RowAction } from './plan.ts'
 import type { RowStatus } from './row-status.ts'
 
 export const PLAN_PURPOSE = 'chartkeep plan v1'
-const PLAN_FORMAT = 1
+/** 2: rows in groups. */
+const PLAN_FORMAT = 2
+const DIGEST_BYTES = 32
 
 const count = z.int().nonnegative()
-const digestSchema = z.string().regex(/^[0-9a-f]{64}$/)
 
-const rowSchema = z.strictObject({
-  /** Keyed digest of table and primary key. */
-  id: digestSchema,
+/** Rows that are alike, in the order of the sealed ones. */
+const groupSchema = z.strictObject({
   status: z.enum(['missing', 'changed', 'same', 'newer', 'conflicting']),
   action: z.enum(['insert', 'update', 'delete', 'none']),
-  /** Keyed digests of the row as it is to be, and as it was found; null where there is none. */
-  past: digestSchema.nullable(),
-  present: digestSchema.nullable(),
+  /** Of changed rows: which differ. */
   columns: z.array(z.string()),
   cause: z.string().nullable(),
+  rows: count,
+  /** Base64: of each row 32 bytes, the keyed digest of its key, of what it is to be and of what it was found to be. */
+  digests: z.base64(),
 })
 
 const planSchema = z.strictObject({
@@ -72,8 +74,8 @@ const planSchema = z.strictObject({
       columnsLost: z.array(z.string()),
       columnsNew: z.array(z.string()),
       same: count,
-      /** Without those that are the same. */
-      rows: z.array(rowSchema),
+      /** Without rows that are the same. */
+      groups: z.array(groupSchema),
     }),
   ),
   /** Rows elsewhere that the patient's refer to. */
@@ -83,16 +85,16 @@ const planSchema = z.strictObject({
   sealed: z.base64(),
 })
 
-/** Lines of the rows that differ, table by table in the plan's order, latin1. */
+/** Lines of the rows that differ, table by table and group by group, as `packLines` has them. */
 const planValuesSchema = z.strictObject({
   patient: z.string(),
-  rows: z.array(z.array(z.strictObject({ past: z.string().nullable(), present: z.string().nullable() }))),
+  tables: z.array(z.strictObject({ past: z.string(), present: z.string() })),
 })
 
 const signedPlanSchema = z.strictObject({ plan: z.unknown(), signature: signatureSchema })
 
 export type PlanDocument = z.infer<typeof planSchema>
-export type PlanValues = z.infer<typeof planValuesSchema>
+type Group = z.infer<typeof groupSchema>
 
 /** What a document is made from. Lines are of `columns`, without newline. */
 export interface PlanContent {
@@ -147,9 +149,23 @@ export async function writePlan(repository: Repository, content: PlanContent, fa
   return canonicalBytes({ plan: document, signature })
 }
 
+/** A row that differs. */
+export interface PlanRow extends Pick<Group, 'status' | 'action' | 'columns' | 'cause'> {
+  /** Lines of the table's `columns`, without newline; null where there is no row. */
+  readonly past: Buffer | null
+  readonly present: Buffer | null
+}
+
+export interface PlanTable extends Omit<PlanDocument['tables'][number], 'groups'> {
+  readonly rows: readonly PlanRow[]
+}
+
 export interface ReadPlan {
+  /** What was signed: without a value. */
   readonly document: PlanDocument
-  readonly values: PlanValues
+  /** The patient's key, as a field of a line. */
+  readonly patient: Buffer
+  readonly tables: readonly PlanTable[]
   /** SHA-256 of the plan's canonical JSON, hex: what an approver signs. */
   readonly sha256: string
 }
@@ -171,23 +187,25 @@ export async function readPlan(repository: Repository, file: Uint8Array): Promis
   const signer = verifySigned(await repository.signers(), { ...thing, signature: signed.data.signature })
   if (signer.revocation) throw refused(thing.what, `is signed by key ${signer.signerId}, which was revoked`)
   const sha256 = createHash('sha256').update(bytes).digest('hex')
-  return { document, values: openValues(repository, document), sha256 }
+  return { document, ...openValues(repository, document), sha256 }
 }
 
-/** Keyed digests of rows and keys: the same for a plan, its changeset and its undo. */
-export class RowDigests {
+/** What the digest is of. */
+export function planBytes({ document }: Pick<ReadPlan, 'document'>): Uint8Array {
+  return canonicalBytes(document)
+}
+
+/** Keyed digests of rows: nobody can search them for values. */
+class RowDigests {
   readonly #hmac: HmacSha256
 
   constructor(saltKey: Uint8Array) {
     this.#hmac = new HmacSha256(deriveKey(saltKey, new Uint8Array(), 'chartkeep plan rows v1'))
   }
 
-  line(table: string, line: Uint8Array): string {
-    return Buffer.from(this.#hmac.digest(Buffer.from(`row ${table}\n`), line)).toString('hex')
-  }
-
-  key(table: string, key: string): string {
-    return Buffer.from(this.#hmac.digest(Buffer.from(`key ${table}\n`), Buffer.from(key, 'latin1'))).toString('hex')
+  of(table: string, { key, past, present }: ContentRow): Uint8Array {
+    const text = `${table}\n${packLines([Buffer.from(key, 'latin1'), past, present])}`
+    return this.#hmac.digest(Buffer.from('row '), Buffer.from(text, 'latin1'))
   }
 }
 
@@ -215,7 +233,7 @@ function planDocument(repository: Repository, content: PlanContent, facts: PlanF
       columnsLost: [...columnsLost],
       columnsNew: [...columnsNew],
       same,
-      rows: rows.map((row) => rowDocument(digests, name, row)),
+      groups: groupsOf(rows).map((group) => groupDocument(digests, name, group)),
     })),
     needed: content.needed,
     leftOut: content.leftOut.map((left) => ({ ...left })),
@@ -223,32 +241,63 @@ function planDocument(repository: Repository, content: PlanContent, facts: PlanF
   }
 }
 
-function rowDocument(digests: RowDigests, table: string, row: ContentRow): z.infer<typeof rowSchema> {
-  const digestOf = (line: Buffer | null) => (line ? digests.line(table, line) : null)
-  const { status, action, key, past, present, changed, cause } = row
-  const id = digests.key(table, key)
-  return { id, status, action, past: digestOf(past), present: digestOf(present), columns: [...changed], cause }
+/** Rows that are alike, in the order in which the first of each comes. */
+function groupsOf(rows: readonly ContentRow[]): ContentRow[][] {
+  const kind = ({ status, action, changed, cause }: ContentRow) => JSON.stringify([status, action, changed, cause])
+  return [...Map.groupBy(rows, kind).values()]
+}
+
+function groupDocument(digests: RowDigests, table: string, rows: readonly ContentRow[]): Group {
+  const { status, action, changed, cause } = rows[0]!
+  const all = Buffer.concat(rows.map((row) => digests.of(table, row)))
+  return { status, action, columns: [...changed], cause, rows: rows.length, digests: all.toString('base64') }
 }
 
 function sealValues(repository: Repository, content: PlanContent, { planId, salt }: PlanFacts): string {
-  const text = (line: Buffer | null) => line?.toString('latin1') ?? null
-  const values: PlanValues = {
+  const values: z.infer<typeof planValuesSchema> = {
     patient: content.patient.toString('latin1'),
-    rows: content.tables.map(({ rows }) =>
-      rows.map(({ past, present }) => ({ past: text(past), present: text(present) })),
-    ),
+    tables: content.tables.map(({ rows }) => {
+      const inOrder = groupsOf(rows).flat()
+      return {
+        past: packLines(inOrder.map(({ past }) => past)),
+        present: packLines(inOrder.map(({ present }) => present)),
+      }
+    }),
   }
   const request = { type: OBJECT_TYPES.plan, name: sealedName(planId), key: repository.keyring.currentDataKey, salt }
   return Buffer.from(sealObject(canonicalBytes(values), request)).toString('base64')
 }
 
-function openValues(repository: Repository, { planId, sealed, tables }: PlanDocument): PlanValues {
+function openValues(repository: Repository, { planId, sealed, tables }: PlanDocument) {
   const name = sealedName(planId)
   const bytes = openObject(Buffer.from(sealed, 'base64'), { type: OBJECT_TYPES.plan, name }, repository.keyring.dataKey)
   const values = planValuesSchema.safeParse(parseCanonical(bytes, name))
-  const fits = values.success && values.data.rows.length === tables.length
-  if (!fits || values.data.rows.some((rows, index) => rows.length !== tables[index]!.rows.length)) throw notAPlan()
-  return values.data
+  if (!values.success || values.data.tables.length !== tables.length) throw notAPlan()
+  const lines = values.data.tables
+  return {
+    patient: Buffer.from(values.data.patient, 'latin1'),
+    tables: tables.map((table, index) => openTable(table, lines[index]!, name)),
+  }
+}
+
+function openTable(
+  { groups, ...table }: PlanDocument['tables'][number],
+  packed: { readonly past: string; readonly present: string },
+  name: string,
+): PlanTable {
+  const total = groups.reduce((sum, { rows }) => sum + rows, 0)
+  if (groups.some(({ rows, digests }) => Buffer.from(digests, 'base64').length !== rows * DIGEST_BYTES)) throw notAPlan()
+  const past = unpackLines(packed.past, total, name)
+  const present = unpackLines(packed.present, total, name)
+  let at = 0
+  const rows = groups.flatMap(({ status, action, columns, cause, rows: wanted }) =>
+    Array.from({ length: wanted }, (): PlanRow => {
+      const row = { status, action, columns, cause, past: past[at]!, present: present[at]! }
+      at += 1
+      return row
+    }),
+  )
+  return { ...table, rows }
 }
 
 function sealedName(planId: string): string {
