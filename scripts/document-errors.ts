@@ -190,6 +190,11 @@ const words: Readonly<Record<FailureCode, Words>> = {
     meaning: 'This process was away for so long that another one took over its work. It wrote nothing more.',
     advice: 'Nothing to mend. See what the other one does: `chartkeep status`.',
   },
+  'clock-doubtful': {
+    meaning:
+      "This machine's clock disagrees with what is recorded, with the database's, or with when the last snapshot was taken.",
+    advice: 'Set the clock right, take a snapshot, and run the command again. Nothing was deleted.',
+  },
   'target-not-empty': {
     meaning: 'The database to restore into is not empty. Nothing was changed.',
     advice: 'Create an empty database and name it.',
@@ -226,6 +231,10 @@ const words: Readonly<Record<FailureCode, Words>> = {
   'findings-inconclusive': {
     meaning: 'Verification could not look at everything, so it does not say that all is well.',
     advice: 'The findings say what was not seen and why. Mend that, and run it again.',
+  },
+  'findings-warned': {
+    meaning: '`chartkeep doctor` found nothing that endangers data today, and something that will.',
+    advice: 'Read the findings: each says what it means and what to run.',
   },
   'protection-late': {
     meaning: 'The last snapshot, or the last change kept, is older than allowed.',

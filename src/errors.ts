@@ -56,6 +56,7 @@ export const failures = {
   'local-disk-full': { exit: 45, http: 507, retry: false },
   'lease-held': { exit: 46, http: 409, retry: true },
   'lease-lost': { exit: 47, http: 409, retry: true },
+  'clock-doubtful': { exit: 48, http: 409, retry: false },
 
   'target-not-empty': { exit: 50, http: 409, retry: false },
   'target-is-source': { exit: 51, http: 409, retry: false },
@@ -67,6 +68,7 @@ export const failures = {
 
   'findings-failed': { exit: 60, http: 409, retry: false },
   'findings-inconclusive': { exit: 61, http: 409, retry: false },
+  'findings-warned': { exit: 57, http: 200, retry: false },
   'protection-late': { exit: 62, http: 503, retry: true },
 
   'token-refused': { exit: 63, http: 401, retry: false },

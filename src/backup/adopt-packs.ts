@@ -1,7 +1,7 @@
 /**
  * Resume: what an interrupted run had stored is used by the next one.
  *
- *     packs/ of the store − packs that the index of a snapshot lists = orphans ─→ read whole ─→ leaves by digest
+ *     packs/ of the store − packs that an index lists − what prune has marked = orphans ─→ read whole ─→ leaves by digest
  *
  * There is no state file to go stale (F7). The new run reads the database as it is now; a leaf that comes out with a
  * digest that lies in an orphan is not stored again, and every other piece of an orphan is ignored. The digest is
@@ -9,12 +9,13 @@
  * whomever it was written; and each orphan was read and every chunk of it opened before a leaf of it is used.
  *
  * Inner nodes are not adopted: a node names places, and the pack of a leaf below it may never have been stored (I1).
- * They are a hundredth of the leaves. Whoever prunes must not delete an orphan while a backup runs (I7).
+ * They are a hundredth of the leaves. Prune deletes no orphan while a backup runs, and a backup adopts none that is marked:
+ * the deletion of which may have begun before it (I7).
  */
 import { parseCanonical } from '../repository/canonical-json.ts'
 import { sha256 } from '../repository/crypto/provider.ts'
 import { isDamage } from '../repository/damage.ts'
-import { indexKey, PACK_PREFIX, packIdOf, packKey } from '../repository/layout.ts'
+import { INDEX_PREFIX, indexKey, KEPT_INDEX_PREFIX, PACK_PREFIX, packIdOf, packKey } from '../repository/layout.ts'
 import { CHUNK_TYPES } from '../repository/pack/chunk.ts'
 import { openPack } from '../repository/pack/chunk-reader.ts'
 import type { PackRecord } from '../repository/pack/pack-writer.ts'
@@ -23,6 +24,7 @@ import type { Repository } from '../repository/repository.ts'
 import { OBJECT_TYPES } from '../repository/sealed-object.ts'
 import type { ChunkPlace } from '../repository/tree/node-codec.ts'
 import { LeafPlaces } from './leaf-places.ts'
+import { markedSince, readMarks } from './retention/prune-mark.ts'
 
 /** Some fifty megabytes of places, for some thirty gigabytes of row text: what lies beyond is stored again. */
 const LEAVES_MAX = 1_000_000
@@ -106,16 +108,15 @@ interface PackStock {
   readonly lost: Set<string>
 }
 
-/** A run that died between its index and its manifest left an index that counts for nothing. */
 async function takeStock(repository: Repository, { snapshotIds, signal }: AdoptOptions): Promise<PackStock> {
   const there = new Map<string, number>()
   for await (const { key, bytes } of repository.store.list(PACK_PREFIX)) there.set(packIdOf(key), bytes)
   const stock: PackStock = { orphans: new Set(there.keys()), lost: new Set() }
-  const waiting = [...snapshotIds]
+  const waiting = await countingIndexes(repository, snapshotIds)
   const lane = async () => {
-    for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
+    for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
       signal.throwIfAborted()
-      for (const { packId, bytes } of await packsOfIndex(repository, indexKey(id))) {
+      for (const { packId, bytes } of await packsOfIndex(repository, name)) {
         stock.orphans.delete(packId)
         if (there.get(packId) === bytes) continue
         // A listing may leave out what is there: before anything is called lost, the store is asked for it by name (F17).
@@ -125,7 +126,31 @@ async function takeStock(repository: Repository, { snapshotIds, signal }: AdoptO
     }
   }
   await Promise.all(Array.from({ length: READS_AT_ONCE }, lane))
+  for (const packId of await markedPacks(repository, stock)) stock.orphans.delete(packId)
   return stock
+}
+
+/**
+ * Of snapshots, of those that were forgotten, and what prune made of these. A run that died between its index and its
+ * manifest left an index that counts for nothing: it is newer than every snapshot, until another one follows.
+ */
+async function countingIndexes({ sealed }: Repository, snapshotIds: readonly string[]): Promise<string[]> {
+  const newest = indexKey(snapshotIds.at(-1) ?? '')
+  const listed = await sealed.names(INDEX_PREFIX)
+  const counting = listed.filter((name) => name <= newest || name.startsWith(KEPT_INDEX_PREFIX))
+  // A listing may leave out what is there (F17).
+  return [...new Set([...snapshotIds.map(indexKey), ...counting])]
+}
+
+/** Of marks that cannot be read nobody knows what they hold: then all that might be in them counts as marked. */
+async function markedPacks(repository: Repository, { orphans }: PackStock): Promise<Iterable<string>> {
+  if (orphans.size === 0) return []
+  try {
+    return markedSince(await readMarks(repository)).packs.keys()
+  } catch (error) {
+    if (isDamage(error)) return [...orphans]
+    throw error
+  }
 }
 
 /** The packs of an index that is damaged pass for orphans: they are read, and found whole or not. */

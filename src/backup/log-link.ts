@@ -163,9 +163,9 @@ function coarse(resolutionReason: string): TableResolution {
   return { resolution: 'snapshot', resolutionReason }
 }
 
-/** Names of the tables that `(after, upTo]` of a log closes. @throws change-log-gap, store-… */
+/** Names of the tables that `(after, upTo]` of a log closes; null: from the first segment that is kept. @throws change-log-gap, store-… */
 export async function closedBetween(log: ChangeLog, after: number | null, upTo: number): Promise<Set<string>> {
-  const closed = await log.closedTables(after === null ? 0 : after + 1, upTo + 1)
+  const closed = await log.closedTables(after === null ? undefined : after + 1, upTo + 1)
   return new Set(closed.map(({ table }) => table))
 }
 

@@ -16,7 +16,9 @@ import type { BuildAll } from '../intake/build-all.ts'
 import { includedTables, type PatientLayout } from '../intake/table-plan.ts'
 import { leaseName } from '../repository/lease.ts'
 import type { Manifest } from '../repository/manifest.ts'
+import { SNAPSHOT_LEASE } from '../repository/readers.ts'
 import type { Repository } from '../repository/repository.ts'
+import { withLease } from '../repository/with-lease.ts'
 import type { Source } from '../source/contract.ts'
 import { type AdoptedPacks, adoptPacks } from './adopt-packs.ts'
 import { takeFull } from './full-snapshot.ts'
@@ -25,7 +27,6 @@ import { asRefusal, LogLink, NotAlongTheLog } from './log-link.ts'
 import type { LoggedManifest } from './log-place.ts'
 import { choosePrevious, listSnapshots, type PreviousSnapshot, type SnapshotMode } from './previous.ts'
 import type { ProgressListener } from './progress.ts'
-import { withLease } from './with-lease.ts'
 import { type Gathered, writeSnapshot } from './write-snapshot.ts'
 
 export interface SnapshotRequest {
@@ -83,7 +84,7 @@ const PAUSE_AFTER_YIELD_MS = 5_000
 export async function takeSnapshot(request: SnapshotRequest): Promise<SnapshotReport> {
   if (request.holder === undefined) return await takeUnderLease(request, () => {})
   const { repository, sourceName, holder, nowMs, signal } = request
-  const name = leaseName(repository.id, 'snapshot', sourceName)
+  const name = leaseName(repository.id, SNAPSHOT_LEASE, sourceName)
   return await withLease(repository, { name, holder, nowMs, signal }, (held, assertHeld) =>
     takeUnderLease({ ...request, signal: held }, assertHeld),
   )

@@ -33,8 +33,10 @@ const LOOKS_PER_LIFE = 10
 /** A store that ignores conditions: after a put, before reading back who won. */
 const SETTLE_MS = 1_000
 /** Claims kept behind the newest, so that a claimant with an old listing meets one that is there. */
-const CLAIMS_KEPT = 64
+export const CLAIMS_KEPT = 64
 const CLAIM_BYTES_MAX = 64 * 1024
+/** Of a claim that nobody can read. */
+const UNREADABLE_LIFE_MS = 60_000
 const TAKEN = 'was taken by somebody else'
 
 const claimSchema = z.strictObject({
@@ -102,6 +104,20 @@ export async function acquireLease(repository: Repository, request: LeaseRequest
     }
     await claims.sleep(Math.ceil(newest.lifeMs / LOOKS_PER_LIFE))
   }
+}
+
+/** What is known of a lease's newest claim. */
+export interface ClaimLook {
+  readonly token: number
+  readonly holder: string
+  readonly madeAt: string
+  readonly released: boolean
+  readonly lifeMs: number
+}
+
+/** The newest claim as it stands, or null; nothing is said of whether its holder is alive. @throws store-… */
+export async function newestClaim(repository: Repository, name: string): Promise<ClaimLook | null> {
+  return await new Claims(repository, { name, holder: '', leaseMs: UNREADABLE_LIFE_MS, nowMs: () => 0 }).newest()
 }
 
 /** Who holds it now, for people; null when nobody can. A claim that was not watched may be a dead one's. */

@@ -9,6 +9,7 @@
 import { describeGap } from '../repository/change-log/gap.ts'
 import { type LogStart, readLogStart } from '../repository/change-log/log-start.ts'
 import { type ChangeLogAnchors, LogWalk, type SegmentTrouble } from '../repository/change-log/log-walk.ts'
+import { type LogTrim, readTrim } from '../repository/change-log/trim.ts'
 import { LEASE_PREFIX, LOG_PREFIX, logKey, SEGMENT_PREFIX, segmentKey, segmentOf } from '../repository/layout.ts'
 import { verifyClaim } from '../repository/lease.ts'
 import type { Manifest } from '../repository/manifest.ts'
@@ -132,8 +133,9 @@ async function checkSegments(
   const anchors: ChangeLogAnchors = new Map(
     manifests.flatMap(({ log }) => (log?.head ? [[log.head.segment, log.head.sha256]] : [])),
   )
+  const trim = await trimOf(repository, logId, findings)
   const openFrom = depth === 'all' ? 0 : (manifests[0]?.log?.scanSegment ?? 0)
-  const walk = new LogWalk(repository.sealed, start, { listed: numbers, anchors, openFrom, reaches })
+  const walk = new LogWalk(repository.sealed, start, { listed: numbers, anchors, openFrom, reaches, trim })
   try {
     for await (const trouble of walk.troubles(signal)) {
       const { segment, count } = trouble
@@ -155,6 +157,17 @@ async function checkSegments(
     }
   } finally {
     look.segmentsRead += walk.opened
+  }
+}
+
+/** Of one that cannot be read, what is missing is called missing: nobody says that it was to go. */
+async function trimOf(repository: Repository, logId: string, findings: Finding[]): Promise<LogTrim | null> {
+  try {
+    return await readTrim(repository.sealed, logId)
+  } catch (error) {
+    const { message, context } = damageOf(error)
+    findings.push(finding({ kind: 'log-damaged', object: String(context.object), message, hint: HINT }))
+    return null
   }
 }
 

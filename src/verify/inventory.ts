@@ -44,6 +44,7 @@ import {
   snapshotIdOf,
   TOKEN_PREFIX,
   TOKEN_REVOCATION_PREFIX,
+  TRIM_PREFIX,
   WRAPPER_PREFIX,
 } from '../repository/layout.ts'
 import type { Manifest } from '../repository/manifest.ts'

@@ -31,6 +31,8 @@ export interface DatedSnapshot {
   readonly snapshotId: string
   /** By the source's clock: when its rows were so. */
   readonly timeMs: number
+  /** Captured changes carry on from it: moments behind it are told from it. Default: true. */
+  readonly carriesOn?: boolean
 }
 
 export type KeepReason =
@@ -80,13 +82,19 @@ export function keepSnapshots(
   return newestFirst.map((snapshot) => ({ ...snapshot, reasons: reasons.get(snapshot.snapshotId) ?? [] }))
 }
 
-/** Those within the window, and the one before it: the first moments of the window are told from there. */
+/**
+ * Those within the window, the one before it, and the one that its first moments are told from: the newest that changes
+ * carry on from, of those before which nothing is stamped later than the window's beginning.
+ */
 function windowSnapshots(newestFirst: readonly DatedSnapshot[], windowMs: number): DatedSnapshot[] {
   const newest = newestFirst[0]
   if (windowMs === 0 || !newest) return []
   const begin = newest.timeMs - windowMs
-  const before = newestFirst.findIndex(({ timeMs }) => timeMs <= begin)
-  return before < 0 ? [...newestFirst] : newestFirst.slice(0, before + 1)
+  let within = newestFirst.length
+  while (within > 0 && newestFirst[within - 1]!.timeMs <= begin) within -= 1
+  const before = newestFirst.slice(within)
+  const base = before.find(({ carriesOn }) => carriesOn !== false)
+  return [...newestFirst.slice(0, within), ...before.filter((each, index) => index === 0 || each === base)]
 }
 
 function refuseEmpty({ last, calendar, windowMs }: KeepRules): void {

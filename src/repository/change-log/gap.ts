@@ -13,6 +13,7 @@ import { formatLsn } from '../lsn.ts'
 import type { LogStart } from './log-start.ts'
 import type { SegmentHeader } from './segment-header.ts'
 import { isMissing, type SegmentHead, type SegmentStore } from './segment-store.ts'
+import type { LogTrim } from './trim.ts'
 
 export type ChainProblem = 'missing' | 'damaged' | 'foreign' | 'reordered'
 
@@ -33,17 +34,23 @@ export interface LogGap {
 /** How many segments beyond a bad one are tried for one that opens. */
 const TRIES_MAX = 64
 
-/** What is wrong with a segment in its place, or null. `before`: the one before; null when nothing is known of it. */
+/**
+ * What is wrong with a segment in its place, or null. `before`: the one before; null when nothing is known of it.
+ * `trim`: where the log begins now, when not with segment 0.
+ */
 export function chainProblem(
   start: LogStart,
   number: number,
   { header }: SegmentHead,
-  before: SegmentHead | null,
+  { before, trim }: { readonly before: SegmentHead | null; readonly trim: LogTrim | null },
 ): ChainProblem | null {
   const isOurs = header.logId === start.logId && header.number === number && header.sourceName === start.sourceName
   if (!isOurs) return 'foreign'
   if (number === 0) return header.previous === null && header.start === start.startLsn ? null : 'reordered'
   if (header.previous === null) return 'reordered'
+  if (number === trim?.first) {
+    return header.previous === trim.previous && header.start === trim.start ? null : 'reordered'
+  }
   if (before === null) return null
   return continues(header, before) ? null : 'reordered'
 }

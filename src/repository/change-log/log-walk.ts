@@ -9,6 +9,7 @@ import { type FetchedSegment, fetchAhead } from './read-ahead.ts'
 import { decodeSegment } from './segment-codec.ts'
 import type { SegmentHeader } from './segment-header.ts'
 import { hexDigest, type SegmentHead, SegmentStore } from './segment-store.ts'
+import type { LogTrim } from './trim.ts'
 
 /** By number of a segment: its SHA-256, as a manifest has it. */
 export type ChangeLogAnchors = ReadonlyMap<number, string>
@@ -26,6 +27,8 @@ export interface LogKnowledge {
   readonly openFrom: number
   /** Where it ended, as the log that took its place says; null where none did, or did not know. */
   readonly reaches: bigint | null
+  /** Where it begins, when its beginning is not kept any more: what is before is not looked at. */
+  readonly trim: LogTrim | null
 }
 
 /** Of a hole in the listing, so many are asked for by name: one that is larger is no listing that came late. */
@@ -51,10 +54,11 @@ export class LogWalk {
 
   /** @throws store-…, repository-format; the signal's reason */
   async *troubles(signal: AbortSignal): AsyncIterable<SegmentTrouble> {
+    const first = this.#first
     const there = await this.#numbersThere()
-    const last = Math.max(there.at(-1) ?? -1, ...this.#known.anchors.keys())
-    for (const { from, to } of holesIn(there, last)) yield await this.#trouble(from, 'missing', to - from)
-    const openFrom = Math.min(this.#known.openFrom, Math.max(0, last))
+    const last = Math.max(there.at(-1) ?? first - 1, ...this.#anchored())
+    for (const { from, to } of holesIn(there, first, last)) yield await this.#trouble(from, 'missing', to - from)
+    const openFrom = Math.min(this.#known.openFrom, Math.max(first, last))
     let before: SegmentHead | null = null
     for (const run of runsOf(there.filter((number) => number >= openFrom))) {
       before = null
@@ -73,14 +77,14 @@ export class LogWalk {
     }
     // Of a newest segment that cannot be read the end is not known, and was said to be so.
     const { header } = before ?? { header: null }
-    if (header?.number === last || last < 0) yield* this.#lostEnd(last + 1, header)
+    if (header?.number === last || last < first) yield* this.#lostEnd(last + 1, header)
   }
 
   /** Segments behind the newest one that nothing else names. */
   *#lostEnd(segment: number, newest: SegmentHeader | null): Iterable<SegmentTrouble> {
-    const { reaches: to } = this.#known
+    const { reaches: to, trim } = this.#known
     const { startLsn, createdAt, logId } = this.#start
-    const from = newest?.end ?? startLsn
+    const from = newest?.end ?? trim?.start ?? startLsn
     if (to === null || from >= to) return
     const fromTime = newest?.sealedAt ?? createdAt
     yield { logId, segment, problem: 'missing', count: 1, from, to, fromTime, toTime: null }
@@ -95,18 +99,30 @@ export class LogWalk {
       const head = { header, sha256: hexDigest(plain) }
       const wanted = this.#known.anchors.get(number)
       const isOther = wanted !== undefined && wanted !== head.sha256
-      return { head, problem: chainProblem(this.#start, number, head, before) ?? (isOther ? 'reordered' : null) }
+      return {
+        head,
+        problem:
+          chainProblem(this.#start, number, head, { before, trim: this.#known.trim }) ?? (isOther ? 'reordered' : null),
+      }
     } catch (error) {
       return { head: null, problem: problemOfError(error) }
     }
   }
 
+  get #first(): number {
+    return this.#known.trim?.first ?? 0
+  }
+
+  #anchored(): number[] {
+    return [...this.#known.anchors.keys()].filter((number) => number >= this.#first)
+  }
+
   /** Those listed, those that a question by name finds in a hole of the listing, and those behind its end. */
   async #numbersThere(): Promise<number[]> {
-    const { listed, anchors } = this.#known
+    const listed = this.#known.listed.filter((number) => number >= this.#first)
     const found = [...listed]
-    const last = Math.max(listed.at(-1) ?? -1, ...anchors.keys())
-    for (const { from, to } of holesIn(listed, last)) {
+    const last = Math.max(listed.at(-1) ?? -1, ...this.#anchored())
+    for (const { from, to } of holesIn(listed, this.#first, last)) {
       for (let number = from; number < Math.min(to, from + HOLE_ASKED_MAX); number += 1) {
         if (await this.#segments.stat(number)) found.push(number)
       }
@@ -136,10 +152,10 @@ function runsOf(numbers: readonly number[]): Run[] {
   return runs
 }
 
-/** What `numbers` (ascending) lack from 0 to `last`. */
-function holesIn(numbers: readonly number[], last: number): Run[] {
+/** What `numbers` (ascending) lack from `first` to `last`. */
+function holesIn(numbers: readonly number[], first: number, last: number): Run[] {
   const holes: Run[] = []
-  let next = 0
+  let next = first
   for (const { from, to } of [...runsOf(numbers), { from: last + 1, to: last + 1 }]) {
     if (from > next) holes.push({ from: next, to: from })
     next = to

@@ -17,6 +17,7 @@ import { type FetchedSegment, fetchAhead } from './read-ahead.ts'
 import { decodeSegment, decodeSegmentHeader, type Segment } from './segment-codec.ts'
 import { hexDigest, type SegmentHead, SegmentStore } from './segment-store.ts'
 import { TransactionDigest } from './transaction-digest.ts'
+import type { LogTrim } from './trim.ts'
 import { readFingerprint } from './writer.ts'
 
 export { type LogListing, type LogStart, listLogs } from './log-start.ts'
@@ -29,7 +30,7 @@ export interface SegmentAnchor {
 }
 
 export interface TransactionRange {
-  /** Where reading begins; `locate` finds it. Default 0. */
+  /** Where reading begins; `locate` finds it. Default: the first that is kept. */
   readonly fromSegment?: number
   /** Transactions that commit before it are left out. */
   readonly fromLsn?: bigint
@@ -67,6 +68,7 @@ export class ChangeLog {
   readonly #segments: SegmentStore
   readonly #heads = new Map<number, SegmentHead>()
   #known: number | null
+  #trim: Promise<LogTrim | null> | null = null
 
   constructor(segments: SegmentStore, start: LogStart, knownSegment: number | null) {
     this.start = start
@@ -84,7 +86,12 @@ export class ChangeLog {
 
   /** Up to where every transaction is in the log. @throws as `head` */
   async end(): Promise<bigint> {
-    return (await this.head())?.header.end ?? this.start.startLsn
+    return (await this.head())?.header.end ?? (await this.#trimmed())?.start ?? this.start.startLsn
+  }
+
+  /** The first segment that is kept, or will be: what was before it was given up on purpose. @throws as `head` */
+  async first(): Promise<number> {
+    return (await this.#trimmed())?.first ?? 0
   }
 
   /** @throws change-log-gap, repository-format, store-… */
@@ -97,17 +104,17 @@ export class ChangeLog {
     } catch (error) {
       throw await this.#gap(number, problemOfError(error), error)
     }
-    const problem = chainProblem(this.start, number, head, this.#heads.get(number - 1) ?? null)
-    if (problem) throw await this.#gap(number, problem)
+    await this.#assertChained(number, head, this.#heads.get(number - 1) ?? null)
     this.#remember(head)
     return head
   }
 
   /** `[fromSegment, toSegment)`, chained; to the newest when no end is given. @throws as `head` */
-  async *headers(fromSegment = 0, toSegment?: number): AsyncIterable<SegmentHead> {
+  async *headers(fromSegment?: number, toSegment?: number): AsyncIterable<SegmentHead> {
     const to = toSegment ?? (await this.#newest()) + 1
+    const from = fromSegment ?? (await this.first())
     let before: SegmentHead | null = null
-    for await (const { number, outcome } of fetchAhead(this.#segments, fromSegment, to)) {
+    for await (const { number, outcome } of fetchAhead(this.#segments, from, to)) {
       const head: SegmentHead = await this.#opened(number, outcome, (plain, what) => ({
         header: decodeSegmentHeader(plain, what),
         sha256: hexDigest(plain),
@@ -125,9 +132,10 @@ export class ChangeLog {
    */
   async *transactions(range: TransactionRange = {}): AsyncIterable<LoggedPart> {
     const head = await this.head()
-    const end = head?.header.end ?? this.start.startLsn
-    const { fromSegment = 0, fromLsn = 0n, toLsn = end, anchors = [] } = range
+    const end = await this.end()
+    const { fromSegment = await this.first(), fromLsn = 0n, toLsn = end, anchors = [] } = range
     if (toLsn > end) throw this.#endsBefore(toLsn, end)
+    await this.#assertKept(fromSegment)
     const last = head?.header.number ?? -1
     let before: LoggedPart | null = null
     for await (const segment of this.#chained(await this.#beginning(fromSegment), last + 1, anchors)) {
@@ -151,18 +159,20 @@ export class ChangeLog {
   }
 
   /** What `[fromSegment, toSegment)` closes, oldest first; reads only segments that close something. @throws as `head` */
-  async closedTables(fromSegment = 0, toSegment?: number): Promise<ClosedTable[]> {
+  async closedTables(fromSegment?: number, toSegment?: number): Promise<ClosedTable[]> {
     const to = toSegment ?? (await this.#newest()) + 1
+    const from = fromSegment ?? (await this.first())
+    await this.#assertKept(from)
     const found: ClosedTable[] = []
-    if (to <= fromSegment) return found
+    if (to <= from) return found
     let { lastClosed } = (await this.segment(to - 1)).header
-    while (lastClosed !== null && lastClosed >= fromSegment) {
+    while (lastClosed !== null && lastClosed >= from) {
       const { header }: SegmentHead = await this.segment(lastClosed)
       const noticedAt = header.fingerprint?.lsn ?? header.end
       found.unshift(
         ...header.closed.map((each) => ({ ...each, segment: header.number, from: header.start, noticedAt })),
       )
-      lastClosed = header.number === 0 ? null : (await this.segment(header.number - 1)).header.lastClosed
+      lastClosed = header.number === from ? null : (await this.segment(header.number - 1)).header.lastClosed
     }
     return found
   }
@@ -194,8 +204,9 @@ export class ChangeLog {
   /** The segment in which the transaction begins that `number` goes on with, or `number`. */
   async #beginning(number: number): Promise<number> {
     const newest = await this.#newest()
+    const first = await this.first()
     let at = number
-    while (at > 0 && at <= newest && (await this.segment(at)).header.continues) at -= 1
+    while (at > first && at <= newest && (await this.segment(at)).header.continues) at -= 1
     return at
   }
 
@@ -241,8 +252,28 @@ export class ChangeLog {
   }
 
   async #assertChained(number: number, head: SegmentHead, before: SegmentHead | null): Promise<void> {
-    const problem = chainProblem(this.start, number, head, before)
+    const problem = chainProblem(this.start, number, head, { before, trim: await this.#trimmed() })
     if (problem) throw await this.#gap(number, problem)
+  }
+
+  /** Looked for once: what is read began before the next trim, and is protected from it. */
+  #trimmed(): Promise<LogTrim | null> {
+    this.#trim ??= this.#segments.trim()
+    return this.#trim
+  }
+
+  async #assertKept(fromSegment: number): Promise<void> {
+    const trim = await this.#trimmed()
+    if (trim === null || fromSegment >= trim.first) return
+    const start = formatLsn(trim.start)
+    throw new Failure(
+      'change-log-gap',
+      `changes before ${start} are not kept any more, as the rules of retention say`,
+      {
+        context: { logId: this.start.logId, start, segment: fromSegment },
+        hints: ['Name a snapshot: `chartkeep snapshots` lists those that are kept. Moments behind it begin there.'],
+      },
+    )
   }
 
   /** Whether the transaction that segment `number` breaks off in goes on to its end. */
@@ -256,8 +287,8 @@ export class ChangeLog {
   }
 
   async #firstWhere(isBehind: (head: SegmentHead) => boolean): Promise<number> {
-    let low = 0
-    let high = (await this.#newest()) + 1
+    let low = await this.first()
+    let high = Math.max(low, (await this.#newest()) + 1)
     while (low < high) {
       const middle = Math.floor((low + high) / 2)
       if (isBehind(await this.segment(middle))) high = middle

@@ -6,6 +6,7 @@ import { OBJECT_TYPES } from '../sealed-object.ts'
 import type { SealedStore } from '../sealed-store.ts'
 import { decodeSegmentHeader } from './segment-codec.ts'
 import type { SegmentHeader } from './segment-header.ts'
+import { type LogTrim, readTrim } from './trim.ts'
 
 /** A segment without its transactions, as readers and the next segment name it. */
 export interface SegmentHead {
@@ -25,6 +26,11 @@ export class SegmentStore {
 
   nameOf(number: number): string {
     return segmentKey(this.logId, number)
+  }
+
+  /** Where the log begins, when its beginning is not kept any more. @throws repository-damaged, store-… */
+  async trim(): Promise<LogTrim | null> {
+    return await readTrim(this.#sealed, this.logId)
   }
 
   /** As stored. @throws object-missing, store-… */

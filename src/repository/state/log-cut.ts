@@ -117,7 +117,8 @@ export async function completeUntil(log: ChangeLog): Promise<bigint | null> {
   if (!head) return null
   const { end, number: newest, maxCommitTimeUs } = head.header
   if (maxCommitTimeUs === null) return null
-  for (let number = newest; number >= Math.max(0, newest - LOOK_BACK); number -= 1) {
+  const oldest = Math.max(await log.first(), newest - LOOK_BACK)
+  for (let number = newest; number >= oldest; number -= 1) {
     const { fingerprint, sealedAt } = (await log.segment(number)).header
     if (!fingerprint || fingerprint.lsn > end) continue
     const [seenUs, mostUs] = [timeUsOf(sealedAt) - SEALING_US, maxCommitTimeUs + CLOCKS_APART_US]

@@ -1,10 +1,10 @@
 /** Work under a lease that is renewed while it goes on; losing the lease stops the work. */
 import { setTimeout } from 'node:timers/promises'
 import { Failure } from '../errors.ts'
-import { acquireLease, type Lease, type LeaseRequest } from '../repository/lease.ts'
-import type { Repository } from '../repository/repository.ts'
+import { acquireLease, type Lease, type LeaseRequest } from './lease.ts'
+import type { Repository } from './repository.ts'
 
-const LEASE_MS = 60_000
+export const LEASE_MS = 60_000
 
 /** @throws lease-held, lease-lost, and what `work` throws */
 export async function withLease<Result>(
@@ -14,7 +14,7 @@ export async function withLease<Result>(
 ): Promise<Result> {
   const lease = await acquireLease(repository, { ...request, leaseMs: LEASE_MS })
   const [lost, over] = [new AbortController(), new AbortController()]
-  const keeping = keep(lease, lost, over.signal)
+  const keeping = keepLease(lease, lost, over.signal)
   try {
     return await work(AbortSignal.any([request.signal, lost.signal]), () => lease.assertHeld())
   } finally {
@@ -24,10 +24,16 @@ export async function withLease<Result>(
   }
 }
 
-async function keep(lease: Lease, lost: AbortController, over: AbortSignal): Promise<void> {
+/** Renews until `over`; whatever ends the lease before aborts `lost`. */
+export async function keepLease(
+  lease: Lease,
+  lost: AbortController,
+  over: AbortSignal,
+  sleep: NonNullable<LeaseRequest['sleep']> = realSleep,
+): Promise<void> {
   while (!over.aborted) {
     try {
-      await setTimeout(LEASE_MS / 4, undefined, { signal: over })
+      await sleep(LEASE_MS / 4, over)
       await lease.renew()
     } catch (error) {
       if (over.aborted) return
@@ -35,4 +41,8 @@ async function keep(lease: Lease, lost: AbortController, over: AbortSignal): Pro
       if (error instanceof Failure && error.code === 'lease-lost') lost.abort(error)
     }
   }
+}
+
+async function realSleep(ms: number, signal: AbortSignal): Promise<void> {
+  await setTimeout(ms, undefined, { signal })
 }
