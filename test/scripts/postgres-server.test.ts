@@ -13,8 +13,8 @@ import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { availablePostgresVersions, startPostgres } from '../../scripts/support/postgres-server.ts'
-import { childrenOf, isProcessRunning } from '../../scripts/support/process-tree.ts'
-import { runTool } from '../../scripts/support/run-tool.ts'
+import { childrenOf, isProcessRunning } from '../../src/source/postgres/scratch-server/process-tree.ts'
+import { runTool } from '../../src/source/postgres/scratch-server/run-tool.ts'
 
 const CHECKOUT = fileURLToPath(new URL('../../', import.meta.url))
 const STARTER = 'test/scripts/start-server.ts'
@@ -114,6 +114,15 @@ describe('a server', () => {
     await expect(query(asReader('wrong'), 'select 1')).rejects.toMatchObject({ code: '28P01' })
   })
 
+  it('that was given a password lets nobody in without it', async () => {
+    await using server = await startPostgres({ superuserPassword: 'only mine' })
+    await server.createDatabase('icu')
+    const asSuperuser = (password: string) => server.url('icu').replace('//postgres@', `//postgres:${password}@`)
+
+    expect(await query(asSuperuser('only%20mine'), 'select 1 as n')).toEqual([{ n: 1 }])
+    await expect(query(asSuperuser('other'), 'select 1')).rejects.toMatchObject({ code: '28P01' })
+  })
+
   it('that cannot be had is refused with the versions that can', async () => {
     await expect(startPostgres({ version: 9 })).rejects.toMatchObject({
       code: 'unsupported-server',
@@ -171,6 +180,25 @@ describe('a process that starts servers', () => {
     // Each is there once, and no half-made copy beside it.
     expect((await readdir(binaries!)).length).toBeLessThanOrEqual(1)
     expect(await readdir(templates!)).toHaveLength(1)
+  })
+
+  it('removes at once what neither its starter nor its guard lived to remove, and ends the server in it', async () => {
+    const temporary = await emptyDirectory('abandoned')
+    const first = runStarter(CHECKOUT, temporary)
+    const { dataDirectory, pid } = await first.started
+    const home = dirname(dataDirectory)
+    const [, guard] = (await readFile(join(home, 'keepers'), 'utf8')).split(' ').map(Number)
+    process.kill(guard!, 'SIGKILL')
+    first.child.kill('SIGKILL')
+    await first.ended
+    expect(isProcessRunning(pid)).toBe(true)
+
+    const second = runStarter(CHECKOUT, temporary)
+    await second.started
+    second.child.kill()
+
+    expect(isProcessRunning(pid)).toBe(false)
+    expect(existsSync(home)).toBe(false)
   })
 
   it('removes what was left behind more than a day ago, and nothing younger', async () => {
@@ -254,6 +282,7 @@ async function copyCheckout(path: string): Promise<string> {
   )
   const parts = [
     'scripts/support',
+    'src/source/postgres/scratch-server',
     'src/errors.ts',
     STARTER,
     'package.json',

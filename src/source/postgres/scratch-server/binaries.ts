@@ -11,10 +11,10 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs'
 import { chmod, readFile, rename, rm, symlink } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { tmpdir, userInfo } from 'node:os'
 import { basename, dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { Failure } from '../../src/errors.ts'
+import { Failure } from '../../../errors.ts'
 import { runTool, type ServerAccount } from './run-tool.ts'
 
 export interface PostgresBinaries {
@@ -31,7 +31,8 @@ interface Candidate {
   readonly needsCopy: boolean
 }
 
-const NODE_MODULES = fileURLToPath(new URL('../../node_modules/', import.meta.url))
+/** Where Node looks for packages from here, nearest first. */
+const PACKAGE_DIRECTORIES = createRequire(import.meta.url).resolve.paths('postgres') ?? []
 const DEBIAN_POSTGRES = '/usr/lib/postgresql'
 
 /** Major versions that `startPostgres` can start here, ascending. */
@@ -90,13 +91,13 @@ function findCandidates(): Candidate[] {
 /** `postgres-18-linux-x64` and its like; the package's own version is part of the build's name. */
 function findPackaged(): Candidate[] {
   const suffix = `-${process.platform}-${process.arch}`
-  return listDirectory(NODE_MODULES)
-    .filter((name) => name.startsWith('postgres-') && name.endsWith(suffix))
-    .filter((name) => existsSync(join(NODE_MODULES, name, 'native', 'bin', 'postgres')))
-    .map((name) => ({
-      version: Number(name.split('-')[1]),
-      build: `${process.platform}-${process.arch}-${packageVersion(name)}`,
-      directory: join(NODE_MODULES, name, 'native'),
+  return PACKAGE_DIRECTORIES.flatMap((directory) => listDirectory(directory).map((name) => join(directory, name)))
+    .filter((path) => basename(path).startsWith('postgres-') && path.endsWith(suffix))
+    .filter((path) => existsSync(join(path, 'native', 'bin', 'postgres')))
+    .map((path) => ({
+      version: Number(basename(path).split('-')[1]),
+      build: `${process.platform}-${process.arch}-${packageVersion(path)}`,
+      directory: join(path, 'native'),
       needsCopy: true,
     }))
 }
@@ -115,8 +116,8 @@ function findInstalled(): Candidate[] {
     }))
 }
 
-function packageVersion(name: string): string {
-  const manifest: { version: string } = JSON.parse(readFileSync(join(NODE_MODULES, name, 'package.json'), 'utf8'))
+function packageVersion(path: string): string {
+  const manifest: { version: string } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8'))
   return manifest.version
 }
 

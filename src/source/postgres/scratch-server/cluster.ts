@@ -10,8 +10,8 @@ import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { chmod, chown, mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Failure } from '../../src/errors.ts'
-import { type PostgresBinaries, renameUnlessThere, runtimeDirectory } from './postgres-binaries.ts'
+import { Failure } from '../../../errors.ts'
+import { type PostgresBinaries, renameUnlessThere, runtimeDirectory } from './binaries.ts'
 import { runTool, type ServerAccount } from './run-tool.ts'
 
 export interface ClusterOptions {

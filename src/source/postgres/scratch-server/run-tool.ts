@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
-import { Failure } from '../../src/errors.ts'
+import { Failure } from '../../../errors.ts'
 
 /** The account that runs a server. */
 export interface ServerAccount {
@@ -18,8 +18,12 @@ export async function runTool(
   program: string,
   options: readonly string[],
   account: ServerAccount | null = null,
+  input = '',
 ): Promise<void> {
-  const child = spawn(program, options, { ...account, cwd: '/', stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn(program, options, { ...account, cwd: '/', stdio: ['pipe', 'ignore', 'pipe'] })
+  // A program that ended without reading says why by its status.
+  child.stdin.on('error', () => undefined)
+  child.stdin.end(input)
   const ended = once(child, 'exit').catch((error: Error) => {
     throw new Failure('source-failed', `${program} cannot be run: ${error.message}`, {
       hints: ['The account that runs servers must be able to reach it: set TMPDIR to a directory open to all.'],
