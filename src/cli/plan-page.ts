@@ -53,8 +53,8 @@ function describeKind({ kind }: PlanDocument): string {
   return kind.kind === 'undo' ? `undo of changeset ${kind.changesetId}` : `restore, policy ${kind.policy}`
 }
 
-function countRow({ name, category, same, rows }: PlanDocument['tables'][number]): string[] {
-  const counts = countsOf(rows)
+function countRow({ name, category, same, groups }: PlanDocument['tables'][number]): string[] {
+  const counts = countsOf(groups)
   return [
     category,
     name,
@@ -65,9 +65,9 @@ function countRow({ name, category, same, rows }: PlanDocument['tables'][number]
 
 function causesOf({ tables }: PlanDocument): Map<string, number> {
   const causes = new Map<string, number>()
-  for (const { name, rows } of tables) {
-    for (const { cause } of rows)
-      if (cause !== null) causes.set(`of ${name}: ${cause}`, (causes.get(`of ${name}: ${cause}`) ?? 0) + 1)
+  for (const { name, groups } of tables) {
+    for (const { cause, rows } of groups)
+      if (cause !== null) causes.set(`of ${name}: ${cause}`, (causes.get(`of ${name}: ${cause}`) ?? 0) + rows)
   }
   return causes
 }

@@ -1,7 +1,7 @@
 /**
  * A plan into the database that it was made for: authorised, unexpired, undone first, proved row by row, recorded.
  */
-import { Failure } from '../../errors.ts'
+import { assert, Failure } from '../../errors.ts'
 import { changesetOutcomeKey } from '../../repository/layout.ts'
 import type { Repository } from '../../repository/repository.ts'
 import type { ConnectionSettings, SchemaInfo, SourceIdentity } from '../../source/contract.ts'
@@ -9,8 +9,8 @@ import { isSameDatabase } from '../../source/identity.ts'
 import { applyRows, openLiveRows } from '../../source/open.ts'
 import type { AppliedRows, AppliedTransaction, ApplyRequest, RowEdit } from '../../source/row-contract.ts'
 import { type Authorisation, authorise, refusedPlan } from './approval.ts'
-import { type Changeset, writeChangeset, writeOutcome } from './changeset.ts'
-import type { ReadPlan } from './plan-document.ts'
+import { type Changeset, type ChangesetEdit, writeChangeset, writeOutcome } from './changeset.ts'
+import type { PlanRow, ReadPlan } from './plan-document.ts'
 
 export interface ApplyPlanRequest {
   readonly repository: Repository
@@ -126,29 +126,24 @@ function refuseOther(plan: ReadPlan, found: SourceIdentity): void {
   )
 }
 
-function editsOf({ document, values }: ReadPlan, schema: SchemaInfo): RowEdit[] {
-  return document.tables.flatMap(({ name, columns, rows }, index) =>
-    rows.flatMap((row, position): RowEdit[] => {
-      if (row.action === 'none') return []
-      const table = schema.tables.find((info) => info.name === name)
-      if (!table || !columns.every((column) => table.columns.some((known) => known.name === column))) {
-        throw new Failure('schema-changed', `table ${name} has changed since the plan was made`, {
-          context: { table: name },
-          hints: ['Make a new plan.'],
-        })
-      }
-      const { past, present } = values.rows[index]![position]!
-      return [
-        {
-          kind: row.action,
-          table,
-          columns,
-          present: row.action === 'insert' ? null : Buffer.from(present ?? '', 'latin1'),
-          future: row.action === 'delete' ? null : Buffer.from(past ?? '', 'latin1'),
-        },
-      ]
-    }),
-  )
+function editsOf({ tables }: ReadPlan, schema: SchemaInfo): RowEdit[] {
+  return tables.flatMap(({ name, columns, rows }) => {
+    const written = rows.filter(({ action }) => action !== 'none')
+    if (written.length === 0) return []
+    const table = schema.tables.find((info) => info.name === name)
+    if (!table || !columns.every((column) => table.columns.some((known) => known.name === column))) {
+      throw new Failure('schema-changed', `table ${name} has changed since the plan was made`, {
+        context: { table: name },
+        hints: ['Make a new plan.'],
+      })
+    }
+    return written.map((row): RowEdit => ({ ...editOf(row), table, columns }))
+  })
+}
+
+function editOf({ action, past, present }: PlanRow): ChangesetEdit {
+  assert(action !== 'none', 'a row that stays as it is was filtered out')
+  return { kind: action, present: action === 'insert' ? null : present, future: action === 'delete' ? null : past }
 }
 
 interface Begun {
@@ -159,7 +154,7 @@ interface Begun {
 }
 
 function changesetOf({ plan, executor }: ApplyPlanRequest, begun: Begun): Changeset {
-  const { document, values } = plan
+  const { document } = plan
   const { id, identity } = begun.transaction
   const { engine, systemId, timeline, databaseOid } = identity
   return {
@@ -167,29 +162,17 @@ function changesetOf({ plan, executor }: ApplyPlanRequest, begun: Begun): Change
     planId: document.planId,
     planSha256: plan.sha256,
     sourceName: document.sourceName,
-    patient: values.patient,
+    patient: plan.patient.toString('latin1'),
     kind: document.kind.kind,
     executor,
     authorisation: describeAuthorisation(begun.authorisation),
     startedAt: new Date(begun.startedMs).toISOString(),
     snapshotId: document.moment.snapshotId,
     transaction: { id, engine, systemId, timeline, databaseOid },
-    tables: document.tables.map(({ name, category, columns, rows }, index) => ({
-      name,
-      category,
-      columns,
-      rows: rows.flatMap(({ action }, position) => {
-        if (action === 'none') return []
-        const { past, present } = values.rows[index]![position]!
-        return [
-          {
-            kind: action,
-            present: action === 'insert' ? null : present,
-            future: action === 'delete' ? null : past,
-          },
-        ]
-      }),
-    })),
+    tables: plan.tables.map(({ name, category, columns, rows }) => {
+      const written = rows.filter(({ action }) => action !== 'none')
+      return { name, category, columns, rows: written.map(editOf) }
+    }),
   }
 }
 

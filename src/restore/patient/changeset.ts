@@ -10,12 +10,14 @@ import type { Repository } from '../../repository/repository.ts'
 import { OBJECT_TYPES } from '../../repository/sealed-object.ts'
 import type { ConnectionSettings } from '../../source/contract.ts'
 import { settleOutcome } from '../../source/open.ts'
+import { packLines, unpackLines } from './packed-lines.ts'
 
-const editSchema = z.strictObject({
+/** Edits of one kind: lines of the table's columns, as `packLines` has them. */
+const editsSchema = z.strictObject({
   kind: z.enum(['insert', 'update', 'delete']),
-  /** Lines of the table's columns, latin1. */
-  present: z.string().nullable(),
-  future: z.string().nullable(),
+  rows: z.int().positive(),
+  present: z.string(),
+  future: z.string(),
 })
 
 const changesetSchema = z.strictObject({
@@ -38,7 +40,12 @@ const changesetSchema = z.strictObject({
     databaseOid: z.string(),
   }),
   tables: z.array(
-    z.strictObject({ name: z.string(), category: z.string(), columns: z.array(z.string()), rows: z.array(editSchema) }),
+    z.strictObject({
+      name: z.string(),
+      category: z.string(),
+      columns: z.array(z.string()),
+      edits: z.array(editsSchema),
+    }),
   ),
 })
 
@@ -53,12 +60,51 @@ const outcomeSchema = z.strictObject({
   triggered: z.record(z.string(), z.int().nonnegative()),
 })
 
-export type Changeset = z.infer<typeof changesetSchema>
+type StoredChangeset = z.infer<typeof changesetSchema>
+
+export interface ChangesetEdit {
+  readonly kind: 'insert' | 'update' | 'delete'
+  readonly present: Buffer | null
+  readonly future: Buffer | null
+}
+
+export interface ChangesetTable extends Omit<StoredChangeset['tables'][number], 'edits'> {
+  readonly rows: readonly ChangesetEdit[]
+}
+
+export interface Changeset extends Omit<StoredChangeset, 'tables'> {
+  readonly tables: readonly ChangesetTable[]
+}
+
 export type ChangesetOutcome = z.infer<typeof outcomeSchema>
 
 /** Durable on return. */
 export async function writeChangeset(repository: Repository, changeset: Changeset): Promise<void> {
-  await repository.sealed.write(changesetKey(changeset.changesetId), OBJECT_TYPES.changeset, canonicalBytes(changeset))
+  const stored: StoredChangeset = {
+    ...changeset,
+    tables: changeset.tables.map(({ rows, ...table }) => ({
+      ...table,
+      edits: KINDS.flatMap((kind) => edits(kind, rows)),
+    })),
+  }
+  await repository.sealed.write(changesetKey(changeset.changesetId), OBJECT_TYPES.changeset, canonicalBytes(stored))
+}
+
+const KINDS = ['insert', 'update', 'delete'] as const
+
+function edits(kind: ChangesetEdit['kind'], all: readonly ChangesetEdit[]): z.infer<typeof editsSchema>[] {
+  const rows = all.filter((edit) => edit.kind === kind)
+  if (rows.length === 0) return []
+  const present = packLines(rows.map((edit) => edit.present))
+  return [{ kind, rows: rows.length, present, future: packLines(rows.map(({ future }) => future)) }]
+}
+
+function tableOf({ edits: packed, ...table }: StoredChangeset['tables'][number], name: string): ChangesetTable {
+  const rows = packed.flatMap(({ kind, rows: count, present, future }) => {
+    const [before, after] = [present, future].map((lines) => unpackLines(lines, count, name))
+    return before!.map((line, index) => ({ kind, present: line, future: after![index]! }))
+  })
+  return { ...table, rows }
 }
 
 export async function writeOutcome(repository: Repository, outcome: ChangesetOutcome): Promise<void> {
@@ -77,7 +123,7 @@ export async function readChangeset(repository: Repository, changesetId: string)
   const parsed = changesetSchema.safeParse(
     parseCanonical(await repository.sealed.read(name, OBJECT_TYPES.changeset), name),
   )
-  if (parsed.success) return parsed.data
+  if (parsed.success) return { ...parsed.data, tables: parsed.data.tables.map((table) => tableOf(table, name)) }
   throw new Failure('repository-damaged', `object ${name} is not a changeset`, { context: { object: name } })
 }
 

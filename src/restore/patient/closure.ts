@@ -11,7 +11,6 @@
  */
 import { Failure } from '../../errors.ts'
 import type { Manifest, TableManifest } from '../../repository/manifest.ts'
-import { encodeKey } from '../../repository/tree/key.ts'
 import { fieldNumber, type Reference, referencesOf, tablesNamed } from './references.ts'
 import { fieldOf, isNull, type StoredRow, type StoredRows } from './stored-rows.ts'
 
@@ -216,10 +215,15 @@ function neededRow(reference: Reference, row: StoredRow): NeededRow & { by: stri
   return { table: reference.to[0]!, columns: reference.toColumns, fields, by: [row.table.name] }
 }
 
-/** The fields' encoding as latin1; null when one of them is NULL, which refers to nothing. */
+/** The fields as they stand in the line; null when one of them is NULL, which refers to nothing. */
 function referredValue(row: StoredRow, fields: readonly number[]): string | null {
-  const parts = fields.map((field) => fieldOf(row, field))
-  return parts.some(isNull) ? null : Buffer.from(encodeKey(parts)).toString('latin1')
+  let value = ''
+  for (const [index, field] of fields.entries()) {
+    const bytes = fieldOf(row, field)
+    if (isNull(bytes)) return null
+    value += `${index === 0 ? '' : '\t'}${bytes.toString('latin1')}`
+  }
+  return value
 }
 
 function tooLargeReason({ from, name }: Reference): string {

@@ -286,7 +286,8 @@ function openTable(
   name: string,
 ): PlanTable {
   const total = groups.reduce((sum, { rows }) => sum + rows, 0)
-  if (groups.some(({ rows, digests }) => Buffer.from(digests, 'base64').length !== rows * DIGEST_BYTES)) throw notAPlan()
+  if (groups.some(({ rows, digests }) => Buffer.from(digests, 'base64').length !== rows * DIGEST_BYTES))
+    throw notAPlan()
   const past = unpackLines(packed.past, total, name)
   const present = unpackLines(packed.present, total, name)
   let at = 0

@@ -1,17 +1,17 @@
 /** A plan as it is shown before anything is written: counts for everybody, rows masked unless values are asked for. */
-import type { PlanDocument, ReadPlan } from './plan-document.ts'
+import type { PlanDocument, PlanRow, ReadPlan } from './plan-document.ts'
 
 export const STATUSES = ['missing', 'changed', 'newer', 'conflicting'] as const
 export const ACTIONS = ['insert', 'update', 'delete'] as const
 /** Of a value: enough to know it by, too little to be read over a shoulder. */
 const MASK_KEEPS = 1
 
-type Rows = PlanDocument['tables'][number]['rows']
+type Groups = PlanDocument['tables'][number]['groups']
 
 export interface ShownRow {
   readonly table: string
-  readonly status: Rows[number]['status']
-  readonly action: Rows[number]['action']
+  readonly status: PlanRow['status']
+  readonly action: PlanRow['action']
   readonly cause: string | null
   /** Those that differ; all of them where there is nothing to compare with. */
   readonly columns: readonly ShownColumn[]
@@ -27,32 +27,33 @@ export interface ShownColumn {
 /** Without rows and values. */
 export function planRecord({ document, sha256 }: ReadPlan) {
   const { sealed: _, tables, ...rest } = document
-  return { ...rest, sha256, tables: tables.map(({ rows, ...table }) => ({ ...table, ...countsOf(rows) })) }
+  return { ...rest, sha256, tables: tables.map(({ groups, ...table }) => ({ ...table, ...countsOf(groups) })) }
 }
 
 /** Row by row, in the plan's order. */
-export function* shownRows({ document, values }: ReadPlan, showValues: boolean): Generator<ShownRow> {
-  for (const [index, table] of document.tables.entries()) {
-    for (const [position, row] of table.rows.entries()) {
-      const lines = values.rows[index]![position]!
-      const names = row.columns.length > 0 ? row.columns : table.columns
+export function* shownRows({ tables }: ReadPlan, showValues: boolean): Generator<ShownRow> {
+  for (const { name: table, columns: all, rows } of tables) {
+    for (const { status, action, cause, columns: differing, past, present } of rows) {
+      const names = differing.length > 0 ? differing : all
+      const [then, now] = [past, present].map((line) => (line === null ? null : line.toString('latin1').split('\t')))
       const columns = names.map((name) => {
-        const field = table.columns.indexOf(name)
-        return {
-          name,
-          past: shownField(lines.past, field, showValues),
-          present: shownField(lines.present, field, showValues),
-        }
+        const field = all.indexOf(name)
+        const [before, after] = [now, then].map((fields) => shownField(fields?.[field] ?? null, showValues))
+        return { name, past: after!, present: before! }
       })
-      yield { table: table.name, status: row.status, action: row.action, cause: row.cause, columns }
+      yield { table, status, action, cause, columns }
     }
   }
 }
 
 /** By status and by action. */
-export function countsOf(rows: Rows): Readonly<Record<(typeof STATUSES)[number] | (typeof ACTIONS)[number], number>> {
-  const statuses = STATUSES.map((status) => [status, rows.filter((row) => row.status === status).length] as const)
-  const actions = ACTIONS.map((kind) => [kind, rows.filter((row) => row.action === kind).length] as const)
+export function countsOf(
+  groups: Groups,
+): Readonly<Record<(typeof STATUSES)[number] | (typeof ACTIONS)[number], number>> {
+  const count = (holds: (group: Groups[number]) => boolean) =>
+    groups.filter(holds).reduce((sum, { rows }) => sum + rows, 0)
+  const statuses = STATUSES.map((status) => [status, count((group) => group.status === status)] as const)
+  const actions = ACTIONS.map((kind) => [kind, count((group) => group.action === kind)] as const)
   return Object.fromEntries([...statuses, ...actions]) as ReturnType<typeof countsOf>
 }
 
@@ -61,9 +62,10 @@ export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}]/gu, '·')
 }
 
-function shownField(line: string | null, field: number, showValues: boolean): string | null {
-  if (line === null) return null
-  const text = Buffer.from(line.split('\t')[field] ?? '', 'latin1').toString('utf8')
+/** Masked, unless it is to be read; null where the row is not there. */
+export function shownField(field: string | null, showValues: boolean): string | null {
+  if (field === null) return null
+  const text = Buffer.from(field, 'latin1').toString('utf8')
   if (text === '\\N') return 'NULL'
   const shown = printable(text)
   if (showValues) return shown

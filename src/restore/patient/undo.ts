@@ -6,10 +6,8 @@ import { Failure } from '../../errors.ts'
 import { encodeKey } from '../../repository/tree/key.ts'
 import type { TableInfo } from '../../source/contract.ts'
 import type { LiveRows } from '../../source/row-contract.ts'
-import type { Changeset, ChangesetOutcome } from './changeset.ts'
+import type { Changeset, ChangesetEdit, ChangesetOutcome, ChangesetTable } from './changeset.ts'
 import type { ContentRow, ContentTable, PlanContent } from './plan-document.ts'
-
-type Edit = Changeset['tables'][number]['rows'][number]
 
 /** @throws schema-changed when a table or column is gone; source-… */
 export async function undoContent(
@@ -34,7 +32,7 @@ export async function undoContent(
 
 async function undoTable(
   live: LiveRows,
-  { name, category, columns, rows }: Changeset['tables'][number],
+  { name, category, columns, rows }: ChangesetTable,
   triggered: ReadonlySet<string>,
 ): Promise<ContentTable> {
   const table = live.schema.tables.find((info) => info.name === name)
@@ -45,7 +43,7 @@ async function undoTable(
   }
   const now = await rowsNow(live, table, columns, rows)
   const undone = rows.map((edit): ContentRow => {
-    const key = keyText(table, columns, lineOf(edit.future ?? edit.present))
+    const key = keyText(table, columns, lineOf(edit))
     const present = now.get(key)?.pop() ?? null
     return { ...undoRow(edit, present, { name, columns, triggered }), key: encodedKey(table, columns, edit) }
   })
@@ -58,9 +56,9 @@ interface UndoTable {
   readonly triggered: ReadonlySet<string>
 }
 
-function undoRow(edit: Edit, present: Buffer | null, table: UndoTable): Omit<ContentRow, 'key'> {
-  const past = edit.present === null ? null : lineOf(edit.present)
-  const isAsWritten = edit.future === null ? present === null : isSame(lineOf(edit.future), present, table)
+function undoRow(edit: ChangesetEdit, present: Buffer | null, table: UndoTable): Omit<ContentRow, 'key'> {
+  const past = edit.present
+  const isAsWritten = edit.future === null ? present === null : isSame(edit.future, present, table)
   const common = { past, present, changed: [] as string[] }
   if (!isAsWritten) return { ...common, status: 'conflicting', action: 'none', cause: 'somebody has written it since' }
   if (edit.kind === 'insert') return { ...common, status: 'newer', action: 'delete', cause: null }
@@ -86,10 +84,10 @@ async function rowsNow(
   live: LiveRows,
   table: TableInfo,
   columns: readonly string[],
-  edits: readonly Edit[],
+  edits: readonly ChangesetEdit[],
 ): Promise<Map<string, Buffer[]>> {
   const key = table.primaryKey.length > 0 ? table.primaryKey : columns.slice(0, 1)
-  const values = edits.map((edit) => fieldsOf(columns, lineOf(edit.future ?? edit.present), key))
+  const values = edits.map((edit) => fieldsOf(columns, lineOf(edit), key))
   const found = new Map<string, Buffer[]>()
   const wanted = values.filter((fields) => !fields.some((field) => field.toString('latin1') === '\\N'))
   for (const line of await live.rows({ table, columns, where: { columns: key, values: wanted } })) {
@@ -104,8 +102,8 @@ function keyText(table: TableInfo, columns: readonly string[], line: Buffer): st
   return fieldsOf(columns, line, table.primaryKey).join('\t')
 }
 
-function encodedKey(table: TableInfo, columns: readonly string[], edit: Edit): string {
-  const line = lineOf(edit.future ?? edit.present)
+function encodedKey(table: TableInfo, columns: readonly string[], edit: ChangesetEdit): string {
+  const line = lineOf(edit)
   if (table.primaryKey.length === 0) return line.toString('latin1')
   return Buffer.from(encodeKey(fieldsOf(columns, line, table.primaryKey))).toString('latin1')
 }
@@ -115,6 +113,6 @@ function fieldsOf(columns: readonly string[], line: Buffer, wanted: readonly str
   return wanted.map((column) => Buffer.from(fields[columns.indexOf(column)] ?? '', 'latin1'))
 }
 
-function lineOf(text: string | null): Buffer {
-  return Buffer.from(text ?? '', 'latin1')
+function lineOf({ future, present }: ChangesetEdit): Buffer {
+  return (future ?? present)!
 }

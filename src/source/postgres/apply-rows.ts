@@ -14,7 +14,7 @@ import type { ConnectionSettings, SourceIdentity } from '../contract.ts'
 import { isSameDatabase } from '../identity.ts'
 import type { AppliedRows, AppliedTransaction, ApplyRequest, RowEdit } from '../row-contract.ts'
 import { connect, type Session } from './connect.ts'
-import { deleteStatements, updateStatement } from './edit-statements.ts'
+import { deleteStatements, updateStatements } from './edit-statements.ts'
 import { isConnectionLoss, isServerError, toPostgresFailure } from './failures.ts'
 import { readIdentity } from './identity.ts'
 import { refuseOrphans } from './orphans.ts'
@@ -94,9 +94,7 @@ async function write(session: Session, tables: readonly TableEdits[], searchPath
   }
   for (const edits of [...childrenFirst(tables)].reverse()) {
     await insertRows(session, edits)
-    for (const edit of edits.rows.filter(({ kind }) => kind === 'update')) {
-      await counted(session, updateStatement(edit, session.encoding))
-    }
+    for (const statement of updateStatements(edits, session.encoding)) await counted(session, statement)
   }
   await session.query('SET CONSTRAINTS ALL IMMEDIATE')
   await session.query("SET LOCAL search_path = ''")
@@ -121,7 +119,9 @@ async function insertRows(session: Session, { table, columns, rows }: TableEdits
   await new Promise<void>((resolve, reject) => {
     stream.on('error', reject)
     stream.on('finish', resolve)
-    for (const line of lines) stream.write(Buffer.concat([line, NEWLINE]))
+    for (let start = 0; start < lines.length; start += LINES_AT_ONCE) {
+      stream.write(Buffer.concat(lines.slice(start, start + LINES_AT_ONCE).flatMap((line) => [line, NEWLINE])))
+    }
     stream.end()
   })
   if (stream.rowCount !== lines.length)
@@ -129,6 +129,8 @@ async function insertRows(session: Session, { table, columns, rows }: TableEdits
 }
 
 const NEWLINE = Buffer.of(0x0a)
+/** A write to the socket for each line would cost more than the line. */
+const LINES_AT_ONCE = 500
 
 function otherDatabase(expected: ApplyRequest['expected'], found: SourceIdentity): Failure {
   return new Failure(

@@ -46,3 +46,8 @@ export function fieldLiteral(field: Uint8Array, type: string, encoding: string):
   if (isPlain) return `${quoteText(text.toString('utf8'))}::${target}`
   return `convert_from('\\x${text.toString('hex')}'::bytea, ${quoteText(encoding)})::${target}`
 }
+
+/** @param type as `ColumnInfo.type` */
+export function nullLiteral(type: string): string {
+  return `NULL::${withoutLength(type)}`
+}

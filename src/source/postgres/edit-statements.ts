@@ -1,6 +1,6 @@
 /** Statements that change or take out rows which were found and locked before. */
 import type { RowEdit } from '../row-contract.ts'
-import { fieldLiteral } from './copy-field.ts'
+import { fieldLiteral, nullLiteral } from './copy-field.ts'
 import { quoteName } from './quote.ts'
 import type { TableEdits } from './write-order.ts'
 
@@ -11,6 +11,8 @@ export interface CountedStatement {
   readonly table: string
 }
 
+/** Rows in one statement: long enough to be worth a round trip, short enough to be parsed in a moment. */
+const ROWS_AT_ONCE = 10_000
 const TAB = 0x09
 const NULL_FIELD = '\\N'
 
@@ -36,18 +38,45 @@ export function deleteStatements(edits: TableEdits, encoding: string): CountedSt
   })
 }
 
-/** Only the columns that differ: what nobody asked to change stays, whatever a trigger or a default makes of it. */
-export function updateStatement(edit: RowEdit, encoding: string): CountedStatement {
-  const { table, columns } = edit
-  const present = splitLine(edit.present!)
-  const future = splitLine(edit.future!)
-  const changes = columns.flatMap((column, index) =>
-    present[index]!.equals(future[index]!)
-      ? []
-      : [`${quoteName(column)} = ${literal(edit, column, future[index]!, encoding)}`],
-  )
-  const where = keyCondition(edit, edit.present!, encoding)
-  return { sql: `UPDATE ONLY ${table.sqlName} SET ${changes.join(', ')} WHERE ${where}`, rows: 1, table: table.name }
+/**
+ * Only the columns that differ: what nobody asked to change stays, whatever a trigger or a default makes of it. One
+ * statement for rows in which the same columns differ.
+ */
+export function updateStatements({ table, columns, rows }: TableEdits, encoding: string): CountedStatement[] {
+  const updates = rows.filter(({ kind }) => kind === 'update')
+  const groups = Map.groupBy(updates, (edit) => differingColumns(edit).join(','))
+  return [...groups.values()].flatMap((group) => {
+    const fields = differingColumns(group[0]!)
+    const names = fields.map((field) => columns[field]!)
+    const statements: CountedStatement[] = []
+    for (let start = 0; start < group.length; start += ROWS_AT_ONCE) {
+      const part = group.slice(start, start + ROWS_AT_ONCE)
+      statements.push({ sql: updateSql(part, names, encoding), rows: part.length, table: table.name })
+    }
+    return statements
+  })
+}
+
+function differingColumns({ present, future }: RowEdit): number[] {
+  const before = splitLine(present!)
+  return splitLine(future!).flatMap((field, index) => (field.equals(before[index]!) ? [] : [index]))
+}
+
+/** Columns of the new values are numbered: no name of the table can be one of them. */
+function updateSql(edits: readonly RowEdit[], names: readonly string[], encoding: string): string {
+  const { table, columns } = edits[0]!
+  const { primaryKey } = table
+  const field = (line: readonly Buffer[], column: string) => line[columns.indexOf(column)]!
+  const values = edits.map((edit) => {
+    const [present, future] = [splitLine(edit.present!), splitLine(edit.future!)]
+    const key = primaryKey.map((column) => literal(edit, column, field(present, column), encoding))
+    return `(${[...key, ...names.map((column) => typedLiteral(edit, column, field(future, column), encoding))].join(', ')})`
+  })
+  const numbered = [...primaryKey, ...names].map((_, index) => `ck${index}`)
+  const where = primaryKey.map((column, index) => `ck_old.${quoteName(column)} = ck_new.ck${index}`).join(' AND ')
+  const set = names.map((column, index) => `${quoteName(column)} = ck_new.ck${primaryKey.length + index}`).join(', ')
+  const from = `(VALUES ${values.join(', ')}) ck_new (${numbered.join(', ')})`
+  return `UPDATE ONLY ${table.sqlName} ck_old SET ${set} FROM ${from} WHERE ${where}`
 }
 
 /** The rows' keys as one condition: the database joins with them, whether there are ten or fifty thousand. */
@@ -66,14 +95,6 @@ function sameText(edit: RowEdit, column: string, field: Buffer, encoding: string
   return `${quoteName(column)}::text = (${literal(edit, column, field, encoding)})::text`
 }
 
-export function keyCondition(edit: RowEdit, line: Buffer, encoding: string): string {
-  const fields = splitLine(line)
-  const parts = edit.table.primaryKey.map((column) =>
-    condition(edit, column, fields[edit.columns.indexOf(column)]!, encoding),
-  )
-  return `(${parts.join(' AND ')})`
-}
-
 export function splitLine(line: Buffer): Buffer[] {
   const fields: Buffer[] = []
   let start = 0
@@ -85,14 +106,15 @@ export function splitLine(line: Buffer): Buffer[] {
   return fields
 }
 
-function condition(edit: RowEdit, column: string, field: Buffer, encoding: string): string {
-  if (isNull(field)) return `${quoteName(column)} IS NULL`
-  return `${quoteName(column)} = ${literal(edit, column, field, encoding)}`
-}
-
 function literal({ table }: RowEdit, column: string, field: Buffer, encoding: string): string {
   if (isNull(field)) return 'NULL'
   return fieldLiteral(field, table.columns.find(({ name }) => name === column)!.type, encoding)
+}
+
+/** With its type also where it is NULL: in a list of values, the first one says what the column is. */
+function typedLiteral(edit: RowEdit, column: string, field: Buffer, encoding: string): string {
+  if (!isNull(field)) return literal(edit, column, field, encoding)
+  return nullLiteral(edit.table.columns.find(({ name }) => name === column)!.type)
 }
 
 function isNull(field: Buffer): boolean {

@@ -14,8 +14,8 @@ import { readIdentity } from './identity.ts'
 import { introspect } from './introspect.ts'
 import { quoteName, quoteText } from './quote.ts'
 
-/** Keys in one statement: long enough to be worth a round trip, short enough to be parsed in a moment. */
-const VALUES_AT_ONCE = 1_000
+/** Keys in one statement: so many that the database chooses between index and scan, few enough to be parsed at once. */
+const VALUES_AT_ONCE = 20_000
 const NEWLINE = 0x0a
 
 /** @throws source-unreachable, source-login-refused, missing-rights, setting-not-pinned */
@@ -77,8 +77,11 @@ function selectStatement({ table, columns, where }: RowQuery, values: RowQuery['
     return literals.length === 1 ? literals[0]! : `(${literals.join(', ')})`
   })
   const names = where.columns.map(quoteName)
-  const left = names.length === 1 ? names[0]! : `(${names.join(', ')})`
-  return `SELECT ctid, ${columns.map(quoteName).join(', ')} FROM ONLY ${table.sqlName} WHERE ${left} IN (${tuples.join(', ')})`
+  // Of rows, a list is an OR of as many conditions; a table of values is joined with.
+  const isOne = names.length === 1
+  const left = isOne ? names[0]! : `(${names.join(', ')})`
+  const right = isOne ? tuples.join(', ') : `VALUES ${tuples.join(', ')}`
+  return `SELECT ctid, ${columns.map(quoteName).join(', ')} FROM ONLY ${table.sqlName} WHERE ${left} IN (${right})`
 }
 
 function typeOf(table: RowQuery['table'], column: string): string {

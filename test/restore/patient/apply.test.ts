@@ -201,7 +201,7 @@ describe(`a patient put back (PostgreSQL ${newest})`, () => {
       if (policy === 'exact') {
         const all = (from: string) => `SELECT * FROM ${from} WHERE (${own})`
         // A table without a key gives nothing up: which of equal rows is meant cannot be said.
-        const kept = plan.document.tables
+        const kept = plan.tables
           .find(({ name }) => name === `public.${table}`)!
           .rows.filter(({ cause }) => cause?.startsWith('a table without a key')).length
         expect({ table, own: await differences(url, all(table), all(`then_${table}`)) }).toEqual({ table, own: kept })
@@ -506,7 +506,7 @@ describe(`a patient put back (PostgreSQL ${newest})`, () => {
 
 function statuses(plan: ReadPlan, table: string): Record<string, number> {
   const found: Record<string, number> = {}
-  for (const { status } of plan.document.tables.find(({ name }) => name === table)?.rows ?? []) {
+  for (const { status } of plan.tables.find(({ name }) => name === table)?.rows ?? []) {
     found[status] = (found[status] ?? 0) + 1
   }
   return found

@@ -1,0 +1,44 @@
+/**
+ * Many lines, each of which may be missing, as one text: fifty thousand rows of a plan cost JSON one string and not a
+ * hundred thousand.
+ *
+ *     + line 0A        a line of a table: COPY leaves no newline in it
+ *     - 0A             none
+ */
+import { Failure } from '../../errors.ts'
+
+const PRESENT = 0x2b
+const ABSENT = 0x2d
+const NEWLINE = 0x0a
+
+/** Latin1: a byte a character, whatever the encoding of the database. */
+export function packLines(lines: readonly (Uint8Array | null)[]): string {
+  const bytes = Buffer.allocUnsafe(lines.reduce((sum, line) => sum + 2 + (line?.length ?? 0), 0))
+  let at = 0
+  for (const line of lines) {
+    bytes[at++] = line ? PRESENT : ABSENT
+    if (line) bytes.set(line, at)
+    at += line?.length ?? 0
+    bytes[at++] = NEWLINE
+  }
+  return bytes.toString('latin1')
+}
+
+/** Views of one buffer. @throws repository-damaged when `packed` is not what `packLines` makes of `count` lines */
+export function unpackLines(packed: string, count: number, what: string): (Buffer | null)[] {
+  const bytes = Buffer.from(packed, 'latin1')
+  const lines: (Buffer | null)[] = []
+  for (let at = 0; at < bytes.length; ) {
+    const end = bytes.indexOf(NEWLINE, at)
+    const isPresent = bytes[at] === PRESENT
+    if (end < 0 || (!isPresent && (bytes[at] !== ABSENT || end !== at + 1))) throw damaged(what)
+    lines.push(isPresent ? bytes.subarray(at + 1, end) : null)
+    at = end + 1
+  }
+  if (lines.length !== count) throw damaged(what)
+  return lines
+}
+
+function damaged(what: string): Failure {
+  return new Failure('repository-damaged', `${what} does not hold the rows that it says`, { context: { object: what } })
+}
