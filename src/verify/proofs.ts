@@ -6,6 +6,7 @@ import { Failure } from '../errors.ts'
 import { PROOF_PREFIX, proofKey, timedId } from '../repository/layout.ts'
 import type { Repository } from '../repository/repository.ts'
 import { damageOf, type Finding, warning } from './finding.ts'
+import type { ScrubDepth } from './scrub-pack.ts'
 
 const proofSchema = z.strictObject({
   format: z.literal(1),
@@ -13,6 +14,8 @@ const proofSchema = z.strictObject({
   endedAt: z.string(),
   snapshots: z.array(z.string()),
   packs: z.array(z.string()),
+  /** What was looked at of the packs: their bytes only. Absent: their rows, too. */
+  depth: z.literal('bytes').optional(),
 })
 
 export type Proof = z.infer<typeof proofSchema>
@@ -34,13 +37,17 @@ export async function writeProof(
   return name
 }
 
-/** How long ago each pack was last proved, at the worst. @throws store-… */
-export async function oldestProof(repository: Repository, packIds: Iterable<string>): Promise<ProofAge> {
+/** How long ago each pack was last proved, at this depth or below it, at the worst. @throws store-… */
+export async function oldestProof(
+  repository: Repository,
+  packIds: Iterable<string>,
+  depth: ScrubDepth = 'rows',
+): Promise<ProofAge> {
   const provedAt = new Map<string, string>()
   for (const name of await proofNames(repository)) {
     const proof = await readProof(repository, name).catch(damageOf)
     // A damaged proof proves nothing; that it is damaged is a finding of check.
-    if (proof instanceof Failure) continue
+    if (proof instanceof Failure || (depth === 'rows' && proof.depth === 'bytes')) continue
     for (const packId of proof.packs) provedAt.set(packId, proof.endedAt)
   }
   const times: string[] = []

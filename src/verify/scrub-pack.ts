@@ -1,6 +1,6 @@
 /**
- * One pack, every byte of it: its hash, its directory, every chunk; and every leaf that a tree expects in it, down to
- * its rows. Runs in a thread (workers/scrub-pack.ts) and knows nothing of snapshots.
+ * One pack, every byte of it: its hash, its directory, every chunk; and every leaf that a tree expects in it, as it was
+ * sealed or down to its rows. Runs in a thread (workers/scrub-pack.ts) and knows nothing of snapshots.
  *
  * A leaf is looked for where its tree says it is, whatever became of the directory: what can still be read is not to
  * be called lost.
@@ -10,7 +10,8 @@ import { Failure } from '../errors.ts'
 import { OpenedLeaf } from '../repository/kernel/opened-leaf.ts'
 import type { RepositorySecrets } from '../repository/keyring.ts'
 import { packKey } from '../repository/layout.ts'
-import { ChunkReader, openPack } from '../repository/pack/chunk-reader.ts'
+import { ChunkReader, type OpenedPack, openPack } from '../repository/pack/chunk-reader.ts'
+import type { PackedChunk } from '../repository/pack/pack-format.ts'
 import type { PackRecord } from '../repository/pack/pack-writer.ts'
 import type { Store } from '../repository/store/contract.ts'
 import { objectTooShort } from '../repository/store/store-failure.ts'
@@ -22,8 +23,15 @@ import { decodeExpectations, type LeafExpectation, type LeafForm } from './leaf-
 import { leafProblem, openedLeafProblem } from './leaf-rows.ts'
 import { locatorSum, openedLocatorSum } from './locator-sum.ts'
 
+/**
+ * *bytes*: every byte is what was written, and every leaf is the chunk that was sealed under its digest. *rows*: its
+ * rows are decoded, too, and every digest made of them anew, which trusts no writer.
+ */
+export type ScrubDepth = 'bytes' | 'rows'
+
 export interface ScrubTask {
   readonly pack: PackRecord
+  readonly depth: ScrubDepth
   readonly forms: readonly LeafForm[]
   /** As `LeafExpectations.of` gives them. */
   readonly expectations: Uint8Array
@@ -41,6 +49,7 @@ export interface PackReport {
   readonly problems: readonly PackProblem[]
   readonly bytes: number
   readonly chunks: number
+  /** That are whole. */
   readonly leaves: number
   readonly rows: number
   readonly textBytes: number
@@ -60,9 +69,46 @@ export async function scrubPack(store: Store, task: ScrubTask): Promise<PackRepo
     const message = `pack ${packId} has SHA-256 ${found}, its index says ${task.pack.sha256}`
     problems.push({ offset: null, kind: 'pack-damaged', message })
   }
+  if (task.depth === 'bytes') return { bytes: bytes.length, ...authenticateAll(task, bytes, problems), problems }
   const leaves = await scrubLeaves(task, bytes, problems)
   const chunks = scrubChunks(task, bytes, leaves.seen, problems)
   return { problems, bytes: bytes.length, chunks, ...leaves.report }
+}
+
+/** Every chunk is what was sealed, and every leaf of a tree is one of them, in its place and under its digest. */
+function authenticateAll(
+  task: ScrubTask,
+  bytes: Buffer,
+  problems: PackProblem[],
+): Omit<PackReport, 'problems' | 'bytes'> {
+  const { packId } = task.pack
+  const sealed = new Map<number, PackedChunk>()
+  const chunks = eachChunk(task, bytes, problems, (pack, chunk) => {
+    pack.authenticate(chunk)
+    sealed.set(chunk.offset, chunk)
+  })
+  const damaged = new Set(problems.map(({ offset }) => offset))
+  let rows = 0
+  let textBytes = 0
+  const seen = new Set<number>()
+  for (const { entry } of decodeExpectations(task.expectations, packId)) {
+    const { offset, storedBytes } = entry.place
+    const chunk = sealed.get(offset)
+    const isThere = chunk?.storedBytes === storedBytes && Buffer.compare(chunk.digest, entry.digest) === 0
+    if (!isThere && !damaged.has(offset)) {
+      problems.push({
+        offset,
+        kind: 'chunk-damaged',
+        message: `pack ${packId} has another chunk at ${offset} than its tree names`,
+      })
+    }
+    if (isThere && !seen.has(offset)) {
+      rows += entry.rows
+      textBytes += entry.textBytes
+      seen.add(offset)
+    }
+  }
+  return { chunks, leaves: seen.size, rows, textBytes, leafOffsets: new Float64Array(), leafSums: new BigUint64Array() }
 }
 
 async function scrubLeaves(task: ScrubTask, bytes: Buffer, problems: PackProblem[]) {
@@ -92,7 +138,7 @@ async function scrubLeaves(task: ScrubTask, bytes: Buffer, problems: PackProblem
   const whole = [...sums].sort(([a], [b]) => a - b)
   const leafOffsets = Float64Array.from(whole, ([offset]) => offset)
   const leafSums = BigUint64Array.from(whole, ([, sum]) => sum)
-  return { seen, report: { leaves: seen.size, rows, textBytes, leafOffsets, leafSums } }
+  return { seen, report: { leaves: whole.length, rows, textBytes, leafOffsets, leafSums } }
 }
 
 interface LeafTask {
@@ -141,17 +187,29 @@ function lookPlainly(form: LeafForm, rows: Rows, expected: LeafExpectation, { cu
 
 /** The chunks that no leaf of a tree stands for: nodes, and what only forgotten snapshots needed. */
 function scrubChunks(task: ScrubTask, bytes: Buffer, seen: ReadonlySet<number>, problems: PackProblem[]): number {
+  return eachChunk(task, bytes, problems, (pack, chunk) => {
+    if (!seen.has(chunk.offset)) pack.open(chunk)
+  })
+}
+
+/** @returns how many chunks the pack lists */
+function eachChunk(
+  task: ScrubTask,
+  bytes: Buffer,
+  problems: PackProblem[],
+  look: (pack: OpenedPack, chunk: PackedChunk) => void,
+): number {
   const { packId } = task.pack
   try {
-    const { chunks, open } = openPack(packId, bytes, task.secrets.dataKeys)
+    const pack = openPack(packId, bytes, task.secrets.dataKeys)
+    const { chunks } = pack
     if (chunks.length !== task.pack.chunks) {
       const message = `pack ${packId} lists ${chunks.length} chunks, its index says ${task.pack.chunks}`
       problems.push({ offset: null, kind: 'pack-damaged', message })
     }
     for (const chunk of chunks) {
-      if (seen.has(chunk.offset)) continue
       try {
-        open(chunk)
+        look(pack, chunk)
       } catch (error) {
         problems.push({ offset: chunk.offset, kind: 'chunk-damaged', message: damageOf(error).message })
       }

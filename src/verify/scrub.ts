@@ -1,6 +1,6 @@
 /**
- * Every byte: what check looks at, and then every pack, read once from beginning to end, every row in it proved by its
- * digest and found in its place.
+ * Every byte: what check looks at, and then every pack, read once from beginning to end, every leaf in it proved by its
+ * digest and found in its place: as it was sealed (depth *bytes*), or by its rows (depth *rows*).
  *
  *     trees ─→ what each leaf must be ─→ packs, one after the other ─→ threads: fetch, hash, open, decode, digest
  *                                                                   └─→ locator sums ─→ do locators name the rows?
@@ -23,7 +23,7 @@ import { damageOf, type Finding, finding, type Verification } from './finding.ts
 import { LeafExpectations } from './leaf-expectations.ts'
 import { LocatorSums } from './locator-walk.ts'
 import { oldestProof, type ProofAge, writeProof } from './proofs.ts'
-import type { PackReport, ScrubTask } from './scrub-pack.ts'
+import type { PackReport, ScrubDepth, ScrubTask } from './scrub-pack.ts'
 import { type Seat, TreeWalk } from './walk.ts'
 
 export interface ScrubRequest extends Omit<CheckRequest, 'onProgress'> {
@@ -31,6 +31,8 @@ export interface ScrubRequest extends Omit<CheckRequest, 'onProgress'> {
   readonly snapshots?: readonly string[]
   /** Packs under way at once. */
   readonly lanes: number
+  /** `rows` when not given. */
+  readonly depth?: ScrubDepth
   /** `ScrubPool.scrubPack`, or in this thread. */
   readonly scrubPack: (repository: Repository, task: ScrubTask, signal: AbortSignal) => Promise<PackReport>
   readonly random: (bytes: number) => Uint8Array
@@ -74,7 +76,7 @@ export async function scrubRepository(request: ScrubRequest): Promise<ScrubResul
   const verification: Verification = { ...looked, looked: { ...looked.looked, ...done.looked } }
   try {
     const proof = await done.writeProof(verification, startedMs)
-    return { ...verification, proof, age: await oldestProof(repository, done.allPacks) }
+    return { ...verification, proof, age: await oldestProof(repository, done.allPacks, request.depth) }
   } catch (error) {
     if (error instanceof Failure && error.code !== 'defect') return { ...verification, proof: null, age: null }
     throw error
@@ -85,6 +87,7 @@ class ScrubRun {
   readonly #request: ScrubRequest
   readonly #structure: Structure
   readonly #manifests: readonly Manifest[]
+  readonly #depth: ScrubDepth
   readonly #proved: string[] = []
   #packs: readonly PackRecord[] = []
   #bytesDone = 0
@@ -97,20 +100,17 @@ class ScrubRun {
   constructor(request: ScrubRequest, structure: Structure) {
     this.#request = request
     this.#structure = structure
+    this.#depth = request.depth ?? 'rows'
     const { manifests } = structure.inventory
     const wanted = request.snapshots && new Set(request.snapshots)
     this.#manifests = wanted ? manifests.filter((manifest) => wanted.has(manifest.snapshotId)) : manifests
   }
 
   get looked(): Record<string, number> {
-    return {
-      packsRead: this.#packsDone,
-      packBytesRead: this.#bytesDone,
-      chunksOpened: this.#chunks,
-      leavesProved: this.#leaves,
-      rowsProved: this.#rows,
-      textBytesProved: this.#textBytes,
-    }
+    const packs = { packsRead: this.#packsDone, packBytesRead: this.#bytesDone, chunksOpened: this.#chunks }
+    return this.#depth === 'rows'
+      ? { ...packs, leavesProved: this.#leaves, rowsProved: this.#rows, textBytesProved: this.#textBytes }
+      : { ...packs, leavesAsSealed: this.#leaves, rowsAsSealed: this.#rows, textBytesAsSealed: this.#textBytes }
   }
 
   get allPacks(): Iterable<string> {
@@ -125,9 +125,9 @@ class ScrubRun {
       const expectations = new LeafExpectations(packIds)
       await this.#walk(() => {}, expectations)
       await this.#readPacks(packs, expectations, sums)
-      await sums.endPass(this.#manifests, packIds)
+      if (this.#depth === 'rows') await sums.endPass(this.#manifests, packIds)
     }
-    return sums.findings(this.#manifests)
+    return this.#depth === 'rows' ? sums.findings(this.#manifests) : []
   }
 
   /** Packs without a problem, and the snapshots when nothing at all is wrong. */
@@ -138,6 +138,7 @@ class ScrubRun {
     const proof = {
       startedAt: new Date(startedMs).toISOString(),
       endedAt: new Date(endedMs).toISOString(),
+      ...(this.#depth === 'bytes' && { depth: this.#depth }),
       snapshots: status === 'passed' ? this.#manifests.map((manifest) => manifest.snapshotId).sort() : [],
       packs: this.#proved.toSorted(),
     }
@@ -192,6 +193,7 @@ class ScrubRun {
     const { repository, signal, onProgress } = this.#request
     const task: ScrubTask = {
       pack,
+      depth: this.#depth,
       forms: expectations.forms,
       expectations: expectations.of(pack.packId),
       secrets: repository.keyring.secrets,
@@ -211,7 +213,7 @@ class ScrubRun {
     this.#packsDone += 1
     this.#bytesDone += report.bytes
     this.#chunks += report.chunks
-    this.#leaves += report.leafOffsets.length
+    this.#leaves += report.leaves
     this.#rows += report.rows
     this.#textBytes += report.textBytes
     sums.addPack(pack.packId, report)

@@ -11,6 +11,7 @@ import { type PostgresServer, startPostgres } from '../../scripts/support/postgr
 import { Failure } from '../../src/errors.ts'
 import type { Manifest } from '../../src/repository/manifest.ts'
 import type { PackRecord } from '../../src/repository/pack/pack-writer.ts'
+import { treesOf } from '../../src/repository/snapshot-trees.ts'
 import { tableSpec } from '../../src/repository/table-spec.ts'
 import { encodeKey } from '../../src/repository/tree/key.ts'
 import type { TreeEntry } from '../../src/repository/tree/node-codec.ts'
@@ -18,6 +19,8 @@ import { rowText } from '../../src/repository/tree/rows.ts'
 import { TreeReader } from '../../src/repository/tree/tree-reader.ts'
 import { openSource } from '../../src/source/open.ts'
 import type { Verification } from '../../src/verify/finding.ts'
+import { LeafExpectations } from '../../src/verify/leaf-expectations.ts'
+import { oldestProof } from '../../src/verify/proofs.ts'
 import { scrubPack } from '../../src/verify/scrub-pack.ts'
 import { ScrubPool } from '../../src/verify/scrub-pool.ts'
 import { runSql } from '../source/postgres/support.ts'
@@ -108,6 +111,44 @@ describe('a repository as it was written', () => {
     const scrubbed = await scrub(made.repository, { leavesPerPass: 1 })
 
     expect(scrubbed).toMatchObject({ status: 'passed', findings: [] })
+  })
+})
+
+describe('a scrub of bytes', () => {
+  test('passes, says what it did not decode, and is no proof of rows', async () => {
+    const { repository } = made
+    const packIds = (await packsOf(first, second)).map(({ packId }) => packId)
+
+    const rowsBefore = await oldestProof(repository, packIds, 'rows')
+    const nowMs = () => Date.UTC(2027, 0, 1)
+
+    const scrubbed = await scrub(repository, { depth: 'bytes', keepProof: true, nowMs })
+
+    expect(scrubbed).toMatchObject({ status: 'passed', findings: [], age: { neverProved: 0 } })
+    expect((await oldestProof(repository, packIds, 'bytes')).oldest).toBe(new Date(nowMs()).toISOString())
+    expect(await oldestProof(repository, packIds, 'rows')).toEqual(rowsBefore)
+    await repository.store.delete(scrubbed.proof!)
+    const rows = await scrub(repository)
+    expect(scrubbed.looked.rowsAsSealed).toBe(rows.looked.rowsProved)
+    expect(scrubbed.looked.rowsProved).toBeUndefined()
+  })
+
+  test('names a leaf that is sealed under another digest than its tree has', async () => {
+    const [one, two] = (await vitalLeaves(first)).entries
+    const { packId, offset } = one!.place
+    const tree = treesOf(await manifestOf(first)).find(({ table }) => table?.name === 'public.vital_sign')!
+    const pack = (await packsOf(first)).find((candidate) => candidate.packId === packId)!
+    const problems = async (digest: Uint8Array) => {
+      const leaves = new LeafExpectations([packId])
+      leaves.add({ tree, level: 0, entry: { ...one!, digest }, after: null, isLast: false })
+      const { forms } = leaves
+      const { secrets } = made.repository.keyring
+      const task = { pack, depth: 'bytes', forms, expectations: leaves.of(packId), secrets } as const
+      return (await scrubPack(made.repository.store, task)).problems
+    }
+
+    expect(await problems(one!.digest)).toEqual([])
+    expect(await problems(two!.digest)).toMatchObject([{ offset, kind: 'chunk-damaged' }])
   })
 })
 
@@ -371,9 +412,11 @@ describe('one flipped bit', () => {
         const damaged = flipped(Buffer.from(bytes), bit)
         await store.put(key, damaged)
         for (const sha256 of [pack.sha256, createHash('sha256').update(damaged).digest('hex')]) {
-          const task = { forms: [], expectations: new Uint8Array(), secrets: repository.keyring.secrets }
-          const report = await scrubPack(store, { pack: { ...pack, sha256 }, ...task })
-          if (report.problems.length === 0) missed.push(`${key} bit ${bit}`)
+          for (const depth of ['rows', 'bytes'] as const) {
+            const task = { forms: [], expectations: new Uint8Array(), secrets: repository.keyring.secrets, depth }
+            const report = await scrubPack(store, { pack: { ...pack, sha256 }, ...task })
+            if (report.problems.length === 0) missed.push(`${key} bit ${bit}, ${depth}`)
+          }
         }
       }
     }

@@ -10,7 +10,7 @@ import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { Failure } from '../../errors.ts'
 import { aes256Gcm, KEY_BYTES } from '../crypto/provider.ts'
-import { compressToView, decompressToView } from '../pack/zstd.ts'
+import { compressPassing, decompressToView } from '../pack/zstd.ts'
 
 const NO_DATA = new Uint8Array()
 
@@ -40,7 +40,7 @@ export class SpillFile implements Disposable {
   append(bytes: Uint8Array): SpillBlock {
     const number = this.#blocks
     this.#blocks += 1
-    const sealed = aes256Gcm.seal(this.#key, nonce(number), NO_DATA, compressToView(bytes))
+    const sealed = aes256Gcm.seal(this.#key, nonce(number), NO_DATA, compressPassing(bytes))
     const offset = this.#end
     this.#end += sealed.length
     for (let written = 0; written < sealed.length; ) {

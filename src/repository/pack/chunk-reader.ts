@@ -123,17 +123,24 @@ function packAccess(header: Buffer, packId: string, dataKeys: readonly SealKey[]
 }
 
 function openChunk(access: PackAccess, request: ChunkRequest, sealed: Uint8Array): Uint8Array {
+  return unpackPayload(decrypt(access, request, sealed), shownChunk(request))
+}
+
+function shownChunk({ digest, place: { packId, offset } }: ChunkRequest): string {
+  return `chunk ${Buffer.from(digest).toString('hex').slice(0, 16)} at ${offset} of pack ${packId}`
+}
+
+function decrypt(access: PackAccess, request: ChunkRequest, sealed: Uint8Array): Uint8Array {
   const { packId, offset } = request.place
-  const what = `chunk ${Buffer.from(request.digest).toString('hex').slice(0, 16)} at ${offset} of pack ${packId}`
   const associated = chunkAssociated(access.header, request.type, request.digest)
   const payload = cipherById(access.cipherId).open(access.key, chunkNonce(offset), associated, sealed)
   if (!payload) {
-    throw new Failure('repository-damaged', `${what} does not decrypt: altered or moved`, {
+    throw new Failure('repository-damaged', `${shownChunk(request)} does not decrypt: altered or moved`, {
       context: { pack: packId, offset },
       hints: ['Run `chartkeep scrub` to see everything that is damaged, and what it affects.'],
     })
   }
-  return unpackPayload(payload, what)
+  return payload
 }
 
 function contiguousRuns(requests: readonly ChunkRequest[]): ChunkRequest[][] {
@@ -158,6 +165,8 @@ export interface OpenedPack {
   readonly chunks: readonly PackedChunk[]
   /** The decompressed chunk. @throws repository-damaged */
   open(chunk: PackedChunk): Uint8Array
+  /** That these are the bytes that were sealed as this chunk; they are not decompressed. @throws repository-damaged */
+  authenticate(chunk: PackedChunk): void
 }
 
 /**
@@ -183,14 +192,15 @@ export function openPack(packId: string, bytes: Buffer, dataKeys: readonly SealK
     at += chunk.storedBytes
   }
   if (at !== directoryAt) throw damagedPack(packId, `has a gap at ${at}`)
+  const sealed = ({ offset, storedBytes }: PackedChunk) => bytes.subarray(offset, offset + storedBytes)
+  const requested = (chunk: PackedChunk): ChunkRequest => {
+    const { offset, storedBytes } = chunk
+    return { ...chunk, place: { packId, offset, storedBytes } }
+  }
   return {
     chunks,
-    open: (chunk) =>
-      openChunk(
-        access,
-        { ...chunk, place: { packId, offset: chunk.offset, storedBytes: chunk.storedBytes } },
-        bytes.subarray(chunk.offset, chunk.offset + chunk.storedBytes),
-      ),
+    open: (chunk) => openChunk(access, requested(chunk), sealed(chunk)),
+    authenticate: (chunk) => void decrypt(access, requested(chunk), sealed(chunk)),
   }
 }
 
