@@ -11,10 +11,12 @@ import { register as registerApprove } from './approve.ts'
 import { register as registerAudit } from './audit.ts'
 import { register as registerBackup } from './backup.ts'
 import { register as registerCapture } from './capture.ts'
+import { register as registerChanges } from './changes.ts'
 import { register as registerCheck } from './check.ts'
 import type { Cli } from './command.ts'
 import { register as registerCompare } from './compare.ts'
 import { register as registerDiscover } from './discover.ts'
+import { register as registerHistory } from './history.ts'
 import { register as registerInit } from './init.ts'
 import { register as registerKey } from './key.ts'
 import { register as registerLedger } from './ledger.ts'
@@ -67,6 +69,8 @@ registerCapture(program, cli)
 registerStatus(program, cli)
 registerSnapshots(program, cli)
 registerShow(program, cli)
+registerHistory(program, cli)
+registerChanges(program, cli)
 const restore = new Command('restore')
   .summary('give back a database, or one patient')
   .description('Gives back what the repository holds: a whole database, or one patient.')

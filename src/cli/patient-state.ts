@@ -14,7 +14,7 @@ export interface MomentOptions extends CommonOptions {
 export function withMoment(command: Command): Command {
   return withConfiguration(command).option(
     '--at <target>',
-    "'latest' (the newest snapshot), 'now' (the last change kept), a snapshot, a time, or an LSN",
+    "'latest' (the newest snapshot), 'now' (the last change kept), a snapshot, a time, an LSN, or before:CHANGE",
     'latest',
   )
 }

@@ -12,6 +12,7 @@ import { action, type Cli, describe } from './command.ts'
 import { actorOf } from './open.ts'
 import { type MomentOptions, withMoment, withPatientState } from './patient-state.ts'
 import { formatCount, formatTable } from './terminal.ts'
+import { register as registerTimeline } from './timeline.ts'
 
 interface PurposeOptions extends MomentOptions {
   readonly purpose: string
@@ -26,7 +27,7 @@ const FAILURES = ['missing-secret', 'wrong-key', 'snapshot-not-found', 'change-l
 const PURPOSE = 'why the patient is looked at: it stands in the audit'
 
 export function register(program: Command, cli: Cli): void {
-  const patient = new Command('patient').summary('one patient: find, show, export').exitOverride()
+  const patient = new Command('patient').summary('one patient: find, timeline, show, export').exitOverride()
   patient.description('One patient over all tables, as of a moment. Who looked, at whom and why, stands in the audit.')
   const find = describe({
     name: 'find',
@@ -87,7 +88,9 @@ export function register(program: Command, cli: Cli): void {
         (id, options) => runExport(cli, id, options),
       ),
     )
-  program.addCommand(patient.addCommand(find).addCommand(show).addCommand(exported))
+  patient.addCommand(find)
+  registerTimeline(patient, cli)
+  program.addCommand(patient.addCommand(show).addCommand(exported))
 }
 
 async function runFind(cli: Cli, text: string, options: PurposeOptions): Promise<void> {

@@ -37,6 +37,7 @@ export function register(restore: Command, cli: Cli): void {
       'chartkeep restore database --at latest --into postgres://drill-1/icu_restore',
       'chartkeep restore database --at 2026-03-01T10:15:00+08:00 --into postgres://drill-1/icu_restore --dry-run',
       'chartkeep restore database --at 16/B3772A10 --into postgres://drill-1/icu_restore',
+      'chartkeep restore database --at before:1f2e3d4c-16/B3772A10-742 --into postgres://drill-1/icu_restore',
     ],
     failures: [
       'missing-secret',
@@ -53,7 +54,7 @@ export function register(restore: Command, cli: Cli): void {
   withConfiguration(command)
     .option(
       '--at <target>',
-      "'latest' (the newest snapshot), 'now' (the last change kept), a snapshot, a time, or an LSN",
+      "'latest' (the newest snapshot), 'now' (the last change kept), a snapshot, a time, an LSN, or before:CHANGE",
       'latest',
     )
     .requiredOption('--into <url>', 'an empty database; the password from PGPASSWORD or a pgpass file')

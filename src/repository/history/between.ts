@@ -115,7 +115,7 @@ function eventOf(
   after: RowImage | null,
 ): HistoryEvent {
   const { table, keyColumns } = (to ?? from)!
-  return rowEvent(time, table.name, { before, after, keyColumns })
+  return rowEvent(time, table, { before, after, keyColumns })
 }
 
 function imageOf(table: FollowedTable | null, line: Buffer | null | undefined): RowImage | null {

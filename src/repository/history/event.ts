@@ -24,6 +24,8 @@ export type EventTime =
 export interface HistoryEvent {
   readonly time: EventTime
   readonly table: string
+  /** Of its table. */
+  readonly category: string
   /** `key`: an update that changed the primary key. `truncate`: every row of the table, none of which is named. */
   readonly kind: 'insert' | 'update' | 'key' | 'delete' | 'truncate'
   /** Names of the key's columns, and its fields as the row before has them, else the row after; empty for a truncate. */
@@ -53,24 +55,31 @@ export function changeIdOf(time: EventTime): string {
   return betweenChangeId(time.from, time.to.snapshotId)
 }
 
+/** Of a manifest. */
+export interface EventTable {
+  readonly name: string
+  readonly category: string
+}
+
 export interface RowChange {
   readonly before: RowImage | null
   readonly after: RowImage | null
   readonly keyColumns: readonly string[]
 }
 
-export function rowEvent(time: EventTime, table: string, { before, after, keyColumns }: RowChange): HistoryEvent {
+export function rowEvent(time: EventTime, table: EventTable, { before, after, keyColumns }: RowChange): HistoryEvent {
   const changed = before && after ? differing(before, after) : []
   const isRekeyed = changed.some((column) => keyColumns.includes(column))
   const kind = before === null ? 'insert' : after === null ? 'delete' : isRekeyed ? 'key' : 'update'
   const image = (before ?? after)!
   const fields = fieldsOf(image.line)
   const key = keyColumns.flatMap((column) => fields[image.columns.indexOf(column)] ?? [])
-  return { time, table, kind, keyColumns, key, before, after, changed }
+  return { time, table: table.name, category: table.category, kind, keyColumns, key, before, after, changed }
 }
 
-export function truncateEvent(time: EventTime, table: string): HistoryEvent {
-  return { time, table, kind: 'truncate', keyColumns: [], key: [], before: null, after: null, changed: [] }
+export function truncateEvent(time: EventTime, { name, category }: EventTable): HistoryEvent {
+  const nothing = { keyColumns: [], key: [], before: null, after: null, changed: [] }
+  return { time, table: name, category, kind: 'truncate', ...nothing }
 }
 
 /** Whether the columns that both have are the same: a column that came or went changes no row by itself. */

@@ -96,7 +96,7 @@ export class FollowedTable {
       events.push(...(await this.#flushRun(run)))
       run = []
       this.#truncate(pending)
-      events.push({ seq: pending.seq, event: truncateEvent(pending.time, this.table.name) })
+      events.push({ seq: pending.seq, event: truncateEvent(pending.time, this.table) })
     }
     events.push(...(await this.#flushRun(run)))
     this.#pending = []
@@ -151,7 +151,7 @@ export class FollowedTable {
       for (const step of lineage.steps) {
         const { seq, time } = run[step.seq]!
         const images = { before: this.#image(whole(step.before)), after: this.#image(whole(step.after)) }
-        events.push({ seq, event: rowEvent(time, this.table.name, { ...images, keyColumns: this.keyColumns }) })
+        events.push({ seq, event: rowEvent(time, this.table, { ...images, keyColumns: this.keyColumns }) })
       }
     }
     this.#remember(net.lineages, bases, run)

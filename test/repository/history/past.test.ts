@@ -169,6 +169,19 @@ describeOnServers('the past', oldestAndNewest.slice(-1), (server) => {
     expect(events[0]!.after!.line.length).toBe(events[0]!.before!.line.length)
   })
 
+  test('of a record needs a table and a key that there are, and says which', async () => {
+    const key = (count: number) => Array.from({ length: count }, () => Buffer.from('1'))
+
+    await expect(readRecord(asked(), 'public.note', key(1))).rejects.toMatchObject({
+      code: 'bad-usage',
+      hints: [expect.stringContaining('note_id year')],
+    })
+    await expect(readRecord(asked(), 'note', key(2))).rejects.toMatchObject({
+      hints: [expect.stringContaining('public.note')],
+    })
+    await expect(readRecord(asked(), 'public.device_log', key(0))).rejects.toMatchObject({ code: 'bad-usage' })
+  })
+
   test('of a patient has the rows of every stay that was theirs at some moment, and of no other', async () => {
     const { events } = await readPatient(asked(), Buffer.from('4'))
 

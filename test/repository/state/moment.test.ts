@@ -1,6 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { formatTimeUs, parseMoment, timeUsOf } from '../../../src/repository/state/moment.ts'
+import type { ChangeId } from '../../../src/repository/history/change-id.ts'
+import { formatTimeUs, type Moment, parseMoment, timeUsOf } from '../../../src/repository/state/moment.ts'
+
+const SNAPSHOT = '20260301T060000Z-1f2e3d4c'
+
+function before(change: ChangeId): Moment {
+  return { kind: 'before', change }
+}
 
 describe('what --at takes', () => {
   test.each([
@@ -14,6 +21,15 @@ describe('what --at takes', () => {
     ['1970-01-01T00:00:00-0130', { kind: 'time', timeUs: 5_400_000_000n }],
     ['2026-03-01T10:15:00.000007+08:00', { kind: 'time', timeUs: 1_772_331_300_000_007n }],
     ['2026-03-01T10:15:00.25+08:00', { kind: 'time', timeUs: 1_772_331_300_250_000n }],
+    [
+      'before:1f2e3d4c-16/B3772A10-742',
+      before({ kind: 'transaction', log: '1f2e3d4c', lsn: 0x16_b3772a10n, xid: 742 }),
+    ],
+    [`before:1f2e3d4c-0/10..${SNAPSHOT}`, before({ kind: 'position', log: '1f2e3d4c', lsn: 16n })],
+    [
+      `before:20260301T050000Z-00000001..${SNAPSHOT}`,
+      before({ kind: 'snapshot', snapshotId: '20260301T050000Z-00000001' }),
+    ],
   ])('%s', (text, moment) => {
     expect(parseMoment(text)).toEqual(moment)
   })
@@ -29,6 +45,12 @@ describe('what --at takes', () => {
     '2026-03-01T10:15:00.1234567Z',
     '16/B3772A10F',
     '/1',
+    'before:',
+    'before:1f2e3d4c-16/B3772A10',
+    'before:1f2e3d4c-16/B3772A10-99999999999',
+    `before:1f2e3d4c-16/B3772A10-742..${SNAPSHOT}`,
+    `before:${SNAPSHOT}`,
+    '1f2e3d4c-16/B3772A10-742',
   ])('is not %j', (text) => {
     expect(() => parseMoment(text)).toThrow(expect.objectContaining({ code: 'bad-usage' }))
   })
