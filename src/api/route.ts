@@ -95,10 +95,10 @@ export function define<Params, Query, Body, Result>(
 /** As `define`, for answers that are no JSON object. */
 export function defineRaw<Params, Query, Body>(
   routes: Routes,
-  shape: Omit<RouteShape<Params, Query, Body, string>, 'result'> & { readonly contentType: string },
+  shape: Omit<RouteShape<Params, Query, Body, unknown>, 'result'> & { readonly contentType: string },
   answer: (asked: Asked<Params, Query, Body>) => Promise<Response>,
 ): void {
-  const result = z.string()
+  const result = shape.contentType === 'application/json' ? z.looseObject({}) : z.string()
   document(routes.app, { ...shape, result }, { [shape.contentType]: { schema: result } })
   answerBy(routes, { ...shape, result }, answer)
 }
