@@ -9,8 +9,9 @@ import { resolveTarget } from '../repository/state/target.ts'
 import { argumentConnection } from '../secrets.ts'
 import { openSource } from '../source/open.ts'
 import { compareDatabase } from '../verify/compare.ts'
+import { COMPARE_DEED } from '../verify/doctor/look-records.ts'
 import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
-import { openConfiguredRepository, openConfiguredSource, readConfiguration } from './open.ts'
+import { actorOf, openConfiguredRepository, openConfiguredSource, readConfiguration } from './open.ts'
 import { formatBytes } from './terminal.ts'
 import { showVerification } from './verification-output.ts'
 
@@ -80,6 +81,13 @@ async function run(cli: Cli, options: CompareOptions): Promise<void> {
     nowMs: cli.nowMs,
     onProgress: (bytesRead) => cli.terminal.status(`${formatBytes(bytesRead)} read`),
   })
+  if (options.against === undefined) {
+    // So that `doctor` can say when the backup was last held against the database.
+    const outcome = result.status === 'passed' ? 'done' : 'failed'
+    const time = new Date(cli.nowMs()).toISOString()
+    const deed = { actor: actorOf(cli), action: COMPARE_DEED, subject: sourceName, detail: result.status }
+    await repository.audit.append({ ...deed, time, outcome })
+  }
   showVerification(cli, 'compare', result, options.json)
 }
 

@@ -4,11 +4,16 @@
  */
 import { Failure } from '../errors.ts'
 import type { ConnectionSettings, LoadTable, ReadTable, Source, Target } from './contract.ts'
+import type { DatabaseHealth, HealthQuestion } from './health-contract.ts'
 import { applyRows as applyPostgresRows } from './postgres/apply-rows.ts'
+import { askPostgres } from './postgres/ask.ts'
+import { countByMonth as countPostgresByMonth } from './postgres/count-by-month.ts'
+import { examinePostgres, examinePostgresWriter } from './postgres/doctor/examine.ts'
 import { openLiveRows as openPostgresRows } from './postgres/live-rows.ts'
 import { loadTable as loadPostgresTable } from './postgres/load-table.ts'
 import { settleOutcome as settlePostgresOutcome } from './postgres/outcome.ts'
 import { readTable as readPostgresTable } from './postgres/read-table.ts'
+import { openScratchServer as openPostgresScratch } from './postgres/scratch-server/open.ts'
 import { setupSqlFor as setupPostgresSql } from './postgres/setup.ts'
 import { openPostgresSource } from './postgres/source.ts'
 import { openPostgresTarget } from './postgres/target.ts'
@@ -18,8 +23,10 @@ import type {
   ApplyRequest,
   LiveRows,
   LiveRowsOptions,
+  MonthCount,
   TransactionOutcome,
 } from './row-contract.ts'
+import type { Answer, Question, ScratchServer, ScratchWish } from './scratch-contract.ts'
 
 interface Kind {
   readonly schemes: readonly string[]
@@ -28,10 +35,23 @@ interface Kind {
   openLiveRows(settings: ConnectionSettings, options: LiveRowsOptions): Promise<LiveRows>
   applyRows(settings: ConnectionSettings, request: ApplyRequest): Promise<AppliedRows>
   settleOutcome(settings: ConnectionSettings, transaction: AppliedTransaction): Promise<TransactionOutcome>
+  countByMonth(
+    settings: ConnectionSettings,
+    counts: readonly MonthCount[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, number>[]>
   readonly readTable: ReadTable
   readonly loadTable: LoadTable
   setupSql(url: string, options: SetupChoice): string
+  ask: typeof askPostgres
+  openScratch(wish: ScratchWish): Promise<ScratchServer>
+  /** Absent for a kind of database that `doctor` asks nothing yet. */
+  readonly examine?: Examine
+  /** As the role that puts patients back. */
+  readonly examineWriter?: Examine
 }
+
+type Examine = (settings: ConnectionSettings, question: HealthQuestion) => Promise<DatabaseHealth>
 
 const postgres: Kind = {
   schemes: ['postgres:', 'postgresql:'],
@@ -40,9 +60,14 @@ const postgres: Kind = {
   openLiveRows: openPostgresRows,
   applyRows: applyPostgresRows,
   settleOutcome: settlePostgresOutcome,
+  countByMonth: countPostgresByMonth,
   readTable: readPostgresTable,
   loadTable: loadPostgresTable,
   setupSql: setupPostgresSql,
+  ask: askPostgres,
+  openScratch: openPostgresScratch,
+  examine: examinePostgres,
+  examineWriter: examinePostgresWriter,
 }
 
 const kinds: readonly Kind[] = [postgres]
@@ -64,6 +89,29 @@ export async function openLiveRows(settings: ConnectionSettings, options: LiveRo
 
 export async function applyRows(settings: ConnectionSettings, request: ApplyRequest): Promise<AppliedRows> {
   return kindOf(settings).applyRows(settings, request)
+}
+
+/** Rows of each table by month, in the order of `counts`. @throws source-…, missing-rights */
+export async function countByMonth(
+  settings: ConnectionSettings,
+  counts: readonly MonthCount[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, number>[]> {
+  return kindOf(settings).countByMonth(settings, counts, signal)
+}
+
+/** Counts and digests only, as of one moment. @throws source-… */
+export async function askDatabase(
+  settings: ConnectionSettings,
+  questions: readonly Question[],
+  world: { readonly salt: Uint8Array; readonly nowMs: () => number; readonly signal: AbortSignal },
+): Promise<Answer[]> {
+  return kindOf(settings).ask(settings, questions, world)
+}
+
+/** A server of the kind that the snapshot was taken from, with an empty database. @throws unsupported-server, source-failed */
+export async function openScratchServer(url: string, wish: ScratchWish): Promise<ScratchServer> {
+  return kindOf({ url }).openScratch(wish)
 }
 
 /** What became of a transaction whose end nobody wrote down. */
@@ -93,6 +141,22 @@ export interface SetupChoice {
  */
 export function setupSql(url: string, choice: SetupChoice = { exclude: [] }): string {
   return kindOf({ url }).setupSql(url, choice)
+}
+
+/** What the database tells of its health; null where this kind is asked nothing. Changes nothing. */
+export async function examineDatabase(
+  settings: ConnectionSettings,
+  question: HealthQuestion,
+): Promise<DatabaseHealth | null> {
+  return (await kindOf(settings).examine?.(settings, question)) ?? null
+}
+
+/** As `examineDatabase`, of the role that puts patients back. */
+export async function examineWriter(
+  settings: ConnectionSettings,
+  question: HealthQuestion,
+): Promise<DatabaseHealth | null> {
+  return (await kindOf(settings).examineWriter?.(settings, question)) ?? null
 }
 
 function kindOf(settings: Pick<ConnectionSettings, 'url'>): Kind {

@@ -37,17 +37,21 @@ export interface Captured {
   readonly layout: PatientLayout
   /** For the publication; names as in SQL. */
   readonly tables: readonly string[]
+  /** Somebody else has made the publication, and set the server up. */
+  readonly isPublished?: boolean
 }
 
 /** Publishes the tables and follows them. */
-export async function captureDatabase({ made, url, layout, tables }: Captured): Promise<CapturedDatabase> {
+export async function captureDatabase({ made, url, layout, tables, isPublished }: Captured): Promise<CapturedDatabase> {
   const repository = await made.open()
   const events: CaptureEvent[] = []
   let running: { readonly stop: AbortController; readonly done: Promise<void> } | null = null
   let snapshots = 0
 
-  await runSql(url, `ALTER SYSTEM SET max_slot_wal_keep_size = '1GB'`, 'SELECT pg_reload_conf()')
-  await runSql(url, `CREATE PUBLICATION chartkeep FOR TABLE ${tables.join(', ')}`)
+  if (!isPublished) {
+    await runSql(url, `ALTER SYSTEM SET max_slot_wal_keep_size = '1GB'`, 'SELECT pg_reload_conf()')
+    await runSql(url, `CREATE PUBLICATION chartkeep FOR TABLE ${tables.join(', ')}`)
+  }
 
   const start = async () => {
     const stop = new AbortController()
