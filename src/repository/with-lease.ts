@@ -29,11 +29,11 @@ export async function keepLease(
   lease: Lease,
   lost: AbortController,
   over: AbortSignal,
-  sleep: NonNullable<LeaseRequest['sleep']> = realSleep,
+  { sleep = realSleep, everyMs = LEASE_MS / 4 }: Pick<LeaseRequest, 'sleep'> & { readonly everyMs?: number } = {},
 ): Promise<void> {
   while (!over.aborted) {
     try {
-      await sleep(LEASE_MS / 4, over)
+      await sleep(everyMs, over)
       await lease.renew()
     } catch (error) {
       if (over.aborted) return
