@@ -98,7 +98,7 @@ export function defineRaw<Params, Query, Body>(
   shape: Omit<RouteShape<Params, Query, Body, unknown>, 'result'> & { readonly contentType: string },
   answer: (asked: Asked<Params, Query, Body>) => Promise<Response>,
 ): void {
-  const result = shape.contentType === 'application/json' ? z.looseObject({}) : z.string()
+  const result: z.ZodType<unknown> = shape.contentType === 'application/json' ? z.looseObject({}) : z.string()
   document(routes.app, { ...shape, result }, { [shape.contentType]: { schema: result } })
   answerBy(routes, { ...shape, result }, answer)
 }

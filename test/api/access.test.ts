@@ -249,7 +249,7 @@ describe('a request with an Idempotency-Key', () => {
     const answers = await Promise.all(Array.from({ length: 20 }, () => api.ask('/v1/jobs', { token, body, key: 'k' })))
 
     expect(api.service.started).toBe(1)
-    expect(new Set(answers.map(({ status }) => status)).difference(new Set([202, 409])).size).toBe(0)
+    expect(answers.filter(({ status }) => status !== 202 && status !== 409)).toEqual([])
   })
 
   it('of which no answer is known is not done again', async () => {

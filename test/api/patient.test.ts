@@ -186,12 +186,13 @@ describe('a plan', () => {
     expect(await apply(id, json.sha256, {}, chensOwn)).toMatchObject({ status: 403, json: { code: 'plan-refused' } })
   })
 
-  it.each([
+  const wrong: [string, { token?: string; [field: string]: string | undefined }, number][] = [
     ["another person's token", { token: 'other' }, 409],
     ['a signature over something else', { signature: `${'A'.repeat(86)}==` }, 409],
     ['another digest', { sha256: 'f'.repeat(64) }, 409],
     ['a time long ago', { approvedAt: '2026-01-01T00:00:00.000Z' }, 400],
-  ])('is not approved by %s', async (_what, { token, ...more }: { token?: string }, status) => {
+  ]
+  it.each(wrong)('is not approved by %s', async (_what, { token, ...more }, status) => {
     const { json } = await plan()
     const by = token ? { ...chen(), token: await api.token('approver', 'Li Na') } : chen()
 
