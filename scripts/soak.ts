@@ -16,6 +16,7 @@ import { kills } from './soak/kills.ts'
 import { mutations } from './soak/mutations.ts'
 import type { SoakPart } from './soak/part.ts'
 import { rescue } from './soak/rescue.ts'
+import { retention } from './soak/retention.ts'
 import { roundTripDump, roundTripS } from './soak/round-trips.ts'
 
 const parts: readonly SoakPart[] = [
@@ -28,6 +29,7 @@ const parts: readonly SoakPart[] = [
   kills,
   histories,
   folds,
+  retention,
 ]
 
 const { names, minutes, seed } = readArguments(process.argv.slice(2))

@@ -54,7 +54,6 @@ export interface Reader extends ClaimLook {
 }
 
 export interface WatchRequest {
-  readonly nowMs: () => number
   readonly sleep: (ms: number) => Promise<void>
   readonly signal: AbortSignal
 }
@@ -75,15 +74,15 @@ export async function readersAlive(repository: Repository, watch: WatchRequest):
 }
 
 /** Whether it moves within its life. One that is given back while we look reads no more. */
-async function isRenewed(repository: Repository, reader: Reader, { nowMs, sleep, signal }: WatchRequest) {
-  const sinceMs = nowMs()
-  for (;;) {
+async function isRenewed(repository: Repository, reader: Reader, { sleep, signal }: WatchRequest): Promise<boolean> {
+  const pauseMs = Math.ceil(reader.lifeMs / LOOKS_PER_LIFE)
+  for (let watchedMs = 0; ; watchedMs += pauseMs) {
     signal.throwIfAborted()
     const claim = await newestClaim(repository, reader.name)
     if (claim === null || claim.released) return false
     if (claim.token !== reader.token) return true
-    if (nowMs() - sinceMs >= reader.lifeMs) return false
-    await sleep(Math.ceil(reader.lifeMs / LOOKS_PER_LIFE))
+    if (watchedMs >= reader.lifeMs) return false
+    await sleep(pauseMs)
   }
 }
 

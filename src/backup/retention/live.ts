@@ -34,7 +34,7 @@ export interface LiveRequest {
   readonly signal: AbortSignal
 }
 
-/** By pack id. @throws repository-damaged, object-missing: what is needed is not known; store-…; the signal's reason */
+/** By pack id. @throws repository-damaged: what is needed is not known; store-…; the signal's reason */
 export async function livePacks(request: LiveRequest): Promise<Map<string, LivePack>> {
   const walk = new LiveWalk(request)
   for (const manifest of request.manifests) {
@@ -122,7 +122,7 @@ function named(error: unknown, { snapshotId, spec }: SnapshotTree): unknown {
   const { code, message, context } = error
   if (code !== 'repository-damaged' && code !== 'object-missing') return error
   const said = `snapshot ${snapshotId}, ${spec.name}: ${message}; what hangs on it is not known`
-  return new Failure(code, said, {
+  return new Failure('repository-damaged', said, {
     context,
     cause: error,
     hints: [

@@ -48,7 +48,7 @@ export interface FactsRequest {
   readonly signal: AbortSignal
 }
 
-/** @throws clock-doubtful, store-lied; repository-damaged, object-missing where something needed is not whole; store-… */
+/** @throws clock-doubtful, store-lied; repository-damaged where something needed is not whole; store-… */
 export async function pruneFacts(request: FactsRequest): Promise<PruneFacts> {
   const { repository, signal, nowMs } = request
   // Whoever begins to read behind this look finds what is kept, and nothing else is kept for him.
@@ -93,7 +93,10 @@ async function readIndexes(repository: Repository, { objects, manifests, forgott
   for (const manifest of manifests) {
     const name = indexKey(manifest.snapshotId)
     ofSnapshots.add(name)
-    indexes.push({ name, kind: 'snapshot', packs: (await repository.readIndex(manifest)).packs })
+    const { packs } = await repository.readIndex(manifest).catch((error) => {
+      throw withoutIndex(name, error)
+    })
+    indexes.push({ name, kind: 'snapshot', packs })
   }
   for (const name of objects.keys()) {
     if (!name.startsWith(INDEX_PREFIX) || ofSnapshots.has(name)) continue
@@ -102,6 +105,15 @@ async function readIndexes(repository: Repository, { objects, manifests, forgott
     indexes.push({ name, kind, packs: await packsOf(repository, name) })
   }
   return indexes
+}
+
+function withoutIndex(name: string, error: unknown): unknown {
+  if (!isDamage(error)) return error
+  return new Failure('repository-damaged', `the index of a kept snapshot cannot be relied on: ${error.message}`, {
+    context: { object: name },
+    cause: error,
+    hints: ['Nothing was deleted. Bring the object back from a copy; `chartkeep check` says what else is wrong.'],
+  })
 }
 
 /** Of an index that is damaged, none: should a pack of it be needed, its record is missed. */
