@@ -70,6 +70,8 @@ class PastReading {
   readonly #request: PastRequest
   readonly #reader: SnapshotReader
   #tables = new Map<string, FollowedTable>()
+  /** A table may have another name for a while. */
+  #byOid = new Map<string, FollowedTable>()
   #past: LoggedPast | null = null
   #base: Manifest | null = null
   #seq = 0
@@ -163,7 +165,7 @@ class PastReading {
       this.#time = { kind: 'transaction', logId, stamp: { xid, commitLsn, endLsn, commitTimeUs, mark } }
     }
     for (const change of part.changes) {
-      const table = this.#tables.get(change.table.name)
+      const table = this.#byOid.get(change.table.oid) ?? this.#tables.get(change.table.name)
       if (!table || table.lost || !table.lacks(part.xid)) continue
       if (!table.fits(change.table)) {
         table.lost = { from: { kind: 'position', logId, lsn: part.commitLsn }, reason: 'its definition changed' }
@@ -203,6 +205,7 @@ class PastReading {
         const isSameTable = table?.resolution === 'transaction' && !followed.lost && sameShape(table, followed.table)
         if (isSameTable && followed.base !== next) this.#tables.set(name, followed.over(next, table))
       }
+      this.#byOid = byOid(this.#tables)
     }
   }
 
@@ -237,6 +240,7 @@ class PastReading {
       yield* this.#between({ from: gone, to: null, previous: previous ?? snapshot, snapshot })
     }
     this.#tables = tables
+    this.#byOid = byOid(tables)
     const isAhead = question.isAll && isLogged(snapshot) && snapshot.log.logId === this.#past?.logId
     if (isAhead) this.#ahead.push(snapshot)
   }
@@ -290,6 +294,10 @@ class PastReading {
     assert(this.#base !== null, 'there is a snapshot')
     if (passedOver) yield { kind: 'gap', gap: { table: '*', reason: passedOver, from: placeOf(this.#base) } }
   }
+}
+
+function byOid(tables: ReadonlyMap<string, FollowedTable>): Map<string, FollowedTable> {
+  return new Map([...tables.values()].map((followed) => [followed.table.oid, followed]))
 }
 
 export function placeOf({ snapshotId, position }: Manifest): HistoryPlace {

@@ -11,6 +11,7 @@ import { drawDdl } from './ddl-actions.ts'
 import { Dice } from './dice.ts'
 import { Follower } from './follower.ts'
 import { Judge, type Judgement } from './judge.ts'
+import { judgePast } from './past-judge.ts'
 import { Player } from './player.ts'
 import { makeHistorySite } from './site.ts'
 
@@ -36,6 +37,8 @@ export interface HistoryReport extends Judgement {
   readonly connections: number
   readonly kills: number
   readonly logs: number
+  /** Of some tables' past, each of which fitted the rows before it. */
+  readonly events: number
 }
 
 export async function runHistory(request: HistoryRequest): Promise<HistoryReport> {
@@ -79,8 +82,11 @@ export async function runHistory(request: HistoryRequest): Promise<HistoryReport
   await judge.snapshots()
   await judge.log()
   for (let look = 0; look < request.looks; look += 1) await judge.moment()
+  const past = await judgePast({ ...options, model, dice, manifests })
   return {
     ...judge.judgement,
+    findings: [...judge.judgement.findings, ...past.findings],
+    events: past.events,
     modes: manifests.map(({ mode, modeReason }) => `${mode}: ${modeReason}`),
     connections: follower.kinds().filter((kind) => kind === 'connected').length,
     kills: follower.kinds().filter((kind) => kind === 'killed').length,
