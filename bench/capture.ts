@@ -21,11 +21,13 @@ export const capture: Question = async (stage) => {
   return [...(await catchUp(stage)), ...(await increments(stage)), ...(await toll(stage))]
 }
 
-/** A publication of the tables with a primary key, and a limit, without which capture makes no slot. */
-async function prepare({ sql, tables, server }: Stage): Promise<void> {
+/** A publication of the tables with a primary key, and a limit, without which capture makes no slot. Once for a run. */
+export async function prepare({ sql, tables, server }: Stage): Promise<void> {
   await sql(`ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'`)
   await sql('SELECT pg_reload_conf()')
   const client = await connect(server.url('icu'))
+  const published = await client.query(`SELECT FROM pg_publication WHERE pubname = 'chartkeep'`)
+  if (published.rowCount !== 0) return await client.end()
   const { rows } = await client.query<{ name: string }>(
     `SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indimmediate)`,
@@ -114,14 +116,14 @@ function tpsOf(printed: string): number {
   return Number(/tps = ([\d.]+)/.exec(printed)?.[1] ?? 0)
 }
 
-async function captureUntil(stage: Stage, lsn: string): Promise<Measured> {
+export async function captureUntil(stage: Stage, lsn: string): Promise<Measured> {
   const script = join(ROOT, 'bench/capture-until.ts')
   const command = `exec ${process.execPath} ${script} ${configurationOf(stage)} '${stage.url}' ${lsn}`
   return await stage.run(`CHARTKEEP_PASSPHRASE='${PASSPHRASE}' ${command}`, true)
 }
 
 /** While capture runs, which is not measured. */
-async function withCapture<T>(stage: Stage, work: () => Promise<T>): Promise<T> {
+export async function withCapture<T>(stage: Stage, work: () => Promise<T>): Promise<T> {
   const program = [process.execPath, join(ROOT, 'src/cli/main.ts'), 'capture', '--json']
   await using running = new RunningCommand([...program, '--config', configurationOf(stage)], world())
   await running.says('connected')
@@ -132,7 +134,7 @@ function world(): { readonly cwd: string; readonly env: NodeJS.ProcessEnv } {
   return { cwd: ROOT, env: { ...process.env, CHARTKEEP_PASSPHRASE: PASSPHRASE } }
 }
 
-function configurationOf({ directory }: Stage): string {
+export function configurationOf({ directory }: Stage): string {
   return join(directory, 'chartkeep.yaml')
 }
 
@@ -149,7 +151,7 @@ function manySmallTransactions(): string {
     END $$`
 }
 
-async function currentLsn({ url }: Stage): Promise<string> {
+export async function currentLsn({ url }: Stage): Promise<string> {
   const client = await connect(url)
   // A commit that waits for the disk takes everything before it along.
   await client.query('SET synchronous_commit TO on')

@@ -11,10 +11,11 @@ import { execFileSync } from 'node:child_process'
 import { cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { capture } from './capture.ts'
+import { patient } from './patient.ts'
 import { base, fullRead, type Question, restore, scrub } from './questions.ts'
 import { type Finding, isInstalled, makeStage, ROOT } from './stage.ts'
 
-const questions: Readonly<Record<string, Question>> = { base, 'full-read': fullRead, restore, scrub, capture }
+const questions: Readonly<Record<string, Question>> = { base, 'full-read': fullRead, restore, scrub, capture, patient }
 const MIB = 1024 * 1024
 
 const missing = ['psql', 'pg_dump', 'pg_restore', 'restic'].filter((tool) => !isInstalled(tool))

@@ -61,7 +61,7 @@ export async function makeStage({ size, rows, say }: StageOptions): Promise<Stag
   await query(url, 'VACUUM ANALYZE')
   const repository = join(directory, 'repository')
   const configuration = join(directory, 'chartkeep.yaml')
-  const sources = { icu: { url, ...referenceConfiguration() } }
+  const sources = { icu: { url, writer: { url }, ...referenceConfiguration() } }
   await writeFile(configuration, stringify({ repository: { url: `file://${repository}` }, sources }))
   const serverPid = Number((await readFile(join(server.dataDirectory, 'postmaster.pid'), 'utf8')).split('\n')[0])
 

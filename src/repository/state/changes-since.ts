@@ -31,6 +31,8 @@ export interface WantedRows {
 export interface ChangesSince extends Disposable {
   /** Of the snapshot, its trees as they are there; its position is the moment's. */
   readonly manifest: Manifest
+  /** Whether anything of it changed. Asked first, for nothing has to be prepared then. */
+  touches(table: TableManifest): boolean
   /**
    * What became of the rows wanted, and of every row that had one of their keys; null for all rows.
    * @throws change-log-gap when the changes do not fit each other; local-disk-full
@@ -85,8 +87,10 @@ function foldedFrom(table: TableManifest) {
 }
 
 function answering(manifest: Manifest, spool: ChangeSpool): ChangesSince {
+  const touched = new Set(spool.tableNames)
   return {
     manifest,
+    touches: ({ name }) => touched.has(name),
     changesOf: (table, wanted) => {
       const net = new NetChanges(tableSpec(table), false)
       const concerned = wanted && new Concerned(table, wanted)

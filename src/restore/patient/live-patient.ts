@@ -9,7 +9,7 @@ import type { TableInfo } from '../../source/contract.ts'
 import type { LiveRows, RowQuery } from '../../source/row-contract.ts'
 import { anchorFields, anchorLevels, type Closure, type ClosureTable } from './closure.ts'
 import { fieldNumber, referencesOf } from './references.ts'
-import { fieldOf, isNull, keyOf, type StoredRow, storedRow } from './stored-rows.ts'
+import { fieldOf, isNull, keyText, type StoredRow, storedRow } from './stored-rows.ts'
 
 export interface LiveTable {
   readonly past: TableManifest
@@ -17,7 +17,7 @@ export interface LiveTable {
   readonly present: TableInfo | null
   /** Columns that were there then and are there now with the same type: the fields of `rows`. */
   readonly shared: readonly string[]
-  /** By latin1 of the encoded primary key; of a table without one, by the line. Each key's rows: more than one only there. */
+  /** By `keyText`. Each key's rows: more than one only there. */
   readonly rows: ReadonlyMap<string, readonly StoredRow[]>
   /** Keys of `rows` that were found by key only: now they are somebody else's. */
   readonly elsewhere: ReadonlySet<string>
@@ -158,9 +158,4 @@ function spread(past: TableManifest, shared: readonly string[], line: Buffer): S
   const byName = new Map(shared.map((column, position) => [column, fields[position]!]))
   const text = past.columns.map(({ name }) => byName.get(name) ?? '\\N').join('\t')
   return storedRow(past, Buffer.from(text, 'latin1'), past.columns.length)
-}
-
-/** Latin1 of the encoded key. */
-export function keyText(row: StoredRow): string {
-  return Buffer.from(keyOf(row)).toString('latin1')
 }

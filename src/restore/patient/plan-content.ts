@@ -1,10 +1,9 @@
 /** A planned restore in the form of a document: of every line the columns that are still there, rows that are the same as numbers. */
 
-import { keyText } from './live-patient.ts'
 import type { PatientPlan, PlannedRow, PlannedTable } from './plan.ts'
 import type { ContentRow, ContentTable, PlanContent } from './plan-document.ts'
 import { fieldNumber } from './references.ts'
-import { fieldOf, type StoredRow } from './stored-rows.ts'
+import { fieldOf, keyText, type StoredRow } from './stored-rows.ts'
 
 export function planContent(plan: PatientPlan): PlanContent {
   const { sourceName, snapshotId, position } = plan.manifest

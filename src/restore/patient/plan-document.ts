@@ -121,7 +121,7 @@ export interface ContentTable {
 export interface ContentRow {
   readonly status: RowStatus
   readonly action: RowAction
-  /** Latin1 of the encoded primary key; of a table without one, of the line. */
+  /** As `keyText` has it. */
   readonly key: string
   readonly past: Buffer | null
   readonly present: Buffer | null

@@ -11,9 +11,9 @@ import { tableSpec } from '../../repository/table-spec.ts'
 import type { TableInfo } from '../../source/contract.ts'
 import type { LiveRows } from '../../source/row-contract.ts'
 import type { Closure, NeededRow } from './closure.ts'
-import { keyText, type LiveTable, livePatient } from './live-patient.ts'
+import { type LiveTable, livePatient } from './live-patient.ts'
 import { fieldNumber, referencesOf } from './references.ts'
-import { fieldOf, isNull, type StoredRow, type StoredRows, storedRow } from './stored-rows.ts'
+import { fieldOf, isNull, keyText, type StoredRow, type StoredRows } from './stored-rows.ts'
 
 export type RowStatus = 'missing' | 'changed' | 'same' | 'newer' | 'conflicting'
 
@@ -215,7 +215,7 @@ async function uniqueCauses(
         .toString('latin1')
         .split('\t')
         .map((part) => Buffer.from(part, 'latin1'))
-      const key = joinedKey(table, parts.slice(0, table.primaryKey.length))
+      const key = joined(parts.slice(0, table.primaryKey.length))
       if (!own.has(key)) taken.add(joined(parts.slice(table.primaryKey.length)))
     }
     for (const fact of holders) {
@@ -271,12 +271,4 @@ async function valuesThere(
 
 function joined(fields: readonly Uint8Array[]): string {
   return fields.map((field) => Buffer.from(field).toString('latin1')).join('\t')
-}
-
-function joinedKey(table: TableManifest, fields: readonly Buffer[]): string {
-  const line = table.columns.map(({ name }) => {
-    const position = table.primaryKey.indexOf(name)
-    return position < 0 ? '\\N' : fields[position]!.toString('latin1')
-  })
-  return keyText(storedRow(table, Buffer.from(line.join('\t'), 'latin1'), line.length))
 }

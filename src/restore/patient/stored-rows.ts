@@ -11,7 +11,7 @@ import { rowsOfPrefixes } from '../../repository/tree/anchor-ranges.ts'
 import { encodedBytesMax, encodeField, encodeKey, firstFieldEnd } from '../../repository/tree/key.ts'
 import { doesNotFit } from '../../repository/tree/misfit.ts'
 import { rowText } from '../../repository/tree/rows.ts'
-import { locatorSpec } from '../../repository/tree/spec.ts'
+import { locatorSpec, type TreeSpec } from '../../repository/tree/spec.ts'
 import { TreeReader } from '../../repository/tree/tree-reader.ts'
 
 /** One row: its line without the newline, and where each field stands in it. */
@@ -46,24 +46,25 @@ export class StoredRows {
   async byAnchors(table: TableManifest, anchors: readonly Buffer[]): Promise<StoredRow[]> {
     const prefixes = anchors.map((field) => encodeKey([field]))
     const base = await this.#trees.byPrefixes(table, prefixes)
+    if (!this.#since?.touches(table)) return base
     const fields = new Set(anchors.map((field) => field.toString('latin1')))
     const { anchor } = tableSpec(table)
     const isWanted = (row: StoredRow) => fields.has(fieldOf(row, anchor!).toString('latin1'))
-    return await this.#advanced(table, base, { keys: new Set(base.map(keyFieldsText)), anchors: fields }, isWanted)
+    return await this.#advanced(table, base, { keys: new Set(base.map(keyText)), anchors: fields }, isWanted)
   }
 
   /** @param keys of each primary key its fields */
   async byKeys(table: TableManifest, keys: readonly (readonly Buffer[])[]): Promise<StoredRow[]> {
     const base = await this.#trees.byKeys(table, keys.map(encodeKey))
+    if (!this.#since?.touches(table)) return base
     const texts = new Set(keys.map(joinedFields))
-    const isWanted = (row: StoredRow) => texts.has(keyFieldsText(row))
+    const isWanted = (row: StoredRow) => texts.has(keyText(row))
     return await this.#advanced(table, base, { keys: texts, anchors: new Set() }, isWanted)
   }
 
   /** Every row, for tables that are small enough to be looked through. */
   async *all(table: TableManifest): AsyncGenerator<StoredRow> {
-    const net = this.#since?.changesOf(table, null)
-    if (!net || isUntouched(net)) return yield* this.#trees.all(table)
+    if (!this.#since?.touches(table)) return yield* this.#trees.all(table)
     yield* await this.#advanced(table, await Array.fromAsync(this.#trees.all(table)), null, () => true)
   }
 
@@ -74,9 +75,8 @@ export class StoredRows {
     wanted: WantedRows | null,
     isWanted: (row: StoredRow) => boolean,
   ): Promise<StoredRow[]> {
-    const net = this.#since?.changesOf(table, wanted)
-    if (!net || isUntouched(net)) return [...base]
-    const before = new Map((net.isTruncated ? [] : base).map((row) => [keyFieldsText(row), row]))
+    const net = this.#since!.changesOf(table, wanted)
+    const before = new Map((net.isTruncated ? [] : base).map((row) => [keyText(row), row]))
     await this.#addBases(table, net, before)
     const left = new Map(before)
     for (const lineage of net.lineages) if (lineage.base !== null) left.delete(lineage.base)
@@ -85,7 +85,7 @@ export class StoredRows {
       if (line === null) continue
       const whole = from === null ? line : filled(line, before.get(from)!.line)
       const row = storedRow(table, whole, table.columns.length)
-      if (from === null && left.has(keyFieldsText(row))) throw doesNotFit(table.name, 'adds a row that is there')
+      if (from === null && left.has(keyText(row))) throw doesNotFit(table.name, 'adds a row that is there')
       rows.push(row)
     }
     return rows.filter(isWanted)
@@ -96,14 +96,10 @@ export class StoredRows {
     const lacking = net.lineages.flatMap(({ base }) => (base === null || before.has(base) ? [] : [base]))
     if (lacking.length === 0) return
     const keys = lacking.map((key) => encodeKey(keyFields(key)))
-    for (const row of await this.#trees.byKeys(table, keys)) before.set(keyFieldsText(row), row)
+    for (const row of await this.#trees.byKeys(table, keys)) before.set(keyText(row), row)
     const isThere = lacking.every((key) => before.has(key))
     if (!isThere) throw doesNotFit(table.name, 'changes a row that is not there')
   }
-}
-
-function isUntouched({ lineages, isTruncated }: NetChanges): boolean {
-  return lineages.length === 0 && !isTruncated
 }
 
 /** Rows of a snapshot's trees. */
@@ -162,12 +158,6 @@ class TreeRows {
   }
 }
 
-/** As the change log tells rows apart: the key's fields as they stand in the line, tabs between. */
-function keyFieldsText(row: StoredRow): string {
-  const { key } = tableSpec(row.table)
-  return joinedFields(key.map((field) => fieldOf(row, field)))
-}
-
 function joinedFields(fields: readonly Buffer[]): string {
   return fields.map((field) => field.toString('latin1')).join('\t')
 }
@@ -207,10 +197,23 @@ export function encodedField(row: Pick<StoredRow, 'line' | 'starts'>, field: num
   return out.subarray(0, encodeField(bytes, 0, bytes.length, out, 0))
 }
 
-/** The primary key, encoded; of a table without one, the whole line stands for it. */
-export function keyOf(row: StoredRow): Uint8Array {
-  const { key } = tableSpec(row.table)
-  return key.length === 0 ? row.line : encodeKey(key.map((field) => fieldOf(row, field)))
+/** Which row it is: its key's fields as they stand in the line, tabs between; of a table without a key, the line. Latin1. */
+export function keyText(row: StoredRow): string {
+  const { key } = specOf(row.table)
+  if (key.length === 0) return row.line.toString('latin1')
+  if (key.length === 1) return fieldOf(row, key[0]!).toString('latin1')
+  return joinedFields(key.map((field) => fieldOf(row, field)))
+}
+
+const specs = new WeakMap<TableManifest, TreeSpec>()
+
+/** `tableSpec`, which looks for columns by name, once for a table and not for each row. */
+function specOf(table: TableManifest): TreeSpec {
+  const known = specs.get(table)
+  if (known) return known
+  const spec = tableSpec(table)
+  specs.set(table, spec)
+  return spec
 }
 
 function encodedFields(key: Uint8Array): Uint8Array[] {

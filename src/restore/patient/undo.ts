@@ -3,7 +3,6 @@
  * written since is left as it is, and said.
  */
 import { Failure } from '../../errors.ts'
-import { encodeKey } from '../../repository/tree/key.ts'
 import type { TableInfo } from '../../source/contract.ts'
 import type { LiveRows } from '../../source/row-contract.ts'
 import type { Changeset, ChangesetEdit, ChangesetOutcome, ChangesetTable } from './changeset.ts'
@@ -45,7 +44,7 @@ async function undoTable(
   const undone = rows.map((edit): ContentRow => {
     const key = keyText(table, columns, lineOf(edit))
     const present = now.get(key)?.pop() ?? null
-    return { ...undoRow(edit, present, { name, columns, triggered }), key: encodedKey(table, columns, edit) }
+    return { ...undoRow(edit, present, { name, columns, triggered }), key }
   })
   return { name, category, columns, columnsLost: [], columnsNew: [], same: 0, rows: undone }
 }
@@ -97,15 +96,12 @@ async function rowsNow(
   return found
 }
 
+/** As of stored rows: which row it is. */
 function keyText(table: TableInfo, columns: readonly string[], line: Buffer): string {
-  if (table.primaryKey.length === 0) return line.toString('latin1')
-  return fieldsOf(columns, line, table.primaryKey).join('\t')
-}
-
-function encodedKey(table: TableInfo, columns: readonly string[], edit: ChangesetEdit): string {
-  const line = lineOf(edit)
-  if (table.primaryKey.length === 0) return line.toString('latin1')
-  return Buffer.from(encodeKey(fieldsOf(columns, line, table.primaryKey))).toString('latin1')
+  const text = line.toString('latin1')
+  if (table.primaryKey.length === 0) return text
+  const fields = text.split('\t')
+  return table.primaryKey.map((column) => fields[columns.indexOf(column)] ?? '').join('\t')
 }
 
 function fieldsOf(columns: readonly string[], line: Buffer, wanted: readonly string[]): Buffer[] {
