@@ -30,6 +30,16 @@ export interface LiveRowsOptions {
   readonly lockTimeoutMs: number
 }
 
+/** What is to be counted: rows of one table, by the month of a column. */
+export interface MonthCount {
+  readonly sqlName: string
+  /** Null: all rows count under `-`. */
+  readonly column: string | null
+  readonly hasZone: boolean
+  /** Added to UTC where the column has a zone. */
+  readonly utcOffsetMinutes: number
+}
+
 /** One row to be written. Keys and lines are of the table's captured columns that `columns` names, in that order. */
 export interface RowEdit {
   readonly kind: 'insert' | 'update' | 'delete'

@@ -1,0 +1,195 @@
+/**
+ * 查阅, 调取, 统计, 导出, each shown by doing it on a copy that was restored from the end snapshot, with the repository's
+ * proved rows as what must come out:
+ *
+ *     look-up   rows drawn from all tables, looked up by their key
+ *     retrieve  patients drawn from all patients, with everything that is theirs
+ *     count     rows of every table and month, counted by the copy's own database
+ *     export    the same patients as files, read back as another program would
+ */
+
+import type { Manifest, TableManifest } from '../../repository/manifest.ts'
+import type { Repository } from '../../repository/repository.ts'
+import { tableSpec } from '../../repository/table-spec.ts'
+import { type Closure, patientClosure } from '../../restore/patient/closure.ts'
+import { exportPatient, textOf } from '../../restore/patient/export.ts'
+import { livePatient } from '../../restore/patient/live-patient.ts'
+import { fieldNumber } from '../../restore/patient/references.ts'
+import { fieldOf, type StoredRow, StoredRows } from '../../restore/patient/stored-rows.ts'
+import type { ConnectionSettings } from '../../source/contract.ts'
+import { countByMonth, openLiveRows } from '../../source/open.ts'
+import type { LiveRows } from '../../source/row-contract.ts'
+import { upperBound } from './bound.ts'
+import type { BalanceLine, Demonstration, Statement } from './document.ts'
+import { clockColumn } from './months.ts'
+import { nthRows } from './nth-rows.ts'
+import { readCsv } from './read-back-csv.ts'
+import type { ExplainRules } from './rules.ts'
+import { draw } from './sample.ts'
+
+export interface DemonstrationRequest {
+  readonly repository: Repository
+  readonly manifest: Manifest
+  readonly copy: ConnectionSettings
+  readonly rules: ExplainRules
+  readonly balance: readonly BalanceLine[]
+  readonly seed: string
+  readonly sample: { readonly rows: number; readonly patients: number }
+  readonly nowMs: () => number
+  readonly signal: AbortSignal
+}
+
+const LOCK_TIMEOUT_MS = 30_000
+
+/** @throws source-… when the copy cannot be asked; repository-damaged, store-… */
+export async function demonstrate(request: DemonstrationRequest): Promise<Demonstration[]> {
+  const { signal } = request
+  await using live = await openLiveRows(request.copy, { signal, lockTimeoutMs: LOCK_TIMEOUT_MS })
+  const done: Demonstration[] = [await timed(request, () => lookUp(request, live))]
+  const patients = await drawPatients(request)
+  done.push(await timed(request, () => retrieve(request, live, patients)))
+  done.push(await timed(request, () => countRows(request)))
+  done.push(await timed(request, () => exportAll(request, live, patients)))
+  return done
+}
+
+/** What a certificate says where nothing was restored. */
+export function notDemonstrated(statement: Statement): Demonstration {
+  const nothing = { population: 0, sample: 0, failures: 0, upperBound: 0, seconds: 0, tables: [] }
+  return { statement, isDone: false, draw: null, ...nothing }
+}
+
+type Looked = Omit<Demonstration, 'isDone' | 'upperBound' | 'seconds'>
+
+async function timed({ nowMs }: DemonstrationRequest, work: () => Promise<Looked>): Promise<Demonstration> {
+  const startedMs = nowMs()
+  const looked = await work()
+  const seconds = Math.round((nowMs() - startedMs) / 100) / 10
+  return { ...looked, isDone: true, upperBound: upperBound(looked), seconds }
+}
+
+async function lookUp(request: DemonstrationRequest, live: LiveRows): Promise<Looked> {
+  const { repository, manifest, seed, sample } = request
+  const tables = manifest.tables.filter(({ primaryKey }) => primaryKey.length > 0)
+  const population = tables.reduce((sum, { rows }) => sum + rows.rows, 0)
+  const numbers = draw({ seed, name: 'look-up', population, sample: sample.rows })
+  let failures = 0
+  let start = 0
+  for (const table of tables) {
+    const end = start + table.rows.rows
+    const own = numbers.filter((number) => number >= start && number < end).map((number) => number - start)
+    start = end
+    if (own.length > 0) failures += await missedRows(live, await nthRows(repository, table, own), table)
+  }
+  const names = tables.map(({ name }) => name)
+  return { statement: 'look-up', draw: 'look-up', population, sample: numbers.length, failures, tables: names }
+}
+
+/** How many of the rows the copy does not give, byte for byte. */
+async function missedRows(live: LiveRows, rows: readonly StoredRow[], table: TableManifest): Promise<number> {
+  const present = live.schema.tables.find(({ name }) => name === table.name)
+  if (!present) return rows.length
+  const columns = table.columns.map(({ name }) => name)
+  const key = tableSpec(table).key
+  const values = rows.map((row) => key.map((field) => fieldOf(row, field)))
+  const found = await live.rows({ table: present, columns, where: { columns: table.primaryKey, values } })
+  const lines = new Set(found.map((line) => line.toString('latin1')))
+  return rows.filter(({ line }) => !lines.has(line.toString('latin1'))).length
+}
+
+interface DrawnPatients {
+  readonly population: number
+  readonly closures: readonly Closure[]
+}
+
+async function drawPatients({ repository, manifest, seed, sample }: DemonstrationRequest): Promise<DrawnPatients> {
+  const table = manifest.tables.find(({ name }) => name === manifest.patient?.table)
+  if (!manifest.patient || !table) return { population: 0, closures: [] }
+  const population = table.rows.rows
+  const numbers = draw({ seed, name: 'patients', population, sample: sample.patients })
+  const stored = new StoredRows(manifest, repository.chunkReader(), repository.keyring.secrets)
+  const key = fieldNumber(table, manifest.patient.key)
+  const closures: Closure[] = []
+  for (const row of await nthRows(repository, table, numbers)) {
+    closures.push(await patientClosure(stored, Buffer.from(fieldOf(row, key))))
+  }
+  return { population, closures }
+}
+
+async function retrieve(_: DemonstrationRequest, live: LiveRows, drawn: DrawnPatients): Promise<Looked> {
+  let failures = 0
+  for (const closure of drawn.closures) {
+    const found = await livePatient(live, closure)
+    const isWhole = closure.tables.every(({ table, rows }) => {
+      const there = [...(found.get(table.name)?.rows.values() ?? [])].flat()
+      return sameLines(rows, there)
+    })
+    if (!isWhole) failures += 1
+  }
+  return patientFacts('retrieve', drawn, failures)
+}
+
+async function exportAll(_: DemonstrationRequest, live: LiveRows, drawn: DrawnPatients): Promise<Looked> {
+  let failures = 0
+  for (const closure of drawn.closures) {
+    const found = await livePatient(live, closure)
+    const tables = closure.tables.map(({ table, found: how }) => {
+      const rows = [...(found.get(table.name)?.rows.values() ?? [])].flat()
+      return { table, found: how, rows }
+    })
+    const files = exportPatient({ tables })
+    const isWhole = closure.tables
+      .filter(({ rows }) => rows.length > 0)
+      .every(({ rows }, index) => sameRecords(rows, files[2 * index]?.bytes ?? Buffer.of()))
+    if (!isWhole) failures += 1
+  }
+  return patientFacts('export', drawn, failures)
+}
+
+function patientFacts(statement: Statement, { population, closures }: DrawnPatients, failures: number): Looked {
+  const tables = closures[0]?.tables.map(({ table }) => table.name) ?? []
+  return { statement, draw: 'patients', population, sample: closures.length, failures, tables }
+}
+
+function sameLines(a: readonly StoredRow[], b: readonly StoredRow[]): boolean {
+  const sorted = (rows: readonly StoredRow[]) => rows.map(({ line }) => line.toString('latin1')).sort()
+  const [left, right] = [sorted(a), sorted(b)]
+  return left.length === right.length && left.every((line, index) => line === right[index])
+}
+
+/** Of a table's rows and the CSV file that was made of the copy's. */
+function sameRecords(rows: readonly StoredRow[], file: Buffer): boolean {
+  const [, ...records] = readCsv(file.toString('utf8'))
+  const texts = rows.map((row) => JSON.stringify(row.table.columns.map((_, field) => textOf(row, field)))).sort()
+  const read = records.map((record) => JSON.stringify(record)).sort()
+  return texts.length === read.length && texts.every((text, index) => text === read[index])
+}
+
+async function countRows({ manifest, copy, rules, balance, signal }: DemonstrationRequest): Promise<Looked> {
+  const tables = manifest.tables
+  const counted = await countByMonth(
+    copy,
+    tables.map((table) => {
+      const clock = clockColumn(table, rules)
+      const { utcOffsetMinutes } = rules
+      return { sqlName: table.sqlName, column: clock?.name ?? null, hasZone: clock?.hasZone ?? false, utcOffsetMinutes }
+    }),
+    signal,
+  )
+  const found = new Map<string, number>()
+  const expected = new Map<string, number>()
+  const add = (counts: Map<string, number>, id: string, rows: number) => counts.set(id, (counts.get(id) ?? 0) + rows)
+  const clocked = new Set<string>()
+  for (const [index, table] of tables.entries()) {
+    const name = table.partitionOf ?? table.name
+    if (clockColumn(table, rules)) clocked.add(name)
+    for (const [month, rows] of counted[index]!) add(found, `${name} ${month}`, rows)
+  }
+  for (const { table, month, now } of balance) {
+    if (now > 0) add(expected, `${table} ${clocked.has(table) ? month : '-'}`, now)
+  }
+  const cells = new Set([...found.keys(), ...expected.keys()])
+  const failures = [...cells].filter((id) => found.get(id) !== expected.get(id)).length
+  const names = tables.map(({ name }) => name)
+  return { statement: 'count', draw: null, population: cells.size, sample: cells.size, failures, tables: names }
+}
