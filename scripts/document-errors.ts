@@ -224,6 +224,14 @@ const words: Readonly<Record<FailureCode, Words>> = {
       'The connection ended while the transaction was being committed, and the server cannot say what became of it.',
     advice: 'Look at the patient before anything else is done: make a new plan; it shows what is there now.',
   },
+  'job-stalled': {
+    meaning: 'Something that the service waits for did not come to its end within its time, and was left behind.',
+    advice: 'See what it waits for: a lock, a network, a store. Give `limit` of the job if it rightly takes longer.',
+  },
+  'alarm-not-delivered': {
+    meaning: 'A receiver of alarms, or of signs of life, did not take the message.',
+    advice: 'See that the receiver runs, and that address, account and certificate under `service.alarms` are right.',
+  },
   'findings-failed': {
     meaning: 'Verification looked, and found something wrong.',
     advice: 'Read the findings: each says what is affected.',

@@ -65,6 +65,8 @@ export const failures = {
   'plan-moved': { exit: 54, http: 409, retry: false },
   'plan-refused': { exit: 55, http: 403, retry: false },
   'outcome-unknown': { exit: 56, http: 500, retry: false },
+  'job-stalled': { exit: 58, http: 504, retry: true },
+  'alarm-not-delivered': { exit: 59, http: 502, retry: true },
 
   'findings-failed': { exit: 60, http: 409, retry: false },
   'findings-inconclusive': { exit: 61, http: 409, retry: false },
