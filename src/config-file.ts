@@ -4,7 +4,10 @@
  */
 import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
+import { explainShape, knownExplainKeys } from './config-explain.ts'
 import { positionOf, unknownKeyText } from './config-problems.ts'
+import { retentionShape } from './config-retention.ts'
+import { knownServiceKeys, serviceShape } from './config-service.ts'
 import { Failure } from './errors.ts'
 
 /** A name as the database prints it: quoted only where it must be. */
@@ -42,6 +45,7 @@ const sourceShape = z.strictObject({
   exclude: z.array(tableName).default([]),
   capture: captureShape.default({}),
   writer: writerShape.optional(),
+  explain: explainShape.optional(),
 })
 const repositoryShape = z.strictObject({
   url: text.optional(),
@@ -52,14 +56,17 @@ const fileShape = z.strictObject({
   repository: repositoryShape.optional(),
   sources: z.record(sourceName, sourceShape).default({}),
   approval: z.enum(['two-people', 'one-person']).default('two-people'),
+  service: serviceShape.prefault({}),
 })
 
 /** Which keys a mapping of the file may have, for the hint at a misspelt one. */
 const knownKeysByDepth = (path: readonly PropertyKey[]): readonly string[] => {
   if (path.length === 0) return Object.keys(fileShape.shape)
+  if (path[0] === 'service') return knownServiceKeys(path.slice(1))
   if (path[0] === 'repository') return Object.keys(repositoryShape.shape)
   if (path.length === 2) return Object.keys(sourceShape.shape)
-  const shapes = { capture: captureShape, writer: writerShape, patient: patientShape }
+  if (path[2] === 'explain') return knownExplainKeys(path.slice(3))
+  const shapes = { capture: captureShape, writer: writerShape, patient: patientShape, retention: retentionShape }
   return Object.keys(shapes[path[2] as keyof typeof shapes]?.shape ?? {})
 }
 

@@ -11,16 +11,21 @@
  *         categories: { 生命体征: [public.vital_sign] }
  *         links: [ "public.lab_result.stay_id -> public.icu_stay.stay_id" ]
  *         capture: { sealSeconds: 5, slotBytesMax: 20000000000 }
+ *         retention: { last: 3, hourly: 24, daily: 14, monthly: 12, window: 14d }
  *
  * Tables are named as `TableInfo.name` prints them; a partitioned table by its topmost parent, for all its leaves. A
  * key that is not known is an error, with its line: a misspelt `exclude` must not end in a backup that nobody
  * wanted. No secret stands in this file (src/secrets.ts): a password in a URL is refused.
  */
 import { dirname, resolve } from 'node:path'
+import { toExplainRules } from './config-explain.ts'
 import { LINK, type ParsedSource, parseFile } from './config-file.ts'
 import { nearestName } from './config-problems.ts'
+import { type RetentionConfiguration, toRetention } from './config-retention.ts'
+import type { ServiceConfiguration } from './config-service.ts'
 import { hasPassword, redactUrl } from './database-url.ts'
 import { Failure } from './errors.ts'
+import type { ExplainRules } from './verify/certificate/rules.ts'
 import type { World } from './world.ts'
 
 export interface Configuration {
@@ -29,7 +34,11 @@ export interface Configuration {
   readonly sources: readonly SourceConfiguration[]
   /** Whether a restore of a patient wants a second person. `one-person` says what it is, in every record. */
   readonly approval: 'two-people' | 'one-person'
+  /** What `chartkeep serve` does, and whom it tells. */
+  readonly service: ServiceConfiguration
 }
+
+export type { ServiceConfiguration }
 
 export interface RepositoryConfiguration {
   readonly url: string
@@ -59,6 +68,8 @@ export interface SourceConfiguration {
   readonly capture: CaptureConfiguration
   /** The role by which patients are put back; null where nothing of ours may write. */
   readonly writer: WriterConfiguration | null
+  /** What accounts for changes; null where nothing does but inserts. */
+  readonly explain: ExplainRules | null
 }
 
 export interface CaptureConfiguration {
@@ -120,7 +131,7 @@ export async function loadConfiguration(options: LoadOptions): Promise<Configura
 
 /** `options.path` is what problems are reported under, and what relative paths of the file start from. */
 export function parseConfiguration(file: string, options: Omit<LoadOptions, 'world'>): Configuration {
-  const { repository, sources, approval } = parseFile(file, options.path)
+  const { repository, sources, approval, service } = parseFile(file, options.path)
   const url = options.repositoryUrl ?? repository?.url
   if (url === undefined) {
     throw new Failure('bad-configuration', `no repository.url in ${options.path}`, {
@@ -137,7 +148,23 @@ export function parseConfiguration(file: string, options: Omit<LoadOptions, 'wor
     },
     sources: Object.entries(sources).map(([name, source]) => toSource(name, source, absolute)),
     approval,
+    service: absoluteFiles(service, absolute),
   }
+}
+
+/** Relative paths start from the file, wherever the service is started from. */
+function absoluteFiles(
+  service: ServiceConfiguration,
+  absolute: (path: string | undefined) => string | null,
+): ServiceConfiguration {
+  const placed = Object.entries(service.alarms).map(([name, value]) => {
+    if (typeof value !== 'object' || value === null) return [name, value]
+    const parts = Object.entries(value).map(([key, part]) => {
+      return [key, key.endsWith('File') && typeof part === 'string' ? absolute(part) : part]
+    })
+    return [name, Object.fromEntries(parts)]
+  })
+  return { ...service, alarms: Object.fromEntries(placed) as ServiceConfiguration['alarms'] }
 }
 
 /**
@@ -185,6 +212,8 @@ function toSource(
       allowUnlimitedSlot: source.capture.allowUnlimitedSlot ?? false,
     },
     writer: toWriter(name, source, absolute),
+    retention: toRetention(source.retention),
+    explain: toExplainRules(source.explain),
   }
 }
 

@@ -43,13 +43,7 @@ export async function oldestProof(
   packIds: Iterable<string>,
   depth: ScrubDepth = 'rows',
 ): Promise<ProofAge> {
-  const provedAt = new Map<string, string>()
-  for (const name of await proofNames(repository)) {
-    const proof = await readProof(repository, name).catch(damageOf)
-    // A damaged proof proves nothing; that it is damaged is a finding of check.
-    if (proof instanceof Failure || (depth === 'rows' && proof.depth === 'bytes')) continue
-    for (const packId of proof.packs) provedAt.set(packId, proof.endedAt)
-  }
+  const provedAt = await provedTimes(repository, depth)
   const times: string[] = []
   let neverProved = 0
   for (const packId of packIds) {
@@ -58,6 +52,18 @@ export async function oldestProof(
     else times.push(time)
   }
   return { oldest: neverProved > 0 ? null : (times.sort()[0] ?? null), neverProved }
+}
+
+/** By pack: when it was last proved, at this depth or below it. A pack that never was is not there. @throws store-… */
+export async function provedTimes(repository: Repository, depth: ScrubDepth): Promise<Map<string, string>> {
+  const provedAt = new Map<string, string>()
+  for (const name of await proofNames(repository)) {
+    const proof = await readProof(repository, name).catch(damageOf)
+    // A damaged proof proves nothing; that it is damaged is a finding of check.
+    if (proof instanceof Failure || (depth === 'rows' && proof.depth === 'bytes')) continue
+    for (const packId of proof.packs) provedAt.set(packId, proof.endedAt)
+  }
+  return provedAt
 }
 
 /** Proofs that cannot be read. */

@@ -22,7 +22,7 @@ import { type CheckRequest, lookInto, type Structure } from './check.ts'
 import { damageOf, type Finding, finding, type Verification } from './finding.ts'
 import { LeafExpectations } from './leaf-expectations.ts'
 import { LocatorSums } from './locator-walk.ts'
-import { oldestProof, type ProofAge, writeProof } from './proofs.ts'
+import { oldestProof, type ProofAge, provedTimes, writeProof } from './proofs.ts'
 import type { PackReport, ScrubDepth, ScrubTask } from './scrub-pack.ts'
 import { type Seat, TreeWalk } from './walk.ts'
 
@@ -31,6 +31,8 @@ export interface ScrubRequest extends Omit<CheckRequest, 'onProgress'> {
   readonly snapshots?: readonly string[]
   /** Packs under way at once. */
   readonly lanes: number
+  /** A slice: the packs that were proved longest ago, up to so many bytes, at least one. All when not given. */
+  readonly bytesMax?: number
   /** `rows` when not given. */
   readonly depth?: ScrubDepth
   /** `ScrubPool.scrubPack`, or in this thread. */
@@ -90,6 +92,7 @@ class ScrubRun {
   readonly #depth: ScrubDepth
   readonly #proved: string[] = []
   #packs: readonly PackRecord[] = []
+  #isSlice = false
   #bytesDone = 0
   #packsDone = 0
   #leaves = 0
@@ -117,17 +120,24 @@ class ScrubRun {
     return this.#structure.inventory.packs.keys()
   }
 
+  /** Whole trees are read: locators can be held against rows. */
+  get #sumsUp(): boolean {
+    return this.#depth === 'rows' && !this.#isSlice
+  }
+
   async scrub(): Promise<Finding[]> {
-    this.#packs = await this.#packsNeeded()
+    const needed = await this.#packsNeeded()
+    this.#packs = await this.#slice(needed)
+    this.#isSlice = this.#packs.length < needed.length
     const sums = new LocatorSums(this.#request.repository, this.#structure.damage)
     for (const packs of passes(this.#packs, this.#request.leavesPerPass ?? LEAVES_PER_PASS)) {
       const packIds = new Set(packs.map(({ packId }) => packId))
       const expectations = new LeafExpectations(packIds)
       await this.#walk(() => {}, expectations)
       await this.#readPacks(packs, expectations, sums)
-      if (this.#depth === 'rows') await sums.endPass(this.#manifests, packIds)
+      if (this.#sumsUp) await sums.endPass(this.#manifests, packIds)
     }
-    return this.#depth === 'rows' ? sums.findings(this.#manifests) : []
+    return this.#sumsUp ? sums.findings(this.#manifests) : []
   }
 
   /** Packs without a problem, and the snapshots when nothing at all is wrong. */
@@ -139,7 +149,8 @@ class ScrubRun {
       startedAt: new Date(startedMs).toISOString(),
       endedAt: new Date(endedMs).toISOString(),
       ...(this.#depth === 'bytes' && { depth: this.#depth }),
-      snapshots: status === 'passed' ? this.#manifests.map((manifest) => manifest.snapshotId).sort() : [],
+      snapshots:
+        status === 'passed' && !this.#isSlice ? this.#manifests.map((manifest) => manifest.snapshotId).sort() : [],
       packs: this.#proved.toSorted(),
     }
     return await writeProof(repository, proof, endedMs, random)
@@ -153,6 +164,19 @@ class ScrubRun {
     const named = new Set<string>()
     await this.#walk(({ packId }) => named.add(packId), null)
     return there.filter(({ packId }) => named.has(packId))
+  }
+
+  async #slice(packs: readonly PackRecord[]): Promise<readonly PackRecord[]> {
+    const { bytesMax, repository } = this.#request
+    if (bytesMax === undefined) return packs
+    const proved = await provedTimes(repository, this.#depth)
+    const oldestFirst = packs.toSorted((a, b) => ((proved.get(a.packId) ?? '') < (proved.get(b.packId) ?? '') ? -1 : 1))
+    let bytes = 0
+    const taken = oldestFirst.findIndex((pack, index) => {
+      bytes += pack.bytes
+      return index > 0 && bytes > bytesMax
+    })
+    return taken < 0 ? oldestFirst : oldestFirst.slice(0, taken)
   }
 
   async #walk(onPlace: (place: ChunkPlace) => void, expectations: LeafExpectations | null): Promise<void> {
