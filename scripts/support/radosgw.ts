@@ -46,10 +46,6 @@ const programs = ['radosgw', 'radosgw-admin', 'ceph', 'ceph-mon', 'ceph-osd', 'c
 const READY_POLL_MS = 50
 const READY_MAX_MS = 60_000
 
-export function radosgwAvailable(): boolean {
-  return whyNoRadosgw() === null
-}
-
 /** One line for the person who wonders why tests were skipped; null when nothing is in the way. */
 export function whyNoRadosgw(): string | null {
   if (process.platform !== 'linux') return 'radosgw runs on Linux only'

@@ -6,7 +6,7 @@ import { Failure } from '../errors.ts'
 import { renderRecoverySheet } from '../repository/crypto/recovery-sheet.ts'
 import { formatVerifierKey } from '../repository/ledger/signed-note.ts'
 import { initRepository } from '../repository/repository-lifecycle.ts'
-import { createStore } from '../repository/store/open.ts'
+import { createSuitableStore, summarizeProbe } from '../repository/store/probe.ts'
 import { storeSettings } from '../secrets.ts'
 import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
 import { actorOf, readConfiguration, unlockSecret } from './open.ts'
@@ -28,7 +28,14 @@ export function register(program: Command, cli: Cli): void {
       'CHARTKEEP_PASSPHRASE_FILE=/etc/chartkeep/passphrase chartkeep init --config chartkeep.yaml',
       'CHARTKEEP_KEY_FILE=/etc/chartkeep/key chartkeep init --repo file:///srv/chartkeep',
     ],
-    failures: ['missing-secret', 'repository-exists', 'store-unreachable', 'store-refused', 'store-full'],
+    failures: [
+      'missing-secret',
+      'repository-exists',
+      'store-unreachable',
+      'store-refused',
+      'store-full',
+      'store-unsuitable',
+    ],
   })
   withConfiguration(command)
     .option('--recovery-sheet <file>', 'where to write it', 'chartkeep-recovery-sheet.txt')
@@ -51,7 +58,7 @@ async function run(cli: Cli, options: InitOptions): Promise<void> {
   await writeFile(sheetFile, '', { flag: 'wx', mode: 0o600 }).catch(refuseSheet(sheetFile))
 
   try {
-    const store = await createStore(settings)
+    const { store, probe } = await createSuitableStore(settings)
     const made = await initRepository(store, settings, [secret], { nowMs: cli.nowMs, random: randomBytes })
     await using repository = made.repository
     const sheet = renderRecoverySheet({
@@ -62,7 +69,8 @@ async function run(cli: Cli, options: InitOptions): Promise<void> {
       secret: made.recoverySecret,
     })
     await writeFile(sheetFile, sheet)
-    const deed = { actor: actorOf(cli), action: 'repository.init', subject: repository.id, detail: store.url }
+    const detail = `${store.url}: ${summarizeProbe(probe)}`
+    const deed = { actor: actorOf(cli), action: 'repository.init', subject: repository.id, detail }
     await repository.audit.around(deed, cli.nowMs, async () => {})
     report(cli, options, { repository: repository.id, url: store.url, recoverySheet: sheetFile })
   } catch (error) {

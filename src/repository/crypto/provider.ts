@@ -60,8 +60,6 @@ function keyObject(key: Uint8Array): KeyObject {
 
 const keyObjects = new WeakMap<Uint8Array, KeyObject>()
 
-export const HASH_SHA256 = { id: 1, name: 'SHA-256' } as const
-
 const ciphers: ReadonlyMap<number, Cipher> = new Map([[aes256Gcm.id, aes256Gcm]])
 
 /** @throws repository-format for an id that this version does not know */

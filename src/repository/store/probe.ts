@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto'
 import { Failure } from '../../errors.ts'
 import type { Store, StoreSettings } from './contract.ts'
 import { openDirectoryCorner } from './directory-probe.ts'
+import { createStore } from './open.ts'
 import { no, type ProbeAnswer, type ProbeQuestion, probeQuestions, type StoreProbe, yes } from './probe-answer.ts'
 import { openS3Corner } from './s3-probe.ts'
 
@@ -39,6 +40,22 @@ export async function probeStore(settings: StoreSettings): Promise<StoreProbe> {
   }
 }
 
+/**
+ * For `init`: makes the store where it is a directory, and tries it before anything is kept there.
+ * @throws store-unsuitable; as `probeStore`
+ */
+export async function createSuitableStore(settings: StoreSettings): Promise<{ store: Store; probe: StoreProbe }> {
+  const store = await createStore(settings)
+  try {
+    const probe = await probeStore(settings)
+    assertSuitable(probe)
+    return { store, probe }
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
 /** @throws store-unsuitable when a repository cannot be kept there */
 export function assertSuitable(probe: StoreProbe): void {
   const lacking = needed.filter((question) => probe.answers[question].answer !== 'yes')
@@ -51,6 +68,13 @@ export function assertSuitable(probe: StoreProbe): void {
       hints: ['Use another store, or look whether a gateway between here and the store caches or rewrites answers.'],
     },
   )
+}
+
+/** For the audit: what the store was found to do when the repository was made. */
+export function summarizeProbe({ answers }: StoreProbe): string {
+  return Object.entries(answers)
+    .map(([question, { answer }]) => `${question} ${answer}`)
+    .join(', ')
 }
 
 /** One line a question, for people. */

@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Radosgw, startRadosgw, whyNoRadosgw } from '../../../scripts/support/radosgw.ts'
 import { createStore, openStore } from '../../../src/repository/store/open.ts'
-import { assertSuitable, probeStore, renderProbe } from '../../../src/repository/store/probe.ts'
+import { assertSuitable, createSuitableStore, probeStore, renderProbe } from '../../../src/repository/store/probe.ts'
 import type { StoreProbe } from '../../../src/repository/store/probe-answer.ts'
 import { type S3Proxy, startS3Proxy } from '../../support/s3-proxy.ts'
 import { codeOf, keysOf } from './store-suite.ts'
@@ -115,7 +115,12 @@ describe.skipIf(why !== null)('on radosgw', () => {
     expect(probe.answers.listAfterPut.answer).toBe('no')
     expect(await codeOf((async () => assertSuitable(probe))())).toBe('store-unsuitable')
     expect(renderProbe(probe)).toContain('no      lists an object as soon as it is put')
+    const settings = gateway.settings('plain/unsuitable', proxy.endpoint)
+    expect(await codeOf(createSuitableStore(settings))).toBe('store-unsuitable')
     proxy.assertAllFired()
+    const store = await openStore(gateway.settings('plain/unsuitable'))
+    expect(await keysOf(store, '')).toEqual([])
+    await store.close()
   })
 
   test('a store that goes on listing what is deleted is found out', async () => {

@@ -54,13 +54,3 @@ export function readText(bytes: Buffer, at: number): TextRead {
   const zero = bytes.indexOf(0, at)
   return { text: bytes.toString('latin1', at, zero), end: zero + 1 }
 }
-
-export function isSameRelation(a: Relation, b: Relation): boolean {
-  return (
-    a.oid === b.oid &&
-    a.rawName === b.rawName &&
-    a.identity === b.identity &&
-    a.rawColumns.length === b.rawColumns.length &&
-    a.rawColumns.every((column, index) => column === b.rawColumns[index] && a.keyFlags[index] === b.keyFlags[index])
-  )
-}
