@@ -27,6 +27,8 @@
  *     plans/<plan>               a plan that was made over the API, waiting to be approved and applied
  *     tokens/<id>                who may use the API, as what; the secret as its digest only
  *     token-revocations/<id>     and who no longer may
+ *     drills/<id>                what a drill found, signed
+ *     guards/<id>/begin, …/end   what stood before a change of the clinical system, and what it changed, signed
  *     requests/<day>/<hex>/…     what the API was asked under an Idempotency-Key, and what it answered
  *     jobs/<task>/<n>            the n-th run of a task of the service
  *     job-ends/<task>/<n>        and how it ended
@@ -68,6 +70,8 @@ export const ALARM_PREFIX = 'alarms/'
 export const TOKEN_PREFIX = 'tokens/'
 export const TOKEN_REVOCATION_PREFIX = 'token-revocations/'
 export const REQUEST_PREFIX = 'requests/'
+export const DRILL_PREFIX = 'drills/'
+export const GUARD_PREFIX = 'guards/'
 
 export function packKey(packId: string): string {
   return `${PACK_PREFIX}${packId.slice(0, 2)}/${packId}`

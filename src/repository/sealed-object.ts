@@ -48,6 +48,10 @@ export const OBJECT_TYPES = {
   job: 48,
   jobEnd: 49,
   alarm: 50,
+  // From 64: reports.
+  drill: 64,
+  guardBegin: 65,
+  guardEnd: 66,
 } as const
 
 /** Far above any manifest; bounds what a damaged or forged object can make us allocate. */

@@ -58,6 +58,11 @@ export type FindingKind =
   | 'table-added'
   | 'columns-differ'
   | 'rows-differ'
+  | 'drill-failed'
+  | 'drill-answer-differs'
+  | 'drill-target-missed'
+  | 'drill-late'
+  | 'drill-left-behind'
 
 export interface Finding {
   readonly severity: 'error' | 'warning'

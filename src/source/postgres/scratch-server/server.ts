@@ -58,6 +58,8 @@ export interface PostgresServer extends AsyncDisposable {
 }
 
 const SUPERUSER = 'postgres'
+/** A standby says so of read-only connections. */
+const READY = /database system is ready to accept (read.only )?connections/
 const START_TIMEOUT_MS = 60_000
 const PORT_TRIES = 5
 const LOG_LINES_KEPT = 400
@@ -237,7 +239,7 @@ class RunningServer implements PostgresServer {
       const lines = (partial + chunk).split('\n')
       partial = lines.pop()!
       this.#logLines = [...this.#logLines, ...lines].slice(-LOG_LINES_KEPT)
-      if (lines.some((line) => line.includes('database system is ready to accept connections'))) resolve()
+      if (lines.some((line) => READY.test(line))) resolve()
     })
     child.once('error', (error) => reject(this.#startFailure(error.message)))
     // `close`, not `exit`: by then the whole log has been read.
