@@ -49,6 +49,7 @@ const SEAL = {
   audit: 9,
   logStart: 10,
   segment: 11,
+  logTrim: 19,
 }
 const CHUNK = { leaf: 1, node: 2 }
 const JSON_BYTES_MAX = 64 << 20
@@ -1033,18 +1034,33 @@ class Log {
     if (this.start.logId !== logId || this.start.repositoryId !== repository.id)
       throw new Damage(`object ${name} is of another log or repository`)
     this.startLsn = parseLsn(this.start.startLsn, `object ${name}`)
+    this.trim = this.#readTrim()
+  }
+
+  /** Where the log begins, when its beginning was given up on purpose (20). */
+  #readTrim() {
+    const name = this.repository.folder.names(`trims/${this.logId}/`).at(-1)
+    if (name === undefined) return null
+    const { logId, first, start, previous } = this.repository.json(name, SEAL.logTrim)
+    if (logId !== this.logId || name !== `trims/${logId}/${String(first).padStart(10, '0')}`)
+      throw new Damage(`object ${name} is of another log`)
+    return { first, start: parseLsn(start, `object ${name}`), previous }
   }
 
   /** `onSegment(header, transactions)` for each that is whole, in order; every place where the chain breaks is reported. */
   walk(onSegment) {
     const prefix = `segments/${this.logId}/`
-    let before = { number: -1, end: this.startLsn, sha256: null, header: null }
+    const first = this.trim?.first ?? 0
+    let before = this.trim
+      ? { number: first - 1, end: this.trim.start, sha256: this.trim.previous, header: null }
+      : { number: -1, end: this.startLsn, sha256: null, header: null }
     for (const name of this.repository.folder.names(prefix)) {
       const number = Number(name.slice(prefix.length))
       if (name !== `${prefix}${String(number).padStart(10, '0')}`) {
         this.repository.report(`object ${name} has the name of no segment`)
         continue
       }
+      if (number < first) continue
       if (number > before.number + 1)
         this.repository.report(
           `change log ${this.logId}: segments ${before.number + 1} to ${number - 1} are missing: no change behind ${formatLsn(before.end)} is known until the next one`,
@@ -1061,7 +1077,7 @@ class Log {
       })
     }
     const { end } = before
-    return { segments: before.number + 1, end }
+    return { segments: before.number + 1 - first, end }
   }
 
   #prove(name, { header, start, end }, number, before) {

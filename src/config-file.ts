@@ -45,6 +45,7 @@ const sourceShape = z.strictObject({
   exclude: z.array(tableName).default([]),
   capture: captureShape.default({}),
   writer: writerShape.optional(),
+  retention: retentionShape.optional(),
   explain: explainShape.optional(),
 })
 const repositoryShape = z.strictObject({

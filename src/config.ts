@@ -68,6 +68,8 @@ export interface SourceConfiguration {
   readonly capture: CaptureConfiguration
   /** The role by which patients are put back; null where nothing of ours may write. */
   readonly writer: WriterConfiguration | null
+  /** Null where nobody said what may go: then everything stays. */
+  readonly retention: RetentionConfiguration | null
   /** What accounts for changes; null where nothing does but inserts. */
   readonly explain: ExplainRules | null
 }

@@ -17,6 +17,7 @@ sources:
     links: [ "public.lab_result.stay_id -> public.icu_stay.stay_id", 'a."B.c"."d->""e" -> public.x.y' ]
     exclude: [public.scratch]
     capture: { sealSeconds: 2.5 }
+    retention: { last: 3, daily: 14, window: 14d }
 `
 
 const parse = (file: string, repositoryUrl?: string) =>
@@ -55,6 +56,15 @@ describe('a configuration', () => {
       exclude: new Set(['public.scratch']),
       capture: { sealSeconds: 2.5, slotBytesMax: null, allowUnlimitedSlot: false },
       writer: null,
+      retention: {
+        rules: {
+          last: 3,
+          calendar: { hourly: 0, daily: 14, weekly: 0, monthly: 0, yearly: 0 },
+          windowMs: 14 * 24 * 3_600_000,
+          timeZone: 'Asia/Shanghai',
+        },
+        graceMs: 24 * 3_600_000,
+      },
     })
   })
 

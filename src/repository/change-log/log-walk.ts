@@ -60,7 +60,9 @@ export class LogWalk {
     for (const { from, to } of holesIn(there, first, last)) yield await this.#trouble(from, 'missing', to - from)
     const openFrom = Math.min(this.#known.openFrom, Math.max(first, last))
     let before: SegmentHead | null = null
-    for (const run of runsOf(there.filter((number) => number >= openFrom))) {
+    // What a trim says of the first segment is asked of it, however old that is.
+    const opened = there.filter((number) => number >= openFrom || number === this.#known.trim?.first)
+    for (const run of runsOf(opened)) {
       before = null
       let from = run.from
       let same: ChainProblem | null = null
