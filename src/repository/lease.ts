@@ -8,7 +8,8 @@
  * what is written under the lease, and never less follows.
  *
  * No two machines' clocks are compared to say that a holder is dead, because a clock may be an hour wrong: a claim is
- * dead once it was *watched* for its time to live and no other followed. Only a claim that is older than that by more
+ * dead once it was *watched* for its time to live and no other followed; or for two seconds, where it was made by a
+ * process of this very machine that is gone. Only a claim that is older than that by more
  * than clocks may differ is taken over at once. A holder counts from before it asked for its claim, so that a put that
  * hung for minutes gives it nothing (F18).
  *
@@ -23,6 +24,7 @@ import { Failure } from '../errors.ts'
 import { canonicalBytes, parseCanonical } from './canonical-json.ts'
 import { sha256 } from './crypto/provider.ts'
 import { leasePrefix, numbered } from './layout.ts'
+import { machineProcesses, type Processes } from './process-mark.ts'
 import type { Repository } from './repository.ts'
 import { OBJECT_TYPES } from './sealed-object.ts'
 
@@ -37,6 +39,8 @@ export const CLAIMS_KEPT = 64
 const CLAIM_BYTES_MAX = 64 * 1024
 /** Of a claim that nobody can read. */
 const UNREADABLE_LIFE_MS = 60_000
+/** Of one whose process is gone: what it had sent may still be on its way to the store. */
+const GONE_LIFE_MS = 2_000
 const TAKEN = 'was taken by somebody else'
 
 const claimSchema = z.strictObject({
@@ -48,6 +52,8 @@ const claimSchema = z.strictObject({
   madeAt: z.string(),
   lifeMs: z.int().positive(),
   released: z.boolean(),
+  /** Absent where the machine does not tell. */
+  process: z.strictObject({ machine: z.string(), pid: z.int(), start: z.string() }).optional(),
 })
 
 type Claim = z.infer<typeof claimSchema>
@@ -65,6 +71,8 @@ export interface LeaseRequest {
   /** Default: the real one. */
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>
   readonly signal?: AbortSignal
+  /** Default: this machine's. */
+  readonly processes?: Processes
 }
 
 /** Holds neither the source's name nor anything that leads to it. `kind`: letters and hyphens. */
@@ -96,13 +104,14 @@ export async function acquireLease(repository: Repository, request: LeaseRequest
     const isRenewed: boolean = watched !== null && watched.token !== newest.token
     if (watched === null || isRenewed) watched = { token: newest.token, sinceMs: lookedMs }
     if (isRenewed && lookedMs - startedMs >= waitMs) throw held(request.name, newest)
-    if (lookedMs - watched.sinceMs >= newest.lifeMs) {
+    const lifeMs = claims.lifeLeftMs(newest)
+    if (lookedMs - watched.sinceMs >= lifeMs) {
       const lease = await Lease.claim(claims, newest.token + 1)
       if (lease) return lease
       watched = null
       continue
     }
-    await claims.sleep(Math.ceil(newest.lifeMs / LOOKS_PER_LIFE))
+    await claims.sleep(Math.ceil(lifeMs / LOOKS_PER_LIFE))
   }
 }
 
@@ -221,9 +230,11 @@ class Claims {
   readonly #repository: Repository
   readonly #prefix: string
   readonly #request: LeaseRequest
+  readonly #processes: Processes
 
   constructor(repository: Repository, request: LeaseRequest) {
     this.name = request.name
+    this.#processes = request.processes ?? machineProcesses()
     this.conditionalPut = repository.store.capabilities.conditionalPut
     this.#repository = repository
     this.#prefix = leasePrefix(request.name)
@@ -244,7 +255,15 @@ class Claims {
     const { holder, leaseMs } = this.#request
     const atMs = this.nowMs()
     const nonce = randomBytes(16).toString('hex')
-    return { atMs, claim: { token, holder, nonce, madeAt: new Date(atMs).toISOString(), lifeMs: leaseMs, released } }
+    const madeAt = new Date(atMs).toISOString()
+    const { own } = this.#processes
+    const claim = { token, holder, nonce, madeAt, lifeMs: leaseMs, released, ...(own && { process: own }) }
+    return { atMs, claim }
+  }
+
+  /** For how long it must be watched before it is dead. */
+  lifeLeftMs({ lifeMs, process }: Claim): number {
+    return process && this.#processes.isGone(process) ? Math.min(lifeMs, GONE_LIFE_MS) : lifeMs
   }
 
   /** Asks beyond the listing by name, for that may be an old one (F17). */

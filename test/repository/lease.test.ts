@@ -5,6 +5,7 @@
 import { describe, expect, test } from 'vitest'
 import { Failure } from '../../src/errors.ts'
 import { acquireLease, type Lease, leaseHolder, leaseName } from '../../src/repository/lease.ts'
+import type { Processes, ProcessMark } from '../../src/repository/process-mark.ts'
 import type { Repository } from '../../src/repository/repository.ts'
 import type { StoreCapabilities } from '../../src/repository/store/contract.ts'
 import { FaultyStore, type StoreFault } from '../support/faulty-store.ts'
@@ -61,10 +62,16 @@ async function bench(): Promise<Bench> {
   return { time: new Time(), repository, store }
 }
 
-function asking({ time, repository }: Bench, holder: string, options: { skewMs?: number; waitMs?: number } = {}) {
-  const { skewMs = 0, waitMs = 0 } = options
+interface Asking {
+  readonly skewMs?: number
+  readonly waitMs?: number
+  readonly processes?: Processes
+}
+
+function asking({ time, repository }: Bench, holder: string, options: Asking = {}) {
+  const { skewMs = 0, waitMs = 0, processes } = options
   const request = { name: 'capture-1', holder, leaseMs: LEASE_MS, waitMs, nowMs: time.clock(skewMs), sleep: time.sleep }
-  return acquireLease(repository, request)
+  return acquireLease(repository, { ...request, processes: processes ?? { own: null, isGone: () => false } })
 }
 
 /** How it ended so far: the lease, the failure's code, or that it waits. */
@@ -143,6 +150,25 @@ describe('a lease', () => {
     await asking(on, 'a')
     on.time.nowMs += 2 * HOUR_MS
     expect((await asking(on, 'b')).token).toBe(1)
+  })
+
+  test('of a process of this machine that is gone is taken after two seconds, and not of one that lives or is elsewhere', async () => {
+    const mark = { machine: 'here', pid: 1, start: '5' }
+    for (const [gone, firstMachine, takenAfterMs] of [
+      [true, 'here', 2_000],
+      [false, 'here', LEASE_MS],
+      [true, 'elsewhere', LEASE_MS],
+    ] as const) {
+      const place = await bench()
+      const isGone = ({ machine }: ProcessMark) => gone && machine === 'here'
+      await asking(place, 'first', { processes: { own: { ...mark, machine: firstMachine }, isGone } })
+      const second = outcome(asking(place, 'second', { processes: { own: { ...mark, pid: 2 }, isGone } }))
+
+      await place.time.pass(takenAfterMs - 200)
+      expect(second.now).toBe('waiting')
+      await place.time.pass(4_000)
+      expect(second.now).toMatchObject({ token: 1 })
+    }
   })
 
   test('that several ask for at once is given to one', async () => {
