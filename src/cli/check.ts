@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { checkRepository } from '../verify/check.ts'
 import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
-import { openConfiguredRepository, readConfiguration } from './open.ts'
+import { announce, openConfiguredRepository, readConfiguration } from './open.ts'
 import { showVerification } from './verification-output.ts'
 
 export function register(program: Command, cli: Cli): void {
@@ -28,6 +28,7 @@ export function register(program: Command, cli: Cli): void {
 
 async function run(cli: Cli, options: CommonOptions): Promise<void> {
   await using repository = await openConfiguredRepository(cli, await readConfiguration(cli, options))
+  await using _reading = await announce(cli, repository, 'a check')
   const result = await checkRepository({
     repository,
     signal: cli.signal,

@@ -11,7 +11,7 @@ import { openSource } from '../source/open.ts'
 import { compareDatabase } from '../verify/compare.ts'
 import { COMPARE_DEED } from '../verify/doctor/look-records.ts'
 import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
-import { actorOf, openConfiguredRepository, openConfiguredSource, readConfiguration } from './open.ts'
+import { actorOf, announce, openConfiguredRepository, openConfiguredSource, readConfiguration } from './open.ts'
 import { formatBytes } from './terminal.ts'
 import { showVerification } from './verification-output.ts'
 
@@ -62,6 +62,7 @@ async function run(cli: Cli, options: CompareOptions): Promise<void> {
   assertOptions(options)
   const configuration = await readConfiguration(cli, options)
   await using repository = await openConfiguredRepository(cli, configuration)
+  await using _reading = await announce(cli, repository, 'a compare')
   await using source =
     options.against === undefined
       ? (await openConfiguredSource(cli, configuration, options)).source

@@ -5,6 +5,7 @@ import { type Configuration, chooseSource, loadConfiguration, type SourceConfigu
 import { Failure } from '../errors.ts'
 import { KEY_FILE_BYTES_MIN, type UnlockSecret } from '../repository/crypto/key-wrapper.ts'
 import { parseRecoverySecret } from '../repository/crypto/recovery-sheet.ts'
+import { announceReading } from '../repository/readers.ts'
 import type { Repository } from '../repository/repository.ts'
 import { openRepository } from '../repository/repository-lifecycle.ts'
 import { openStore } from '../repository/store/open.ts'
@@ -66,4 +67,9 @@ export async function openConfiguredSource(
 ): Promise<{ configured: SourceConfiguration; source: Source }> {
   const configured = chooseSource(configuration, options.source)
   return { configured, source: await openSource(await sourceConnection(configured, cli.world)) }
+}
+
+/** For what may take longer than a grace: from here to its disposal prune deletes nothing. `what`: for people. */
+export async function announce(cli: Cli, repository: Repository, what: string): Promise<AsyncDisposable> {
+  return await announceReading(repository, { holder: `${what} of ${actorOf(cli)}`, nowMs: cli.nowMs })
 }

@@ -12,7 +12,7 @@ import { argumentConnection } from '../secrets.ts'
 import type { ConnectionSettings } from '../source/contract.ts'
 import { openTarget } from '../source/open.ts'
 import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
-import { actorOf, openConfiguredRepository, readConfiguration } from './open.ts'
+import { actorOf, announce, openConfiguredRepository, readConfiguration } from './open.ts'
 import { planLines, planRecord, restorePlan } from './restore-plan.ts'
 import { formatBytes, formatSeconds } from './terminal.ts'
 
@@ -72,6 +72,7 @@ export function register(restore: Command, cli: Cli): void {
 async function run(cli: Cli, options: RestoreOptions): Promise<void> {
   const configuration = await readConfiguration(cli, options)
   await using repository = await openConfiguredRepository(cli, configuration)
+  await using _reading = await announce(cli, repository, 'a restore')
   const sourceName = options.source ?? chooseSource(configuration).name
   const target = await resolveTarget({ repository, sourceName, at: options.at })
   const into = await argumentConnection(options.into, cli.world)

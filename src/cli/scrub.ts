@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander'
 import { scrubRepository } from '../verify/scrub.ts'
 import { ScrubPool } from '../verify/scrub-pool.ts'
 import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
-import { actorOf, openConfiguredRepository, readConfiguration } from './open.ts'
+import { actorOf, announce, openConfiguredRepository, readConfiguration } from './open.ts'
 import { formatBytes } from './terminal.ts'
 import { showVerification } from './verification-output.ts'
 
@@ -49,6 +49,7 @@ async function run(cli: Cli, options: ScrubOptions): Promise<void> {
   // First: its threads start while the passphrase is turned into a key.
   await using pool = new ScrubPool()
   await using repository = await openConfiguredRepository(cli, configuration)
+  await using _reading = await announce(cli, repository, 'a scrub')
   const deed = { actor: actorOf(cli), action: 'repository.scrub', subject: repository.id, detail: '' }
   const scrub = () =>
     scrubRepository({

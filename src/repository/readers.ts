@@ -5,8 +5,9 @@
  *     leases/snapshot-<source>/<token> a backup shares leaves with what is there: it reads, too
  *
  * Prune deletes nothing while one of them is alive (I7). No clock says that a reader is dead: his claim is watched for
- * as long as it may go without a renewal (lease.ts). Where nobody may write, a reader goes on without having said so; then
- * the grace of what is marked is all that protects him.
+ * as long as it may go without a renewal (lease.ts). Where nothing can be written (a locked
+ * bucket, a full disk), a reader goes on without having said so. Whoever reads for less than the grace need not say so at
+ * all: what he can reach when he begins is not even marked.
  */
 import { randomBytes } from 'node:crypto'
 import { Failure } from '../errors.ts'
@@ -26,14 +27,14 @@ export interface ReadingRequest {
   readonly nowMs: () => number
 }
 
-/** From here to its disposal nothing that can be read now is deleted. @throws store-unreachable, store-full */
+/** From here to its disposal nothing that can be read now is deleted. @throws store-unreachable */
 export async function announceReading(
   repository: Repository,
   { holder, nowMs }: ReadingRequest,
 ): Promise<AsyncDisposable> {
   const name = `${READ_LEASE}-${randomBytes(8).toString('hex')}`
   const lease = await acquireLease(repository, { name, holder, nowMs, leaseMs: LEASE_MS }).catch((error) => {
-    if (error instanceof Failure && error.code === 'store-refused') return null
+    if (error instanceof Failure && ['store-refused', 'store-full'].includes(error.code)) return null
     throw error
   })
   if (lease === null) return { [Symbol.asyncDispose]: async () => {} }

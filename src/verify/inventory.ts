@@ -177,8 +177,14 @@ async function readIndexes(repository: Repository, listing: Listing, manifests: 
   }
   for (const key of listing.keys(INDEX_PREFIX)) {
     if (known.has(key)) continue
-    const openStray = async () =>
-      parsePackIndex(parseCanonical(await repository.sealed.read(key, OBJECT_TYPES.index), key), key)
+    const openStray = async () => {
+      const bytes = await repository.sealed.read(key, OBJECT_TYPES.index).catch((error) => {
+        // Another one has taken its place meanwhile, and was not listed yet.
+        if (error instanceof Failure && error.code === 'object-missing') throw vanishing(error, key)
+        throw error
+      })
+      return parsePackIndex(parseCanonical(bytes, key), key)
+    }
     await read(key.slice(INDEX_PREFIX.length), openStray)
   }
   return { packs, lostIndexes }
