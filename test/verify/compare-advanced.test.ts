@@ -15,6 +15,7 @@ import { type Comparison, compareDatabase } from '../../src/verify/compare.ts'
 import { connectClient, runSql } from '../source/postgres/support.ts'
 import { type CapturedDatabase, captureDatabase } from '../support/capture-by-hand.ts'
 import { makeRepository, never, type TestRepository } from '../support/repository.ts'
+import { withOtherRows } from '../support/rotten-source.ts'
 import { wardLayout, wardSql } from '../support/ward.ts'
 
 const PUBLISHED = ['patient', 'icu_stay', 'vital_sign', 'diagnosis', 'note_2025', 'note_2026', 'drug']
@@ -77,33 +78,7 @@ async function whileWriting<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** As if the disk gave `public.drug` other rows than were ever written to it: those of a table beside it. */
-function withOtherDrugs(source: Source): Source {
-  return {
-    capabilities: source.capabilities,
-    profile: source.profile,
-    changes: source.changes,
-    identify: () => source.identify(),
-    introspect: () => source.introspect(),
-    openRead: async (options) => {
-      const read = await source.openRead({ ...options, tables: [...options.tables, 'public.drug_rot'] })
-      const rotten = read.tableTickets.find(({ name }) => name === 'public.drug_rot')!
-      return {
-        identity: read.identity,
-        position: read.position,
-        ticket: read.ticket,
-        schema: read.schema,
-        tableTickets: read.tableTickets.map((ticket) =>
-          ticket.name === 'public.drug' ? { ...rotten, name: 'public.drug' } : ticket,
-        ),
-        yielded: read.yielded,
-        readDdl: () => read.readDdl(),
-        [Symbol.asyncDispose]: () => read[Symbol.asyncDispose](),
-      }
-    },
-    [Symbol.asyncDispose]: async () => {},
-  }
-}
+const withOtherDrugs = (source: Source): Source => withOtherRows(source, 'public.drug', 'public.drug_rot')
 
 test('passes while writers go on: what the read has and the snapshot has not is in the log (P3)', async () => {
   const found = await whileWriting(async () => [await compare(), await compare()])

@@ -265,6 +265,21 @@ const bulk: Action = (dice) => {
   ])
 }
 
+/** What the application loads: lines as COPY takes them, all of them or none (F11). */
+const loads: Action = (dice) => {
+  const first = 5000 + dice.below(3000)
+  const ids = Array.from({ length: dice.between(1, 60) }, (_, index) => first + index)
+  const text = () => dice.pick(['\\N', '', 'a\\tb', '\\\\N', '\\\\.', 'ä 白', '\\r\\n', 'x'.repeat(dice.below(300))])
+  const [into, line] = dice.pick<readonly [string, (id: number) => string]>([
+    ['swap (id, v)', (id) => `${id}\t${text()}`],
+    ['multi (a, n, b, v)', (id) => `copy ${id}\t${id}\t2026-03-01\t${text()}`],
+    ['bag (stay_id, message)', () => `${stay(dice)}\t${text()}`],
+    ['note (note_id, year, body)', (id) => `${id}\t${dice.pick(YEARS)}\t${text()}`],
+    ['full_log (id, body)', (id) => `${id}\t${text()}`],
+  ])
+  return [[`COPY ${into} FROM STDIN`, ...ids.map(line)].join('\n')]
+}
+
 const ACTIONS: readonly (readonly [weight: number, action: Action])[] = [
   [4, patients],
   [6, stays],
@@ -281,4 +296,5 @@ const ACTIONS: readonly (readonly [weight: number, action: Action])[] = [
   [6, others],
   [2, truncate],
   [1.5, bulk],
+  [3, loads],
 ]

@@ -12,9 +12,19 @@ export const SHAPE_SQL: readonly string[] = [
   'CREATE TABLE shelf (id integer, half integer, v text, PRIMARY KEY (id, half)) PARTITION BY LIST (half)',
   'CREATE TABLE shelf_1 PARTITION OF shelf FOR VALUES IN (1)',
   'CREATE TABLE shelf_2 PARTITION OF shelf FOR VALUES IN (2)',
+  // Prints a name of the catalogs: what renames that, changes the row.
+  'CREATE TABLE named_thing (id integer PRIMARY KEY)',
+  'CREATE TABLE named (id integer PRIMARY KEY, thing regclass)',
+  `INSERT INTO named VALUES (1, 'named_thing')`,
 ]
 
-export const SHAPE_TABLES: readonly string[] = ['public.shape_a', 'public.shape_b', 'public.shelf_1', 'public.shelf_2']
+export const SHAPE_TABLES: readonly string[] = [
+  'public.shape_a',
+  'public.shape_b',
+  'public.shelf_1',
+  'public.shelf_2',
+  'public.named',
+]
 
 export function drawDdl(dice: Dice): readonly string[] {
   return dice.chance(0.3) ? dice.pick(CHANGES)(dice) : rows(dice)
@@ -36,6 +46,10 @@ function rows(dice: Dice): readonly string[] {
     [`UPDATE shelf SET v = 'read' WHERE id < ${id}`],
     [`UPDATE shelf SET half = ${half} WHERE id = ${id}`],
     [`UPDATE kinds SET flag = NOT flag WHERE id < ${id}`],
+    [`UPDATE kinds SET mood = 'drowsy' WHERE id = ${id}`],
+    [`UPDATE ${table} SET width = ${dice.below(50)} WHERE id <= ${id}`],
+    [`UPDATE fresh_${half} SET v = 'not so fresh' WHERE id <= ${id}`],
+    [`INSERT INTO shelf VALUES (${id}, 3, 'third') ON CONFLICT DO NOTHING`],
   ])
 }
 
@@ -46,7 +60,40 @@ function altered(table: string, ...statements: readonly string[]): readonly stri
   return [`LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`, ...statements, rewriteSql(table)]
 }
 
+/** Of whatever name: constraints keep theirs when tables exchange names. */
+function otherKey(table: string, columns: string): string {
+  return `DO $$ BEGIN EXECUTE (SELECT format('ALTER TABLE ${table} DROP CONSTRAINT %I', conname) FROM pg_constraint
+    WHERE conrelid = '${table}'::regclass AND contype = 'p'); END $$; ALTER TABLE ${table} ADD PRIMARY KEY (${columns})`
+}
+
+function newTable(name: string, sql: string): readonly string[] {
+  return [sql, watchSql(`public.${name}`), `ALTER PUBLICATION chartkeep ADD TABLE ${name}`]
+}
+
 const CHANGES: readonly Change[] = [
+  () => altered('shape_a', 'ALTER TABLE shape_a RENAME w TO width'),
+  () => altered('shape_a', 'ALTER TABLE shape_a RENAME width TO w'),
+  (dice) => altered('shape_b', `ALTER TABLE shape_b ALTER v SET DEFAULT 'default ${dice.below(9)}'`),
+  () => altered('shape_b', otherKey('shape_b', 'id, v')),
+  () => altered('shape_b', otherKey('shape_b', 'id')),
+  () => ["ALTER TYPE mood ADD VALUE IF NOT EXISTS 'drowsy' BEFORE 'asleep'"],
+  (dice) => {
+    const name = `fresh_${dice.between(1, 3)}`
+    const rows = `INSERT INTO ${name} SELECT n, 'fresh' FROM generate_series(1, ${dice.between(1, 9)}) n`
+    return [...newTable(name, `CREATE TABLE ${name} (id integer PRIMARY KEY, v text)`), rows]
+  },
+  (dice) => {
+    const name = `fresh_${dice.between(1, 3)}`
+    return [`TRUNCATE ${name}`, `DROP TABLE ${name}`]
+  },
+  () => [
+    ...newTable('shelf_3', 'CREATE TABLE shelf_3 PARTITION OF shelf FOR VALUES IN (3)'),
+    `INSERT INTO shelf VALUES (1, 3, 'a book of the third')`,
+  ],
+  () => ['TRUNCATE shelf_3', 'DROP TABLE shelf_3'],
+  () => altered('named', 'ALTER TABLE shape_b RENAME TO shape_d', 'ALTER TABLE shape_d RENAME TO shape_b'),
+  () => altered('named', 'ALTER TABLE named_thing RENAME TO other_thing'),
+  () => altered('named', 'ALTER TABLE other_thing RENAME TO named_thing'),
   (dice) => altered('shape_a', `ALTER TABLE shape_a ADD COLUMN extra integer DEFAULT ${dice.below(9)}`),
   (dice) => altered('shape_b', `ALTER TABLE shape_b ADD COLUMN extra integer DEFAULT ${dice.below(9)}`),
   () => altered('shape_a', 'ALTER TABLE shape_a ADD COLUMN other double precision DEFAULT random()'),

@@ -3,7 +3,10 @@
  * decides what happens; only commits come in bursts, as many at the same time as there are. A statement that would wait
  * for another connection's lock fails soon, and its transaction goes the way of failed ones.
  */
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import pg from 'pg'
+import { from as copyFrom } from 'pg-copy-streams'
 import { drawAction } from './actions.ts'
 import type { Dice } from './dice.ts'
 
@@ -189,14 +192,17 @@ export class Player implements AsyncDisposable {
     }
   }
 
+  /** A COPY has its lines behind its statement. */
   async #run(seat: Seat, statement: string): Promise<void> {
     this.statements += 1
-    await seat.client.query(statement)
+    const [copy = '', ...lines] = statement.startsWith('COPY ') ? statement.split('\n') : []
+    if (copy === '') await seat.client.query(statement)
+    else await pipeline(Readable.from(lines.map((line) => `${line}\n`)), seat.client.query(copyFrom(copy)))
   }
 }
 
 /** Constraints, locks, serialisation, deadlocks, what a transaction with such an error still says. */
-const REFUSED = '23502 23503 23505 23514 25P02 40001 40P01 55P03 57014 55006 22P02 0A000'
+const REFUSED = '23502 23503 23505 23514 25P02 40001 40P01 55P03 55P04 57014 55006 22P02 22P04 0A000'
 /** What is not there any more, or there already, or of another shape. */
 const RESHAPED = '42P01 42P07 42701 42703 42704 42710 42804 42809 42846 42P17 55000 22023 22003 2BP01'
 const EXPECTED = new Set(`${REFUSED} ${RESHAPED}`.split(' '))

@@ -13,6 +13,7 @@ import { Follower } from './follower.ts'
 import { Judge, type Judgement } from './judge.ts'
 import { judgePast } from './past-judge.ts'
 import { Player } from './player.ts'
+import { judgeLive, judgeRestored } from './rebuilt-judge.ts'
 import { makeHistorySite } from './site.ts'
 
 export interface HistoryRequest {
@@ -76,16 +77,18 @@ export async function runHistory(request: HistoryRequest): Promise<HistoryReport
   await player.settle()
   const model = await site.model()
   await follower.caughtUp()
+  const compared = await judgeLive(options, { snapshot: manifests.at(-1)!, slips: !ddl, client: site.client })
   await follower.stop()
 
   const judge = new Judge({ ...options, model, dice, manifests })
   await judge.snapshots()
   await judge.log()
   for (let look = 0; look < request.looks; look += 1) await judge.moment()
+  const restored = await judgeRestored({ ...options, server, model, dice, manifests })
   const past = await judgePast({ ...options, model, dice, manifests })
   return {
     ...judge.judgement,
-    findings: [...judge.judgement.findings, ...past.findings],
+    findings: [...judge.judgement.findings, ...compared, ...restored, ...past.findings],
     events: past.events,
     modes: manifests.map(({ mode, modeReason }) => `${mode}: ${modeReason}`),
     connections: follower.kinds().filter((kind) => kind === 'connected').length,

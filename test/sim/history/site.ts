@@ -103,7 +103,8 @@ export function differences(expected: Rows, found: Rows): Record<string, string>
   return wrong
 }
 
-async function copyLines(client: pg.Client, sqlName: string): Promise<string[]> {
+/** Sorted. */
+export async function copyLines(client: pg.Client, sqlName: string): Promise<string[]> {
   const parts: Buffer[] = []
   for await (const part of client.query(copyTo(`COPY ${sqlName} TO STDOUT`))) parts.push(part)
   return Buffer.concat(parts).toString('utf8').split('\n').slice(0, -1).sort()

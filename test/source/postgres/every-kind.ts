@@ -58,6 +58,7 @@ CREATE TABLE icu.parent (a integer NOT NULL, b text DEFAULT 'above', CONSTRAINT 
   CONSTRAINT only_here CHECK (a > -5) NO INHERIT);
 CREATE TABLE icu.child (c integer) INHERITS (icu.parent); ALTER TABLE icu.child ALTER COLUMN b SET DEFAULT 'below';
 CREATE TABLE icu.grandchild (b text, d date DEFAULT CURRENT_DATE) INHERITS (icu.child); ALTER TABLE ONLY icu.grandchild ALTER b SET NOT NULL;
+CREATE TABLE icu.heir (PRIMARY KEY (a)) INHERITS (icu.parent);
 
 CREATE TABLE icu.vital (stay integer REFERENCES icu.stay, at timestamptz NOT NULL, kind text, value float8 DEFAULT 1,
   CHECK (value > -1), PRIMARY KEY (stay, at)) PARTITION BY RANGE (at);

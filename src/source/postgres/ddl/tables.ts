@@ -48,7 +48,7 @@ function readColumns(session: Session): Promise<Row[]> {
        a.attgenerated AS generated, a.attidentity AS identity, ${compression} AS compression,
        (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_catalog.pg_attrdef d
           WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum) AS expression,
-       nn.conname AS not_null_name, nn.connoinherit AS not_null_no_inherit,
+       nn.conname AS not_null_name, nn.connoinherit AS not_null_no_inherit, nn.conislocal AS not_null_local,
        (SELECT quote_ident(sn.nspname) || '.' || quote_ident(s.relname) FROM pg_catalog.pg_class s
           JOIN pg_catalog.pg_namespace sn ON sn.oid = s.relnamespace WHERE s.oid = q.seqrelid) AS sequence,
        ${OPTION_COLUMNS}
@@ -66,7 +66,8 @@ function readColumns(session: Session): Promise<Row[]> {
 
 function createTable(table: Row, columns: readonly Row[]): string {
   const isPartition = isTrue(table, 'partition')
-  const lines = columns.filter((column) => isPartition || isTrue(column, 'local')).map(columnClause)
+  const own = columns.filter((column) => isPartition || isTrue(column, 'local')).map(columnClause)
+  const lines = [...own, ...(isPartition ? [] : columns.flatMap(inheritedNotNull))]
   const parts = [`CREATE ${isTrue(table, 'unlogged') ? 'UNLOGGED ' : ''}TABLE ${tableName(table)} (`]
   parts.push(`${lines.map((line) => `\n  ${line}`).join(',')}\n)`)
   if (!isPartition && table.parents !== null) parts.push(` INHERITS (${table.parents})`)
@@ -74,6 +75,17 @@ function createTable(table: Row, columns: readonly Row[]): string {
   if (table.access_method !== null) parts.push(` USING ${quoteName(text(table, 'access_method'))}`)
   if (table.options !== null) parts.push(` WITH (${table.options})`)
   return parts.join('')
+}
+
+/**
+ * A NOT NULL of its own on a column that is inherited. Only here can it keep its name: once the table is there, the column
+ * has the parent's, and a column has one.
+ */
+function inheritedNotNull(column: Row): string[] {
+  if (isTrue(column, 'local') || column.not_null_name === null || !isTrue(column, 'not_null_local')) return []
+  const inherit = isTrue(column, 'not_null_no_inherit') ? ' NO INHERIT' : ''
+  const names = [text(column, 'not_null_name'), text(column, 'name')].map(quoteName)
+  return [`CONSTRAINT ${names[0]} NOT NULL ${names[1]}${inherit}`]
 }
 
 function columnClause(column: Row): string {
@@ -178,27 +190,21 @@ async function readColumnSettings(session: Session): Promise<DdlStep[]> {
   })
 }
 
+/** Before 18, where it has no name, and is no constraint. */
 async function readInheritedNotNulls(session: Session): Promise<DdlStep[]> {
   const rows = await session.query(
-    `SELECT n.nspname AS schema, c.relname AS name, a.attname AS column_name, nn.conname AS constraint_name
+    `SELECT n.nspname AS schema, c.relname AS name, a.attname AS column_name
      FROM ${userObjects('pg_class', 'c', 'relnamespace')}
        JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
          AND NOT a.attislocal AND a.attnotnull
-       LEFT JOIN pg_catalog.pg_constraint nn ON nn.conrelid = c.oid AND nn.contype = 'n' AND nn.conkey = ARRAY[a.attnum]
      WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
-       AND (nn.oid IS NULL OR nn.conislocal) ORDER BY 1, 2, a.attnum`,
+       AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint nn WHERE nn.conrelid = c.oid AND nn.contype = 'n'
+         AND nn.conkey = ARRAY[a.attnum]) ORDER BY 1, 2, a.attnum`,
   )
   return rows.map((row) => {
-    const column = quoteName(text(row, 'column_name'))
-    const change =
-      row.constraint_name === null
-        ? `ALTER COLUMN ${column} SET NOT NULL`
-        : `ADD CONSTRAINT ${quoteName(text(row, 'constraint_name'))} NOT NULL ${column}`
-    return step(
-      'before-rows',
-      `NOT NULL ${row.schema}.${row.name}.${row.column_name}`,
-      `ALTER TABLE ${row.constraint_name === null ? 'ONLY ' : ''}${tableName(row)} ${change}`,
-    )
+    const change = `ALTER COLUMN ${quoteName(text(row, 'column_name'))} SET NOT NULL`
+    const object = `NOT NULL ${row.schema}.${row.name}.${row.column_name}`
+    return step('before-rows', object, `ALTER TABLE ONLY ${tableName(row)} ${change}`)
   })
 }
 
