@@ -159,6 +159,15 @@ describe('a request', () => {
     expect(headers.get('cache-control')).toBe('no-store')
   })
 
+  it('is answered with nothing that the document does not name, whatever lies below gives', async () => {
+    const api = await makeApi()
+    const job = { ...aJob('check-1', 'x'), rows: ['PLANTED'] }
+    api.service.known.set('check-1', job)
+    const { status, text } = await api.ask('/v1/jobs/check-1', { token: await api.token('viewer') })
+
+    expect([status, text.includes('PLANTED')]).toEqual([200, false])
+  })
+
   it('whose body is too large is refused before it is read to its end', async () => {
     const api = await makeApi()
     const token = await api.token('operator')
