@@ -31,6 +31,7 @@ const files: Readonly<Record<string, readonly (() => Promise<CommandFile>)[]>> =
   check: [() => import('./check.ts')],
   scrub: [() => import('./scrub.ts')],
   compare: [() => import('./compare.ts')],
+  drill: [() => import('./drill.ts')],
   certificate: [() => import('./certificate.ts')],
   store: [() => import('./store-probe.ts')],
   key: [() => import('./key.ts')],

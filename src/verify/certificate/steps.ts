@@ -57,10 +57,10 @@ export async function readPeriod(repository: Repository, baseline: Manifest, end
   return { baseline, end, steps, missing }
 }
 
-/** The table's changes in this step, or null where they are not told. */
+/** The table with its changes in this step (null: there were none), or null where they are not told. */
 export function toldTable({ transactions, manifest, previous }: PeriodStep, name: string): TableManifest | null {
   const table = manifest.tables.find((candidate) => candidate.name === name)
-  if (!transactions || !table?.changes) return null
+  if (!transactions || table?.taken !== 'folded') return null
   return previous.tables.some((before) => before.name === name) ? table : null
 }
 

@@ -45,7 +45,7 @@ export class ToldChanges {
     const truncations: Truncation[] = []
     for (const step of steps) {
       const table = toldTable(step, like.name)
-      if (!table || !hasKeyOf(table, like) || table.changes!.rows === 0) continue
+      if (!table?.changes || !hasKeyOf(table, like) || table.changes.rows === 0) continue
       const rest = changesOf(repository, table, step.index)
       for (let next = await rest.next(); !next.done; next = await rest.next()) {
         if (next.value.op === 'T') truncations.push(momentOf(next.value))

@@ -17,6 +17,7 @@ import type { Certificate } from '../../../src/verify/certificate/document.ts'
 import { type IssuedCertificate, issueCertificate } from '../../../src/verify/certificate/issue.ts'
 import { packageCertificate } from '../../../src/verify/certificate/package.ts'
 import { packagePatient } from '../../../src/verify/certificate/patient-package.ts'
+import { printCertificate } from '../../../src/verify/certificate/print/print.ts'
 import { countersign, withSums } from '../../../src/verify/certificate/seal.ts'
 import { verifyDirectory } from '../../../src/verify/certificate/verify/verify.mjs'
 import { onDatabase } from '../../restore/patient/small-ward.ts'
@@ -49,9 +50,11 @@ beforeAll(async () => {
   const end = await hospital.snapshot()
   repository = await made.open()
   issued = await issue(baseline.snapshotId, end.snapshotId)
-  files = await packageCertificate(repository, issued, async (_, sha256) => {
-    return new Map([['certificate.zh.pdf', Buffer.from(`%PDF sha256:${sha256}`)]])
-  })
+  files = await packageCertificate(repository, issued, printCertificate)
+  if (process.env.CHARTKEEP_KEEP) {
+    for (const [name, bytes] of files)
+      if (name.endsWith('.pdf') || name.endsWith('.md')) await writeFile(join(process.env.CHARTKEEP_KEEP, name), bytes)
+  }
   patient = (await packagePatient(repository, files, patientOf('3'))).files
 }, 120_000)
 

@@ -1,0 +1,346 @@
+import { createPrivateKey, type KeyObject, randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { Command } from 'commander'
+import { chooseSource } from '../config.ts'
+import { Failure } from '../errors.ts'
+import { BuildPool } from '../intake/build-pool.ts'
+import type { Manifest } from '../repository/manifest.ts'
+import type { ReadManifest, Repository } from '../repository/repository.ts'
+import { KeptSnapshots } from '../repository/state/kept-snapshots.ts'
+import { pseudonymOf, refuseWithoutPurpose } from '../restore/patient/look.ts'
+import { fieldOfText } from '../restore/patient/stored-rows.ts'
+import { argumentConnection } from '../secrets.ts'
+import { openScratchServer } from '../source/open.ts'
+import type { Certificate } from '../verify/certificate/document.ts'
+import { drillsOf } from '../verify/certificate/drills.ts'
+import { issueCertificate, type ScratchDatabase } from '../verify/certificate/issue.ts'
+import { packageCertificate } from '../verify/certificate/package.ts'
+import { packagePatient } from '../verify/certificate/patient-package.ts'
+import { printCertificate } from '../verify/certificate/print/print.ts'
+import { refuseUnknownNames } from '../verify/certificate/refuse-unknown.ts'
+import { NO_RULES } from '../verify/certificate/rules.ts'
+import { countersign } from '../verify/certificate/seal.ts'
+import { verifyDirectory } from '../verify/certificate/verify/verify.mjs'
+import type { Language } from '../verify/report/language.ts'
+import { readPackage, updatePackage, writePackage } from './certificate-files.ts'
+import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
+import { actorOf, openConfiguredRepository, readConfiguration } from './open.ts'
+import { formatCount } from './terminal.ts'
+
+interface IssueOptions extends CommonOptions {
+  readonly out: string
+  readonly baseline?: string
+  readonly end: string
+  readonly sampleSeed: string
+  readonly sampleRows: string
+  readonly samplePatients: string
+  readonly organisation?: string
+  readonly system?: string
+  readonly into?: string
+  readonly copy: boolean
+  readonly lang: string
+}
+
+interface ProveOptions extends CommonOptions {
+  readonly certificate: string
+  readonly out: string
+  readonly purpose: string
+}
+
+interface CountersignOptions {
+  readonly keyFile: string
+  readonly name: string
+  readonly json: boolean
+}
+
+const READING = ['missing-secret', 'wrong-key', 'snapshot-not-found', 'repository-damaged'] as const
+const PASSWORD_BYTES = 24
+
+export function register(program: Command, cli: Cli): void {
+  const certificate = new Command('certificate').summary('prove to others that nothing was lost').exitOverride()
+  certificate.description(
+    'The certificate of data integrity (数据完整性核验证明): issue, countersign, verify, prove one patient.',
+  )
+  certificate.addCommand(issueCommand(cli)).addCommand(verifyCommand(cli))
+  certificate.addCommand(countersignCommand(cli)).addCommand(proveCommand(cli))
+  program.addCommand(certificate)
+}
+
+function issueCommand(cli: Cli): Command {
+  const command = describe({
+    name: 'issue',
+    summary: 'issue a certificate from a baseline to an end',
+    description:
+      'Compares two snapshots row by row and counts, by category and month, what was inserted, updated and deleted, and what\n' +
+      'nothing accounts for (`explain` in the configuration). Restores a copy of the end, into a server of its own or --into, and\n' +
+      'tries it by samples drawn from a text that the hospital gives. Writes a package that verifies on plain Node.',
+    examples: [
+      'chartkeep certificate issue --out certificate-2026 --sample-seed "acceptance 2026-11-23, drawn by Li Wei"',
+      'chartkeep certificate issue --out c --baseline 20260101T000000Z-1f2e3d4c --sample-seed 417 --lang zh',
+    ],
+    failures: [...READING, 'target-not-empty', 'target-failed', 'restore-unproved', 'unsupported-server'],
+  })
+  return withConfiguration(command)
+    .requiredOption('--out <directory>', 'a directory that is not there yet')
+    .requiredOption('--sample-seed <text>', 'from the hospital: by it the samples are drawn')
+    .option('--baseline <snapshot>', 'the oldest snapshot of the source when not given')
+    .option('--end <snapshot>', "a snapshot, or 'latest'", 'latest')
+    .option('--sample-rows <count>', 'rows looked up on the copy', '300')
+    .option('--sample-patients <count>', 'patients retrieved and exported from the copy', '20')
+    .option('--organisation <text>', 'the hospital, as it is to be printed')
+    .option('--system <text>', 'the clinical system, as it is to be printed')
+    .option('--into <url>', 'an empty database for the copy; a server of our own when not given')
+    .option('--no-copy', 'restore nothing: the opinion is then a disclaimer')
+    .option('--lang <language>', 'zh, en or both', 'both')
+    .action(
+      action(
+        cli,
+        (options: IssueOptions) => options.json,
+        (options) => runIssue(cli, options),
+      ),
+    )
+}
+
+async function runIssue(cli: Cli, options: IssueOptions): Promise<void> {
+  const languages = languagesOf(options.lang)
+  const configuration = await readConfiguration(cli, options)
+  const configured = chooseSource(configuration, options.source)
+  await using repository = await openConfiguredRepository(cli, configuration)
+  const { baseline, end } = await chooseEnds(repository, configured.name, options)
+  const rules = configured.explain ?? NO_RULES
+  refuseUnknownNames(rules, [baseline.manifest, end.manifest])
+  await using buildPool = new BuildPool()
+  const sample = { rows: wholeNumber(options.sampleRows), patients: wholeNumber(options.samplePatients) }
+  const deed = {
+    actor: actorOf(cli),
+    action: 'certificate.issue',
+    subject: end.manifest.snapshotId,
+    detail: options.out,
+  }
+  const issue = async () => {
+    const issued = await issueCertificate({
+      repository,
+      baseline,
+      end,
+      rules,
+      organisation: options.organisation ?? configured.name,
+      system: options.system ?? configured.name,
+      sampleSeed: options.sampleSeed,
+      sample,
+      openScratch: options.copy ? () => openScratch(cli, options, configured.url, end.manifest) : null,
+      buildPool,
+      drills: await drillsOf(repository, configured.name),
+      nowMs: cli.nowMs,
+      random: randomBytes,
+      signal: cli.signal,
+      onProgress: (what) => cli.terminal.status(what),
+    })
+    const files = await packageCertificate(repository, issued, (facts, sha256) =>
+      printCertificate(facts, sha256, languages),
+    )
+    return { certificate: issued.certificate, directory: await writePackage(options.out, files) }
+  }
+  const { certificate, directory } = await repository.audit.around(deed, cli.nowMs, issue)
+  if (!options.json) return showIssued(cli, certificate, directory)
+  const { number, opinion, exceptions } = certificate
+  cli.terminal.out(JSON.stringify({ type: 'certificate', number, opinion, exceptions: exceptions.length, directory }))
+}
+
+function showIssued(cli: Cli, certificate: Certificate, directory: string): void {
+  const { out } = cli.terminal
+  const { number, opinion, balance, exceptions, baseline, end } = certificate
+  const sum = (name: 'inserted' | 'updated' | 'deleted' | 'updatedUnexplained' | 'deletedUnexplained') =>
+    formatCount(balance.reduce((total, line) => total + line[name], 0))
+  out(`certificate  ${number}`)
+  out(`opinion      ${opinion.verdict}${opinion.because.length > 0 ? ` (${opinion.because.join(', ')})` : ''}`)
+  out(`baseline     ${formatCount(baseline.rows)} rows, ${baseline.snapshotId}`)
+  out(`inserted     ${sum('inserted')}`)
+  out(`updated      ${sum('updated')}, unexplained ${sum('updatedUnexplained')}`)
+  out(`deleted      ${sum('deleted')}, unexplained ${sum('deletedUnexplained')}`)
+  out(`now          ${formatCount(end.rows)} rows, ${end.snapshotId}`)
+  out(`exceptions   ${formatCount(exceptions.length)}`)
+  out(`package      ${directory}. Verify it there with: node verify.mjs`)
+}
+
+async function chooseEnds(
+  repository: Repository,
+  sourceName: string,
+  options: IssueOptions,
+): Promise<{ baseline: ReadManifest; end: ReadManifest }> {
+  const snapshots = await KeptSnapshots.list(repository, sourceName)
+  const end = options.end === 'latest' ? (await snapshots.newest()).snapshotId : options.end
+  let baseline = options.baseline
+  if (baseline === undefined) {
+    for await (const { manifest } of snapshots.newestFirst()) baseline = manifest.snapshotId
+  }
+  return { baseline: await repository.readManifest(baseline!), end: await repository.readManifest(end) }
+}
+
+async function openScratch(
+  cli: Cli,
+  { into }: IssueOptions,
+  url: string,
+  { source }: Manifest,
+): Promise<ScratchDatabase> {
+  if (into !== undefined) {
+    const connection = await argumentConnection(into, cli.world)
+    return { connection, server: `${source.engine} (given)`, [Symbol.asyncDispose]: async () => {} }
+  }
+  const { serverVersionNumber, encoding } = source
+  const password = randomBytes(PASSWORD_BYTES).toString('base64url')
+  const server = await openScratchServer(url, { serverVersionNumber, encoding, password, nowMs: cli.nowMs })
+  return {
+    connection: server.connection,
+    server: server.version,
+    [Symbol.asyncDispose]: async () => {
+      const { directoryGone, notListed, portClosed } = await server.erase()
+      if (directoryGone && notListed && portClosed) return
+      throw new Failure('target-failed', 'the copy that was restored for the certificate could not be removed whole')
+    },
+  }
+}
+
+function verifyCommand(cli: Cli): Command {
+  const command = describe({
+    name: 'verify',
+    summary: 'verify a certificate, or the proof of one patient',
+    description:
+      'By the very file that lies in the package (`node verify.mjs` there), as this version of chartkeep has it. Needs no repository.',
+    examples: ['chartkeep certificate verify certificate-2026'],
+    failures: ['signature-refused'],
+  })
+  return command
+    .argument('<directory>', 'the package')
+    .option('--json', 'for programs: one JSON object a line', false)
+    .action(
+      action(
+        cli,
+        (_directory: string, options: { readonly json: boolean }) => options.json,
+        async (directory, options) => runVerify(cli, directory, options.json),
+      ),
+    )
+}
+
+function runVerify(cli: Cli, directory: string, json: boolean): void {
+  let lines: readonly string[]
+  try {
+    lines = verifyDirectory(resolve(directory))
+  } catch (error) {
+    const why = error instanceof Error ? error.message : 'it cannot be read'
+    throw new Failure('signature-refused', `${directory} is not verified: ${why}`, {
+      hints: ['Keep it as it is, and ask whoever issued it for another copy.'],
+      cause: error,
+    })
+  }
+  if (json) cli.terminal.out(JSON.stringify({ type: 'verified', directory, lines }))
+  else for (const line of lines) cli.terminal.out(line)
+}
+
+function countersignCommand(cli: Cli): Command {
+  const command = describe({
+    name: 'countersign',
+    summary: "add the hospital's signature to a certificate",
+    description:
+      'Signs the seal of a package that verifies, with an Ed25519 key of the hospital that chartkeep need not know.',
+    examples: ['chartkeep certificate countersign certificate-2026 --key-file hospital.pem --name "信息科 李伟"'],
+    failures: ['missing-secret', 'wrong-key', 'signature-refused'],
+  })
+  return command
+    .argument('<directory>', 'the package')
+    .requiredOption(
+      '--key-file <file>',
+      'PEM of a private key; its passphrase, if it has one, from CHARTKEEP_KEY_PASSPHRASE',
+    )
+    .requiredOption('--name <text>', 'who signs, as it is to be read')
+    .option('--json', 'for programs: one JSON object a line', false)
+    .action(
+      action(
+        cli,
+        (_directory: string, options: CountersignOptions) => options.json,
+        (directory, options) => runCountersign(cli, directory, options),
+      ),
+    )
+}
+
+async function runCountersign(cli: Cli, directory: string, options: CountersignOptions): Promise<void> {
+  const key = await hospitalKey(cli, options.keyFile)
+  runVerify(cli, directory, options.json)
+  const files = await readPackage(directory)
+  await updatePackage(directory, countersign(files, { name: options.name, key, nowMs: cli.nowMs() }))
+  if (options.json) cli.terminal.out(JSON.stringify({ type: 'countersigned', directory, name: options.name }))
+  else cli.terminal.out(`signed    ${options.name}`)
+}
+
+async function hospitalKey(cli: Cli, path: string): Promise<KeyObject> {
+  const pem = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new Failure('missing-secret', `cannot read the key at ${path} (${error.code})`)
+  })
+  const passphrase = cli.world.variables.CHARTKEEP_KEY_PASSPHRASE
+  try {
+    return createPrivateKey({ key: pem, ...(passphrase && { passphrase }) })
+  } catch {
+    throw new Failure('wrong-key', `the key at ${path} does not open`, { hints: ['Set CHARTKEEP_KEY_PASSPHRASE.'] })
+  }
+}
+
+function proveCommand(cli: Cli): Command {
+  const command = describe({
+    name: 'prove-patient',
+    summary: "prove one patient's rows against a certificate",
+    description:
+      "Writes that patient's rows as of the certificate's end, with salts and the way to its root, and nothing of anybody else;\n" +
+      'verified by the same `node verify.mjs`. The files hold patient data: keep them as such.',
+    examples: [
+      'chartkeep certificate prove-patient 417 --certificate certificate-2026 --out proof-417 --purpose "court order 12"',
+    ],
+    failures: [...READING, 'signature-refused'],
+  })
+  command.argument('<id>', "the patient's key")
+  return withConfiguration(command)
+    .requiredOption('--certificate <directory>', 'the package of the certificate')
+    .requiredOption('--out <directory>', 'a directory that is not there yet')
+    .requiredOption('--purpose <text>', 'why the patient is looked at: it stands in the audit')
+    .action(
+      action(
+        cli,
+        (_id: string, options: ProveOptions) => options.json,
+        (id, options) => runProve(cli, id, options),
+      ),
+    )
+}
+
+async function runProve(cli: Cli, id: string, options: ProveOptions): Promise<void> {
+  refuseWithoutPurpose(options.purpose)
+  const certified = await readPackage(options.certificate)
+  await using repository = await openConfiguredRepository(cli, await readConfiguration(cli, options))
+  const pseudonym = pseudonymOf(repository, id)
+  const deed = { actor: actorOf(cli), action: 'certificate.prove-patient', subject: pseudonym, detail: options.purpose }
+  const { proof, directory } = await repository.audit.around(deed, cli.nowMs, async () => {
+    const made = await packagePatient(repository, certified, { key: fieldOfText(id), pseudonym })
+    return { proof: made.proof, directory: await writePackage(options.out, made.files) }
+  })
+  const rows = proof.tables.flatMap(({ groups }) => groups).reduce((sum, group) => sum + group.rows, 0)
+  const { tables, leftOut } = proof
+  if (options.json) {
+    cli.terminal.out(
+      JSON.stringify({ type: 'patient-proof', patient: pseudonym, rows, tables: tables.length, leftOut, directory }),
+    )
+    return
+  }
+  cli.terminal.out(`proved    ${formatCount(rows)} rows of ${tables.length} tables, patient ${pseudonym}`)
+  for (const { table, reason } of leftOut) cli.terminal.out(`left out  ${table}: ${reason}`)
+  cli.terminal.out(`package   ${directory}. Verify it there with: node verify.mjs`)
+}
+
+function languagesOf(text: string): readonly Language[] {
+  if (text === 'both') return ['zh', 'en']
+  if (text === 'zh' || text === 'en') return [text]
+  throw new Failure('bad-usage', `--lang is zh, en or both, not ${text}`)
+}
+
+function wholeNumber(text: string): number {
+  const number = Number(text)
+  if (/^\d+$/.test(text) && number >= 1 && number <= 1_000_000) return number
+  throw new Failure('bad-usage', `a sample has from 1 to 1000000, not ${text}`)
+}
