@@ -10,9 +10,8 @@ import type { AlarmBook } from './alarm/book.ts'
 import type { Condition, Watch } from './alarm/condition.ts'
 import type { Notifier } from './alarm/notifier.ts'
 import { ClockWatch, watchStore } from './watch/machine.ts'
-import type { Log, ServiceWorld } from './world.ts'
+import { type Log, OVER, type ServiceWorld } from './world.ts'
 
-const TURN_MS = 30_000
 const LOOK_TIMEOUT_MS = 2 * 60_000
 const PING_TIMEOUT_MS = 30_000
 
@@ -25,6 +24,7 @@ export interface CareParts {
   /** Asked while this service leads, and so often. */
   readonly leaderWatches: readonly Watch[]
   readonly watchEveryMs: number
+  readonly turnMs: number
   readonly isLeader: () => boolean
   /** @throws when nobody took it */
   readonly heartbeat: { readonly everyMs: number; readonly beat: (signal: AbortSignal) => Promise<void> } | null
@@ -57,7 +57,7 @@ export class Care {
 
   /** Until the signal fires. */
   async run(signal: AbortSignal): Promise<void> {
-    const { world, log } = this.#parts
+    const { world, log, turnMs } = this.#parts
     while (!signal.aborted) {
       const beganMs = world.nowMs()
       this.lastTurnMs = beganMs
@@ -67,10 +67,10 @@ export class Care {
         const { code, message } = toFailureRecord(error)
         log({ level: 'error', event: 'service.care-failed', code, message })
       }
-      await world.sleep(TURN_MS, signal).catch(() => {})
+      await world.sleep(turnMs, signal).catch(() => {})
       const tookMs = world.nowMs() - beganMs
       // What a turn takes is bounded by its time-outs: more is a jump.
-      this.#clock.slept(tookMs >= 0 && tookMs < 2 * LOOK_TIMEOUT_MS + TURN_MS ? tookMs : TURN_MS)
+      this.#clock.slept(tookMs >= 0 && tookMs < 2 * LOOK_TIMEOUT_MS + turnMs ? tookMs : turnMs)
     }
   }
 
@@ -81,7 +81,7 @@ export class Care {
     if (leads && !this.#wasLeader) await this.#takeOver()
     if (!leads && this.#wasLeader) this.#handOver()
     for (const watch of [this.#clock, this.#storeWatch, ...localWatches]) await this.#look(watch, signal)
-    this.#sinceWatchedMs += TURN_MS
+    this.#sinceWatchedMs += this.#parts.turnMs
     if (leads && this.#wasLeader && this.#sinceWatchedMs >= watchEveryMs) {
       this.#sinceWatchedMs = 0
       await Promise.all(leaderWatches.map((watch) => this.#look(watch, signal)))
@@ -149,7 +149,7 @@ export class Care {
   async #beat(signal: AbortSignal): Promise<void> {
     const { heartbeat, log } = this.#parts
     if (heartbeat === null) return
-    this.#sinceBeatMs += TURN_MS
+    this.#sinceBeatMs += this.#parts.turnMs
     if (this.#sinceBeatMs < heartbeat.everyMs) return
     try {
       await this.#within(PING_TIMEOUT_MS, 'the receiver of signs of life', signal, heartbeat.beat)
@@ -178,7 +178,7 @@ export class Care {
     } catch (error) {
       throw error instanceof Failure ? error : fromFailureRecord(toFailureRecord(error))
     } finally {
-      over.abort()
+      over.abort(OVER)
     }
   }
 }

@@ -6,7 +6,7 @@ import { Failure, toFailureRecord } from '../errors.ts'
 import { acquireLease, type Lease, leaseName } from '../repository/lease.ts'
 import type { Repository } from '../repository/repository.ts'
 import { keepLease } from '../repository/with-lease.ts'
-import type { Log, ServiceWorld } from './world.ts'
+import { type Log, OVER, type ServiceWorld } from './world.ts'
 
 const PAUSE_MS = 15_000
 
@@ -49,7 +49,7 @@ async function leadOnce(
     await lead(AbortSignal.any([signal, lost.signal]))
     if (lost.signal.aborted) log({ level: 'warn', event: 'service.lost-lead', code: codeOf(lost.signal.reason) })
   } finally {
-    over.abort()
+    over.abort(OVER)
     await keeping
     await lease.release()
   }

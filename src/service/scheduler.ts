@@ -1,4 +1,4 @@
-/** Starts what is due, while this service leads: looks at every task, at the latest every half minute, so that a clock that was moved is soon noticed. */
+/** Starts what is due, while this service leads: looks at every task, every half minute or so, so that a clock that was moved is soon noticed. */
 import { toFailureRecord } from '../errors.ts'
 import type { QuietHours } from './calendar/quiet-hours.ts'
 import type { Job } from './contract.ts'
@@ -8,7 +8,6 @@ import type { JobRunner } from './jobs/runner.ts'
 import { type Task, titleOf } from './jobs/task.ts'
 import type { Log, ServiceWorld } from './world.ts'
 
-const LOOK_MS = 30_000
 /** Somebody else may run a task, too: by command, or over the API of another host. */
 const READ_AGAIN_MS = 10 * 60_000
 const PAUSE_AFTER_FAILURE_MS = 60_000
@@ -27,6 +26,8 @@ export interface SchedulerParts {
   readonly store: JobStore
   readonly runner: JobRunner
   readonly quiet: QuietHours
+  /** Between two looks, at the latest. */
+  readonly turnMs: number
   readonly world: ServiceWorld
   readonly log: Log
 }
@@ -57,21 +58,21 @@ export class Scheduler {
 
   /** Until the signal fires. */
   async run(signal: AbortSignal): Promise<void> {
-    const { tasks, world } = this.#parts
+    const { tasks, world, turnMs } = this.#parts
     while (!signal.aborted) {
       this.lastTurnMs = world.nowMs()
-      let nextMs = world.nowMs() + LOOK_MS
+      let nextMs = world.nowMs() + turnMs
       for (const task of tasks) nextMs = Math.min(nextMs, await this.#consider(task, signal))
-      const waitMs = Math.min(LOOK_MS, Math.max(1, nextMs - world.nowMs()))
+      const waitMs = Math.min(turnMs, Math.max(1, nextMs - world.nowMs()))
       await world.sleep(waitMs, signal).catch(() => {})
     }
   }
 
   /** @returns when to look at it again, at the latest */
   async #consider(task: Task, signal: AbortSignal): Promise<number> {
-    const { world, quiet, runner } = this.#parts
+    const { world, quiet, runner, turnMs } = this.#parts
     const nowMs = world.nowMs()
-    const againMs = nowMs + LOOK_MS
+    const againMs = nowMs + turnMs
     if (signal.aborted || runner.runningOf(task.name) !== null) return againMs
     const notBeforeMs = this.#notBefore.get(task.name) ?? 0
     if (nowMs < notBeforeMs && notBeforeMs - nowMs <= PAUSE_AFTER_FAILURE_MS) return notBeforeMs

@@ -74,7 +74,7 @@ export class ChartkeepService implements Service {
 
   constructor(parts: ServiceParts) {
     const { repository, settings, kinds, channels, heartbeat, world, log, signal } = parts
-    const { tasks, quiet, alarmRepeatMs: repeatMs, watchEveryMs } = settings
+    const { tasks, quiet, alarmRepeatMs: repeatMs, watchEveryMs, turnMs, leaseMs } = settings
     const { nowMs } = world
     this.#parts = parts
     this.#startedMs = nowMs()
@@ -90,8 +90,8 @@ export class ChartkeepService implements Service {
     const store = this.#store
     const onEnd = (task: Task, job: Job) => this.#onEnd(task, job)
     const kindOf = (kind: JobKind) => presentKind(kinds, kind)
-    this.#runner = new JobRunner({ repository, store, world, kindOf, log, signal, onEnd })
-    this.#scheduler = new Scheduler({ tasks, store, runner: this.#runner, quiet, world, log })
+    this.#runner = new JobRunner({ repository, store, world, kindOf, leaseMs, log, signal, onEnd })
+    this.#scheduler = new Scheduler({ tasks, store, runner: this.#runner, quiet, turnMs, world, log })
     this.jobs = new ServiceJobs({ tasks, store, runner: this.#runner, repository, world })
     this.#book = new AlarmBook({ store: this.#alarmStore, audit: repository.audit, world, log })
     this.#captures = parts.captures(this.metrics)
@@ -108,6 +108,7 @@ export class ChartkeepService implements Service {
         ...parts.watches(this.metrics),
       ],
       watchEveryMs,
+      turnMs,
       isLeader: () => this.#leads,
       heartbeat,
       world,
@@ -120,7 +121,7 @@ export class ChartkeepService implements Service {
     const { repository, settings, world, log, signal } = this.#parts
     await this.#audit('service.start')
     const lead = (term: AbortSignal) => this.#lead(term)
-    const parts = { repository, world, log, leaseMs: settings.leaderLeaseMs, lead }
+    const parts = { repository, world, log, leaseMs: settings.leaseMs, lead }
     await Promise.all([followLeadership(parts, signal), this.#care.run(signal)])
     await this.#runner.settled()
     await this.#audit('service.stop')

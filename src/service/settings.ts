@@ -19,7 +19,10 @@ export interface ServiceSettings {
   readonly alarmRepeatMs: number
   readonly lagMsMax: number
   readonly watchEveryMs: number
-  readonly leaderLeaseMs: number
+  /** Of leading, and of a job: what dies is taken over after so long. */
+  readonly leaseMs: number
+  /** How often the loops turn, at least. */
+  readonly turnMs: number
 }
 
 /**
@@ -64,7 +67,8 @@ export function serviceSettings(
     alarmRepeatMs: parseDurationMs(alarms.repeat, 'service.alarms.repeat'),
     lagMsMax: parseDurationMs(alarms.lag, 'service.alarms.lag'),
     watchEveryMs: parseDurationMs(alarms.watchEvery, 'service.alarms.watchEvery'),
-    leaderLeaseMs: 60_000,
+    leaseMs: 60_000,
+    turnMs: 30_000,
   }
 }
 

@@ -4,7 +4,7 @@
  * alarm itself, told over the others.
  */
 import { toFailureRecord } from '../../errors.ts'
-import type { Log, ServiceWorld } from '../world.ts'
+import { type Log, OVER, type ServiceWorld } from '../world.ts'
 import type { KeptAlarm } from './alarm-store.ts'
 import type { AlarmBook } from './book.ts'
 import type { Condition } from './condition.ts'
@@ -120,7 +120,7 @@ export class Notifier {
       const sending = channel.send(message, over.signal)
       await Promise.race([sending, late.then(() => sending)])
     } finally {
-      over.abort()
+      over.abort(OVER)
     }
   }
 

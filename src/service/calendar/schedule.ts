@@ -43,16 +43,29 @@ export function everySchedule(text: string, what: string): Schedule {
 /** @throws bad-configuration */
 export function cronSchedule(text: string, clock: WallClock): Schedule {
   const cron = parseCron(text)
-  const nextDue = (afterMs: number) => nextInstant(cron, clock, afterMs)
-  const latestDue = (atMs: number) => {
-    for (const backMs of LOOK_BACK_MS) {
-      let latest: number | null = null
-      for (let due = nextDue(atMs - backMs); due <= atMs; due = nextDue(due)) latest = due
-      if (latest !== null) return latest
-    }
-    return null
+  // Asked every half minute, and the answer is the same for hours: a due time, and the one that follows it.
+  let known: { readonly latest: number | null; readonly from: number; readonly next: number } | null = null
+  const around = (atMs: number) => {
+    if (known && atMs >= known.from && atMs < known.next) return known
+    const latest = latestInstant(cron, clock, atMs)
+    known = { latest, from: latest ?? atMs, next: nextInstant(cron, clock, atMs) }
+    return known
   }
-  return { text: `at ${cron.text}, ${clock.timeZone}`, nextDue, latestDue }
+  return {
+    text: `at ${cron.text}, ${clock.timeZone}`,
+    nextDue: (afterMs) => around(afterMs).next,
+    latestDue: (atMs) => around(atMs).latest,
+  }
+}
+
+function latestInstant(cron: Cron, clock: WallClock, atMs: number): number | null {
+  for (const backMs of LOOK_BACK_MS) {
+    let latest: number | null = null
+    let due = nextInstant(cron, clock, atMs - backMs)
+    for (; due <= atMs; due = nextInstant(cron, clock, due)) latest = due
+    if (latest !== null) return latest
+  }
+  return null
 }
 
 function nextInstant(cron: Cron, clock: WallClock, afterMs: number): number {

@@ -17,6 +17,7 @@ import { JOB_KINDS, type Job, type JobResult } from '../contract.ts'
 const KEPT_PER_TASK = 1_000
 /** Deletions in one go, so that none holds up a job. */
 const TRIMMED_AT_ONCE = 100
+const ENDED_CACHED = 500
 const SINCE = 'since'
 
 const jobSchema = z.strictObject({
@@ -65,6 +66,8 @@ export type JobEnd = Pick<Job, 'failure' | 'result'> & { readonly state: End['st
 
 export class JobStore {
   readonly #repository: Repository
+  /** Jobs that have ended never change: read once. */
+  readonly #ended = new Map<string, Job>()
 
   constructor(repository: Repository) {
     this.#repository = repository
@@ -152,6 +155,15 @@ export class JobStore {
   }
 
   async #read(task: string, number: number): Promise<Job> {
+    const known = this.#ended.get(`${task}-${number}`)
+    if (known) return known
+    const job = await this.#readAnew(task, number)
+    if (job.state !== 'running') this.#ended.set(job.id, job)
+    if (this.#ended.size > ENDED_CACHED) this.#ended.delete(this.#ended.keys().next().value!)
+    return job
+  }
+
+  async #readAnew(task: string, number: number): Promise<Job> {
     const { sealed } = this.#repository
     const name = numbered(`${JOB_PREFIX}${task}/`, number)
     const begun = jobSchema.safeParse(parseCanonical(await sealed.read(name, OBJECT_TYPES.job), name))

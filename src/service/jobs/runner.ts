@@ -9,10 +9,10 @@
 import { assert, Failure, fromFailureRecord, toFailureRecord } from '../../errors.ts'
 import { acquireLease, type Lease } from '../../repository/lease.ts'
 import type { Repository } from '../../repository/repository.ts'
-import { keepLease, LEASE_MS } from '../../repository/with-lease.ts'
+import { keepLease } from '../../repository/with-lease.ts'
 import type { Job, JobCause, JobEvent, JobKind, JobResult } from '../contract.ts'
 import type { Kind, KindEvent } from '../kinds/contract.ts'
-import type { Log, ServiceWorld } from '../world.ts'
+import { type Log, OVER, type ServiceWorld } from '../world.ts'
 import { JobEvents } from './follow.ts'
 import type { JobStore } from './job-store.ts'
 import { type Task, taskLease, titleOf } from './task.ts'
@@ -29,6 +29,8 @@ export interface RunnerParts {
   readonly store: JobStore
   readonly world: ServiceWorld
   readonly kindOf: (kind: JobKind) => Kind
+  /** The life of a task's lease. */
+  readonly leaseMs: number
   readonly log: Log
   /** Ends every job of this process. */
   readonly signal: AbortSignal
@@ -105,14 +107,14 @@ export class JobRunner {
   }
 
   async #run(task: Task, start: JobStart, running: Running, onBegun: (job: Job | null) => void): Promise<void> {
-    const { repository, world, signal } = this.#parts
+    const { repository, world, leaseMs, signal } = this.#parts
     const { nowMs, sleep, host } = world
     const stopping = AbortSignal.any([signal, running.stop.signal])
     const name = taskLease(repository.id, task)
-    const asked = { name, holder: host, leaseMs: LEASE_MS, nowMs, sleep, signal: stopping }
+    const asked = { name, holder: host, leaseMs, nowMs, sleep, signal: stopping }
     const lease = await acquireLease(repository, asked)
     const [lost, over] = [new AbortController(), new AbortController()]
-    const keeping = keepLease(lease, lost, over.signal, { sleep })
+    const keeping = keepLease(lease, lost, over.signal, { sleep, everyMs: leaseMs / 4 })
     try {
       const job = await this.#begin(task, start, lease)
       onBegun(job)
@@ -124,7 +126,7 @@ export class JobRunner {
         asked: running.stop.signal,
       })
     } finally {
-      over.abort()
+      over.abort(OVER)
       await keeping
       await lease.release()
     }
@@ -208,7 +210,7 @@ export class JobRunner {
       const watched = this.#watch(task, stalled, over.signal)
       return await Promise.race([work, watched, this.#grace(signal, over.signal)])
     } finally {
-      over.abort()
+      over.abort(OVER)
     }
   }
 
