@@ -31,8 +31,9 @@ function slowClient(port: number, first: string, drip: string | null): { socket:
   const socket = connect(port, '127.0.0.1')
   const { promise, resolve } = Promise.withResolvers<string>()
   let text = ''
+  // Kept until the connection is there, and before every drip.
+  socket.write(first)
   const timer = setInterval(() => drip !== null && socket.write(drip), 50)
-  socket.on('connect', () => socket.write(first))
   socket.on('data', (data) => {
     text += data.toString('latin1')
   })
