@@ -7,10 +7,19 @@ import type { CaptureEvent } from '../backup/capture/events.ts'
 import { Failure, type FailureRecord, toFailureRecord } from '../errors.ts'
 import type { AuditLog } from '../repository/audit.ts'
 import type { CaptureState } from './contract.ts'
-import type { Log, ServiceWorld } from './world.ts'
+import { type Log, OVER, type ServiceWorld } from './world.ts'
 
 const PAUSE_MIN_MS = 5_000
 const PAUSE_MAX_MS = 5 * 60_000
+/** A capture that is well says so every minute, and one that is not says that. */
+const SILENCE_MAX_MS = 20 * 60_000
+const LOOK_MS = 60_000
+/** To end in, once it was told to. */
+const GRACE_MS = 5 * 60_000
+
+const DEAF = new Failure('job-stalled', 'capture stands still, and does not end when it is told to', {
+  hints: ['The process ends, and whatever started it starts it anew: see the log for what capture was about to do.'],
+})
 
 export interface CaptureParts {
   readonly source: string
@@ -29,6 +38,7 @@ export class CaptureKeeper {
   #pauseMs = PAUSE_MIN_MS
   #downSinceMs: number | null = null
   #lastCode: string | null = null
+  #silentMs = 0
 
   constructor(parts: CaptureParts) {
     this.#parts = parts
@@ -43,7 +53,10 @@ export class CaptureKeeper {
     return this.#downSinceMs
   }
 
-  /** Returns when the signal has fired and what had arrived is kept. */
+  /**
+   * Returns when the signal has fired and what had arrived is kept.
+   * @throws job-stalled when it stands still and does not listen: only a new process helps, for this one has its lease
+   */
   async keep(signal: AbortSignal): Promise<void> {
     const { world } = this.#parts
     this.#downSinceMs = world.nowMs()
@@ -62,15 +75,37 @@ export class CaptureKeeper {
 
   async #once(signal: AbortSignal): Promise<void> {
     const { capture } = this.#parts
+    const [still, over] = [new AbortController(), new AbortController()]
+    const stop = AbortSignal.any([signal, still.signal])
+    this.#silentMs = 0
+    const capturing = capture((event) => this.#onEvent(event), stop)
+    // Of one that is left behind, nobody else hears.
+    capturing.catch(() => {})
+    const deaf = this.#watch(still, over.signal)
     try {
-      await capture((event) => this.#onEvent(event), signal)
+      await Promise.race([capturing, deaf])
       if (!signal.aborted) await this.#down(toFailureRecord(new Failure('cannot-capture', 'capture ended by itself')))
     } catch (error) {
       if (!signal.aborted) await this.#down(toFailureRecord(error))
+      if (error === DEAF) throw error
+    } finally {
+      over.abort(OVER)
     }
   }
 
+  /** Counts pauses, not the clock, which may be moved (F31). Rejects when it was told to end and did not. */
+  async #watch(still: AbortController, over: AbortSignal): Promise<never> {
+    const { sleep } = this.#parts.world
+    const pause = (ms: number) => sleep(ms, over).catch(() => {})
+    for (; this.#silentMs < SILENCE_MAX_MS && !over.aborted; this.#silentMs += LOOK_MS) await pause(LOOK_MS)
+    if (!over.aborted) still.abort(new Failure('job-stalled', 'capture gave no sign of life'))
+    if (!over.aborted) await pause(GRACE_MS)
+    if (!over.aborted) throw DEAF
+    return await new Promise<never>(() => {})
+  }
+
   #onEvent(event: CaptureEvent): void {
+    this.#silentMs = 0
     const { source, log, world } = this.#parts
     if (event.kind === 'connected') this.#up()
     if (event.kind === 'pausing') this.#pausing(event)

@@ -70,6 +70,7 @@ export class ChartkeepService implements Service {
   readonly #startedMs: number
   readonly jobs: ServiceJobs
   readonly metrics: ServiceMetrics
+  readonly #hopeless = Promise.withResolvers<never>()
   #leads = false
 
   constructor(parts: ServiceParts) {
@@ -116,13 +117,16 @@ export class ChartkeepService implements Service {
     })
   }
 
-  /** Until the signal fires and everything has ended. */
+  /**
+   * Until the signal fires and everything has ended.
+   * @throws job-stalled when something of it stands still that only a new process can do: then end this one
+   */
   async run(): Promise<void> {
     const { repository, settings, world, log, signal } = this.#parts
     await this.#audit('service.start')
     const lead = (term: AbortSignal) => this.#lead(term)
     const parts = { repository, world, log, leaseMs: settings.leaseMs, lead }
-    await Promise.all([followLeadership(parts, signal), this.#care.run(signal)])
+    await Promise.race([this.#hopeless.promise, Promise.all([followLeadership(parts, signal), this.#care.run(signal)])])
     await this.#runner.settled()
     await this.#audit('service.stop')
   }
@@ -192,7 +196,8 @@ export class ChartkeepService implements Service {
     this.#leads = true
     this.#scheduler.lastTurnMs = this.#parts.world.nowMs()
     try {
-      await Promise.all([this.#scheduler.run(term), ...this.#captures.map((keeper) => keeper.keep(term))])
+      const captures = this.#captures.map((keeper) => keeper.keep(term).catch(this.#hopeless.reject))
+      await Promise.all([this.#scheduler.run(term), ...captures])
     } finally {
       this.#leads = false
     }

@@ -60,7 +60,7 @@ export async function runWeek(seed: number, options: { readonly faults?: number 
   await site.init()
   const faults = makeFaults(random, startMs, options.faults ?? 8)
   const hosts: Host[] = ['chartkeep@icu-1', 'chartkeep@icu-1'].map((name) => ({ name, offsetMs: 0, process: null }))
-  for (const host of hosts) host.process = new SimProcess(site, host)
+  for (const host of hosts) startOn(site, host)
   void playFaults(site, hosts, faults)
   await clock.runUntil(startMs + WEEK_MS)
 
@@ -77,6 +77,14 @@ export async function runWeek(seed: number, options: { readonly faults?: number 
   for (const { process } of hosts) process?.kill()
   const shown = faults.map(({ kind, fromMs, toMs }) => `${kind} ${iso(fromMs)} to ${iso(toMs)}`)
   return { start, faults: shown, broken, jobs: records.length, messages: site.messages.length }
+}
+
+function startOn(site: Site, host: Host): void {
+  const process = new SimProcess(site, host, () => {
+    process.kill()
+    if (host.process === process) startOn(site, host)
+  })
+  host.process = process
 }
 
 function makeFaults(random: () => number, startMs: number, count: number): Fault[] {
@@ -150,7 +158,7 @@ function begin(site: Site, hosts: readonly Host[], { kind, host, byMs }: Fault):
 function end(site: Site, hosts: readonly Host[], { kind, host }: Fault, isLast: (kind: FaultKind) => boolean): void {
   const { trouble, store } = site
   const restart = (each: Host) => {
-    each.process ??= new SimProcess(site, each)
+    if (each.process === null) startOn(site, each)
   }
   if (kind === 'database-down' && isLast(kind)) trouble.database = 'up'
   if ((kind === 'store-down' || kind === 'store-full') && isLast('store-down') && isLast('store-full'))
@@ -282,7 +290,7 @@ function leaks(site: Site): string[] {
 }
 
 function dice(seed: number): () => number {
-  let state = seed >>> 0
+  let state = Math.imul(seed + 1, 0x9e3779b1) >>> 0
   return () => {
     state = (state + 0x6d2b79f5) >>> 0
     let mixed = Math.imul(state ^ (state >>> 15), 1 | state)

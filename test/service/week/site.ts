@@ -166,7 +166,8 @@ export class SimProcess {
   readonly running: Promise<void>
   #isDead = false
 
-  constructor(site: Site, host: { readonly name: string; offsetMs: number }) {
+  /** @param onHopeless the process gave itself up: whoever supervises it starts another */
+  constructor(site: Site, host: { readonly name: string; offsetMs: number }, onHopeless: () => void) {
     this.#site = site
     this.#store = new ProcessStore(site.store)
     const repository = site.repository(this.#store)
@@ -230,7 +231,10 @@ export class SimProcess {
       signal: this.#stop.signal,
     })
     this.running = this.service.run()
-    this.running.catch((error) => site.defects.push(String(error?.stack ?? error)))
+    this.running.catch((error) => {
+      if (error instanceof Failure && error.code === 'job-stalled') onHopeless()
+      else site.defects.push(String(error?.stack ?? error))
+    })
   }
 
   /** As SIGKILL: nothing of it happens any more. */
