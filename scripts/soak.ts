@@ -8,6 +8,7 @@
  * A part is a file under scripts/soak that exports a SoakPart; add it to the list below. It stops at the first thing
  * that does not hold, and prints the seed that shows it.
  */
+import { certificates } from './soak/certificates.ts'
 import { decoders } from './soak/decoders.ts'
 import { faultSweep } from './soak/fault-sweep.ts'
 import { folds } from './soak/folds.ts'
@@ -30,6 +31,7 @@ const parts: readonly SoakPart[] = [
   histories,
   folds,
   retention,
+  certificates,
 ]
 
 const { names, minutes, seed } = readArguments(process.argv.slice(2))

@@ -43,7 +43,16 @@ export function tiles(result: DemoResult): string {
 }
 
 /** What only prepares or looks on from outside stands back. */
-const ASIDE: readonly StepName[] = ['server', 'database', 'ward', 'moment', 'ward-on', 'prove-moment', 'prove']
+const ASIDE: readonly StepName[] = [
+  'server',
+  'database',
+  'ward',
+  'moment',
+  'ward-on',
+  'prove-moment',
+  'prove',
+  'explain',
+]
 
 export function timeLine({ steps, shifts, seconds }: DemoResult): string {
   const place = (start: number, length: number) =>

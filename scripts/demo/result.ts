@@ -55,6 +55,13 @@ const verificationShape = z.looseObject({
   looked: z.record(z.string(), z.number()).default({}),
 })
 
+const certificateShape = z.looseObject({
+  type: z.literal('certificate'),
+  number: z.string(),
+  opinion: z.looseObject({ verdict: z.string(), because: z.array(z.string()) }),
+  exceptions: z.int(),
+})
+
 /** Of lines of `--json`. */
 export const shapes = {
   snapshot: snapshotShape,
@@ -62,6 +69,7 @@ export const shapes = {
   verification: verificationShape,
   connected: connectedShape,
   sealed: sealedShape,
+  certificate: certificateShape,
 }
 
 export type SnapshotResult = z.output<typeof snapshotShape>
@@ -102,6 +110,9 @@ export type StepName =
   | 'prove'
   | 'restore-moment'
   | 'prove-moment'
+  | 'explain'
+  | 'certificate'
+  | 'certificate-verify'
   | 'ledger'
   | 'show'
 

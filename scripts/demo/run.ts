@@ -15,6 +15,7 @@ import { tool } from '../../src/tool.ts'
 import { startPostgres } from '../support/postgres-server.ts'
 import { backUpTwice } from './act-back-up.ts'
 import { startCapture, stopCapture } from './act-capture.ts'
+import { certify } from './act-certificate.ts'
 import { rebuildMoment } from './act-moment.ts'
 import { makeDatabase, setUp } from './act-prepare.ts'
 import { rebuild } from './act-rebuild.ts'
@@ -53,6 +54,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   const captured = await stopCapture(stage, capture)
   const moment = await rebuildMoment(stage, then)
   const rebuilt = await rebuild(stage, { base: backUps.base.snapshot, second: backUps.second.snapshot })
+  await certify(stage)
 
   return {
     startedAt,

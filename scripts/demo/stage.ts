@@ -21,6 +21,7 @@ export interface Places {
   readonly recoverySheet: string
   readonly checkpoint: string
   readonly setupSql: string
+  readonly certificate: string
   readonly repositoryUrl: string
 }
 
@@ -54,6 +55,7 @@ export function placesIn(directory: string): Places {
     recoverySheet: place('recovery-sheet.txt'),
     checkpoint: place('checkpoint.txt'),
     setupSql: place('setup.sql'),
+    certificate: place('certificate'),
     repositoryUrl: pathToFileURL(join(directory, 'repository')).href,
   }
 }

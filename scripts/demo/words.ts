@@ -29,6 +29,9 @@ export const stepTitles: Readonly<Record<StepName, Words>> = {
   prove: { en: 'Prove it, with and without chartkeep', zh: '独立证明重建结果' },
   'restore-moment': { en: 'Rebuild the database as of that moment', zh: '按该时刻重建数据库' },
   'prove-moment': { en: 'Prove it, by PostgreSQL alone', zh: '仅由 PostgreSQL 独立证明' },
+  explain: { en: 'Say what accounts for changes', zh: '说明变更的依据' },
+  certificate: { en: 'Issue the certificate', zh: '出具数据完整性核验证明' },
+  'certificate-verify': { en: 'Verify it with nothing but Node', zh: '仅用 Node 独立核验证明' },
   ledger: { en: 'Prove that history was not rewritten', zh: '证明历史未被改写' },
   show: { en: 'Ask what is not held', zh: '查看未纳入备份的内容' },
 }

@@ -1,4 +1,5 @@
 /** The page of a package that tells an auditor how to check by hand, in Chinese and in English. */
+import { formatOffset } from '../report/language.ts'
 import type { Certificate } from './document.ts'
 
 export function handVerification(certificate: Certificate, certificateSha256: string): string {
@@ -6,6 +7,7 @@ export function handVerification(certificate: Certificate, certificateSha256: st
   const largest = [...certificate.balance].sort((a, b) => b.now - a.now)[0]
   const table = largest?.table ?? 'schema.table'
   const month = largest?.month ?? '2026-01'
+  const offset = formatOffset({ offsetMinutes: certificate.rules.utcOffsetMinutes })
   const clock = certificate.tables.find(({ countedAs }) => countedAs === table)?.clock ?? 'time'
   return `# 验证说明 / How to verify
 
@@ -48,7 +50,7 @@ The entry in proofs/ledger-end.json names the SHA-256 of the \`manifest\` member
 在恢复出来的副本上执行（生产库此后仍在变化）；结果应等于 tables.csv 中该表该月的 now。
 On a restored copy (production has gone on since). The count must be \`now\` of that table and month in tables.csv:
 
-    psql -c "SET timezone TO 'UTC'" -c "SELECT count(*) FROM ${table} WHERE to_char(${clock}, 'YYYY-MM') = '${month}'"
+    psql -c "SET TIME ZONE INTERVAL '${offset}' HOUR TO MINUTE" -c "SELECT count(*) FROM ${table} WHERE to_char(${clock}, 'YYYY-MM') = '${month}'"
 
 每一行都应满足 / every line of tables.csv closes:
 
