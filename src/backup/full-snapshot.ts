@@ -107,6 +107,11 @@ class Standing {
   static async before(link: LogLink, chosen: PreviousSnapshot): Promise<Standing> {
     const caughtUp = await orReason(link.catchUp())
     if (!(caughtUp instanceof NotAlongTheLog)) return new Standing(link, chosen, caughtUp, await link.xidHorizon())
+    if (await link.isWrittenElsewhere()) {
+      const standing = new Standing(link, chosen, null, null)
+      standing.refuse('the change log is written from another server, of which this one is a copy')
+      return standing
+    }
     const head = await orReason(link.head())
     if (!(head instanceof NotAlongTheLog)) return new Standing(link, chosen, head, null)
     const standing = new Standing(link, chosen, null, null)

@@ -7,8 +7,9 @@
  *                                      └ changes not visible in the snapshot before, and visible in V ─→ fold
  */
 import { planTables, type TablePlan } from '../intake/table-plan.ts'
+import type { TransactionStamp } from '../repository/change-log/change.ts'
 import type { SegmentHead } from '../repository/change-log/segment-store.ts'
-import { parseLsn } from '../repository/lsn.ts'
+import { formatLsn, parseLsn } from '../repository/lsn.ts'
 import type { Manifest, TableManifest } from '../repository/manifest.ts'
 import { tableSpec } from '../repository/table-spec.ts'
 import { locatorSpec } from '../repository/tree/spec.ts'
@@ -187,11 +188,25 @@ async function foldAlong({ signal }: SnapshotRequest, { run, link, previous, aft
         toLsn: after.header.end,
         anchors: head === null ? [] : [head],
       }),
-      accept: (stamp) => leftovers.pass(stamp) && !isVisible(then, stamp.xid),
+      accept: (stamp) => {
+        const wasThere = isVisible(then, stamp.xid)
+        if (wasThere) refuseOtherHistory(previous, stamp)
+        return leftovers.pass(stamp) && !wasThere
+      },
       signal,
     },
   )
   return { leftovers, folded }
+}
+
+/**
+ * What a read sees was committed before it, in the log as in time. A copy of the server, on which time went on otherwise,
+ * gives the same numbers to other transactions (P5).
+ */
+function refuseOtherHistory({ snapshotId, position }: Manifest, { commitLsn }: TransactionStamp): void {
+  if (commitLsn < parseLsn(position.lsn)) return
+  const at = `${formatLsn(commitLsn)}, behind its position ${position.lsn}`
+  throw new NotAlongTheLog(`snapshot ${snapshotId} is of another history: it has a transaction that commits at ${at}`)
 }
 
 function describe({ snapshotId }: Manifest, folded: number, read: FoldDecision['read']): string {

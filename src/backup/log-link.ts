@@ -5,6 +5,7 @@
 import { Failure } from '../errors.ts'
 import { type ChangeLog, listLogs, openLog } from '../repository/change-log/reader.ts'
 import type { SegmentHead } from '../repository/change-log/segment-store.ts'
+import { CAPTURE_LEASE, leaseHolder, leaseName } from '../repository/lease.ts'
 import { formatLsn } from '../repository/lsn.ts'
 import type { Repository } from '../repository/repository.ts'
 import type { CapturePlan, ChangeSource } from '../source/change-contract.ts'
@@ -128,6 +129,23 @@ export class LogLink {
     )
   }
 
+  /**
+   * Whether somebody keeps up the lease of the capture while nobody follows the slot here: then what is written is the log
+   * of another server, of which this one is a copy (P5).
+   */
+  async isWrittenElsewhere(): Promise<boolean> {
+    const { repository, sourceName, nowMs, sleep } = this.#question
+    const name = leaseName(repository.id, CAPTURE_LEASE, sourceName)
+    const first = await leaseHolder(repository, name, nowMs())
+    for (let look = 0; first !== null && look < LEASE_LOOKS; look += 1) {
+      const now = await leaseHolder(repository, name, nowMs())
+      if (now === null) return false
+      if (now.madeAt !== first.madeAt) return !(await this.#isFollowed())
+      await sleep(LEASE_LOOK_EVERY_MS)
+    }
+    return false
+  }
+
   async #isFollowed(): Promise<boolean> {
     const { nowMs, sleep } = this.#question
     const startedMs = nowMs()
@@ -142,6 +160,9 @@ export class LogLink {
 }
 
 const RECONNECT_MS = 2_000
+/** For somewhat longer than a capture that is alive leaves its lease as it is. */
+const LEASE_LOOKS = 60
+const LEASE_LOOK_EVERY_MS = 250
 
 /**
  * A database that was put back with its slot: what the log has of later is not in it.

@@ -5,13 +5,12 @@
 import { Failure } from '../errors.ts'
 import { includedTables, type PatientLayout } from '../intake/table-plan.ts'
 import { type ChangeLog, type LogStart, listLogs, openLog } from '../repository/change-log/reader.ts'
-import { leaseHolder, leaseName } from '../repository/lease.ts'
+import { CAPTURE_LEASE, leaseHolder, leaseName } from '../repository/lease.ts'
 import { formatLsn } from '../repository/lsn.ts'
 import type { Manifest } from '../repository/manifest.ts'
 import type { Repository } from '../repository/repository.ts'
 import { completeUntil } from '../repository/state/log-cut.ts'
 import type { Source } from '../source/contract.ts'
-import { CAPTURE_LEASE } from './capture/capture.ts'
 import { slotLimit } from './capture/slot-watch.ts'
 
 export interface StatusRequest {

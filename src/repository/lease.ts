@@ -58,6 +58,9 @@ const claimSchema = z.strictObject({
 
 type Claim = z.infer<typeof claimSchema>
 
+/** Of whoever writes a source's change log. */
+export const CAPTURE_LEASE = 'capture'
+
 export interface LeaseRequest {
   /** `leaseName` makes one. */
   readonly name: string

@@ -9,7 +9,7 @@
  * Nothing is ever skipped to get on: whatever was not durable is not confirmed, and comes again.
  */
 import { Failure, type FailureCode, fromFailureRecord, toFailureRecord } from '../../errors.ts'
-import { acquireLease, type Lease, leaseHolder, leaseName } from '../../repository/lease.ts'
+import { acquireLease, CAPTURE_LEASE, type Lease, leaseHolder, leaseName } from '../../repository/lease.ts'
 import { formatLsn } from '../../repository/lsn.ts'
 import { runSession, type SessionRequest } from './run-session.ts'
 import { slotName } from './slot-name.ts'
@@ -22,8 +22,6 @@ export interface CaptureRequest extends Omit<SessionRequest, 'slot'> {
   readonly signal: AbortSignal
 }
 
-/** Names the lease of `LeaseRequest`. */
-export const CAPTURE_LEASE = 'capture'
 /** The log cannot go on, and another can. */
 const BREAKS: readonly FailureCode[] = ['history-differs', 'slot-missing', 'slot-lost']
 /** Once it has run, these are waited out too: somebody will make room, or mend a password. */

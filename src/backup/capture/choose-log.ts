@@ -70,6 +70,10 @@ async function reasonAgainst(
   state: SlotState | null,
 ): Promise<string | null> {
   if (!isSameDatabase(start.source, identity)) return 'the source is another database'
+  if (state === null && identity.timeline !== start.source.timeline) {
+    const from = `timeline ${start.source.timeline} to ${identity.timeline}`
+    return `another server took over, or the database was put back (${from}), and slot ${slot} is gone`
+  }
   if (state === null) return `slot ${slot} is gone: it was dropped, or the database was made anew`
   if (state.walStatus.startsWith('lost')) return `slot ${slot} was given up by the server (${state.walStatus})`
   if (state.confirmedLsn !== null && state.confirmedLsn > end) {

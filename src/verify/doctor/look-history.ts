@@ -3,7 +3,7 @@
 import { Failure } from '../../errors.ts'
 import { type LogListing, listLogs } from '../../repository/change-log/log-start.ts'
 import { openLog } from '../../repository/change-log/reader.ts'
-import { leaseHolder, leaseName } from '../../repository/lease.ts'
+import { CAPTURE_LEASE, leaseHolder, leaseName } from '../../repository/lease.ts'
 import { formatLsn } from '../../repository/lsn.ts'
 import type { Manifest } from '../../repository/manifest.ts'
 import type { Repository } from '../../repository/repository.ts'
@@ -14,9 +14,6 @@ import type { RepositoryTopic, Seen } from './check.ts'
 import type { Limits } from './limits.ts'
 
 type Found = Seen<RepositoryTopic>[]
-
-/** By its lease, a capture of this kind of work is known. */
-const CAPTURE_LEASE = 'capture'
 
 export interface Kept {
   readonly newest: Manifest | null
