@@ -4,6 +4,7 @@
  */
 import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
+import { drillShape } from './config-drill.ts'
 import { explainShape, knownExplainKeys } from './config-explain.ts'
 import { positionOf, unknownKeyText } from './config-problems.ts'
 import { retentionShape } from './config-retention.ts'
@@ -47,6 +48,7 @@ const sourceShape = z.strictObject({
   writer: writerShape.optional(),
   retention: retentionShape.optional(),
   explain: explainShape.optional(),
+  drill: drillShape.optional(),
 })
 const repositoryShape = z.strictObject({
   url: text.optional(),
@@ -67,7 +69,7 @@ const knownKeysByDepth = (path: readonly PropertyKey[]): readonly string[] => {
   if (path[0] === 'repository') return Object.keys(repositoryShape.shape)
   if (path.length === 2) return Object.keys(sourceShape.shape)
   if (path[2] === 'explain') return knownExplainKeys(path.slice(3))
-  const shapes = { capture: captureShape, writer: writerShape, patient: patientShape, retention: retentionShape }
+  const shapes = { capture: captureShape, writer: writerShape, patient: patientShape, retention: retentionShape, drill: drillShape }
   return Object.keys(shapes[path[2] as keyof typeof shapes]?.shape ?? {})
 }
 

@@ -18,6 +18,7 @@
  * wanted. No secret stands in this file (src/secrets.ts): a password in a URL is refused.
  */
 import { dirname, resolve } from 'node:path'
+import { type DrillConfiguration, toDrill } from './config-drill.ts'
 import { toExplainRules } from './config-explain.ts'
 import { LINK, type ParsedSource, parseFile } from './config-file.ts'
 import { nearestName } from './config-problems.ts'
@@ -72,6 +73,7 @@ export interface SourceConfiguration {
   readonly retention: RetentionConfiguration | null
   /** What accounts for changes; null where nothing does but inserts. */
   readonly explain: ExplainRules | null
+  readonly drill: DrillConfiguration
 }
 
 export interface CaptureConfiguration {
@@ -216,6 +218,7 @@ function toSource(
     writer: toWriter(name, source, absolute),
     retention: toRetention(source.retention),
     explain: toExplainRules(source.explain),
+    drill: toDrill(source.drill),
   }
 }
 

@@ -5,6 +5,7 @@ import { Failure } from '../errors.ts'
 import { sourceConnection } from '../secrets.ts'
 import { openSource } from '../source/open.ts'
 import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
+import { lateDrills } from './drill-duty.ts'
 import { openConfiguredRepository, readConfiguration } from './open.ts'
 import { formatBytes, formatCount, formatSeconds } from './terminal.ts'
 
@@ -49,8 +50,9 @@ async function run(cli: Cli, options: StatusOptions): Promise<void> {
     openSource: async () => await openSource(await sourceConnection(configured, cli.world)),
     nowMs: cli.nowMs,
   })
-  if (options.json) cli.terminal.out(JSON.stringify({ type: 'status', ...status }))
-  else for (const line of linesOf(status)) cli.terminal.out(line)
+  const drills = (await lateDrills(repository, { sources: [configured] }, cli.nowMs())).map(({ message }) => message)
+  if (options.json) cli.terminal.out(JSON.stringify({ type: 'status', ...status, drills }))
+  else for (const line of [...linesOf(status), ...drills.map((text) => `drill      ${text}`)]) cli.terminal.out(line)
   const late = maxAgeSeconds === null ? null : lateness(status, maxAgeSeconds)
   if (late === null) return
   throw new Failure('protection-late', `source ${configured.name}: ${late}`, {

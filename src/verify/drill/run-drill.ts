@@ -16,7 +16,7 @@ import { tool } from '../../tool.ts'
 import { checkRepository } from '../check.ts'
 import { type SignedReport, writeReport } from '../report/signed-report.ts'
 import { drawMoment } from './draw-moment.ts'
-import { type Cleanup, DRILLS, type DrillReport, type DrillTable } from './drill-report.ts'
+import { type Cleanup, DRILLS, type DrillReport, type DrillTable, type ReportedFinding } from './drill-report.ts'
 import type { DrillRequest } from './drill-request.ts'
 import { failureFinding, findingsOf, judge, reported } from './judge.ts'
 import { lostRows, measured, Questions, reasonNotMeasured, recoveredUpTo } from './measure.ts'
@@ -199,7 +199,8 @@ async function inspectRepository(request: DrillRequest, course: Course): Promise
 function reportOf(request: DrillRequest, course: Course, startedMs: number): DrillReport {
   const { times, target } = course
   const id = timedId(startedMs, Buffer.from(request.repository.id.replaceAll('-', '').slice(0, 8), 'hex'))
-  const faultMs = times.ms('T0')
+  // A patient is lost from a copy that was made before: what the copy lacks, it lacked when the drill was begun.
+  const faultMs = request.scenario === 'patient' ? startedMs : times.ms('T0')
   const upToMs = course.recoveredUpTo.at === null ? null : Date.parse(course.recoveredUpTo.at)
   // Of a moment in the past: how far the state falls short of it. A state cannot be younger than what it was asked for.
   const asOfMs = target?.moment.kind === 'time' ? Number(target.moment.timeUs / 1000n) : faultMs

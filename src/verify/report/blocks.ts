@@ -32,7 +32,7 @@ export interface Column {
 export type Tone = 'good' | 'warning' | 'bad' | 'neutral'
 
 const MARKS: Readonly<Record<Tone, string>> = { good: '✓', warning: '△', bad: '×', neutral: '·' }
-const SEAL_HEIGHT = 74
+const SEAL_HEIGHT = 62
 
 export function heading(text: string, level: 1 | 2 = 1): PdfNode {
   if (level === 2) {
