@@ -109,7 +109,7 @@ async function passwordFromSurroundings(url: string, world: World): Promise<stri
 }
 
 /** Without the newline that editors put at the end. */
-async function readSecretFile(path: string, what: string, world: World): Promise<string> {
+export async function readSecretFile(path: string, what: string, world: World): Promise<string> {
   const content = await world.readTextFile(path)
   if (content === null) throw new Failure('missing-secret', `${what}: no file at ${path}`)
   const secret = content.replace(/\r?\n$/, '')

@@ -23,7 +23,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   verify: ['restore', 'intake', 'source', 'repository'],
   service: ['verify', 'restore', 'backup', 'intake', 'source', 'repository'],
   api: ['service', 'verify', 'restore', 'backup', 'intake', 'source', 'repository'],
-  cli: ['service', 'verify', 'restore', 'backup', 'intake', 'source', 'repository'],
+  cli: ['api', 'service', 'verify', 'restore', 'backup', 'intake', 'source', 'repository'],
 }
 /** These know nothing of configuration, arguments or environment: of src/ itself, only the error table is for them. */
 const BELOW_CONFIGURATION = ['source', 'repository']

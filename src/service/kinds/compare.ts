@@ -1,4 +1,5 @@
 import { BuildPool } from '../../intake/build-pool.ts'
+import { announceReading } from '../../repository/readers.ts'
 import { stateAt } from '../../repository/state/state.ts'
 import { resolveTarget } from '../../repository/state/target.ts'
 import { compareDatabase } from '../../verify/compare.ts'
@@ -12,6 +13,10 @@ export function compareKind(world: KindWorld): Kind {
     readsSource: true,
     lane: 'verify',
     run: async ({ repository, source: name, signal, onEvent }) => {
+      await using _reading = await announceReading(repository, {
+        holder: `a compare of ${world.host}`,
+        nowMs: world.nowMs,
+      })
       const { temporaryDirectory, random, nowMs, sleep } = world
       const configured = sourceOf(world, name)
       await using source = await world.openSource(configured)

@@ -3,6 +3,8 @@ import type { JobKind } from '../contract.ts'
 import { checkKind } from './check.ts'
 import { compareKind } from './compare.ts'
 import type { Kind } from './contract.ts'
+import { drillKind } from './drill.ts'
+import { pruneKind } from './prune.ts'
 import { scrubKind } from './scrub.ts'
 import { snapshotKind } from './snapshot.ts'
 import type { KindWorld } from './world.ts'
@@ -15,8 +17,8 @@ export function usualKinds(world: KindWorld): Kinds {
     check: checkKind(world),
     scrub: scrubKind(world),
     compare: compareKind(world),
-    drill: null,
-    prune: null,
+    drill: drillKind(world),
+    prune: pruneKind(world),
     certificate: null,
   }
 }
