@@ -65,6 +65,7 @@ describe('a configuration', () => {
         },
         graceMs: 24 * 3_600_000,
       },
+      explain: null,
     })
   })
 

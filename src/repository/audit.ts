@@ -99,9 +99,9 @@ export class AuditLog {
     const before = names[sequence - 1]
     let previous = before === undefined ? null : digest(await this.#readBytes(before))
     const entries: AuditEntry[] = []
-    for (const name of names.slice(sequence, sequence + limit)) {
-      const bytes = await this.#readBytes(name)
-      const entry = decode(bytes, name)
+    const wanted = names.slice(sequence, sequence + limit)
+    for await (const bytes of this.#sealed.readAll(wanted, OBJECT_TYPES.audit)) {
+      const entry = decode(bytes, wanted[entries.length]!)
       const place = sequence + entries.length
       if (entry.sequence !== place || entry.previous !== previous) {
         throw new Failure('repository-damaged', `audit entry ${place} is missing, or was changed`, {

@@ -113,15 +113,13 @@ export class LedgerStore {
   /** Every entry, chained and decoded. @throws repository-damaged when one is missing or not what it was */
   async read(): Promise<Ledger> {
     const entries: Uint8Array[] = []
-    for (const name of await this.#sealed.names(LEDGER_ENTRY_PREFIX)) {
-      const expected = numbered(LEDGER_ENTRY_PREFIX, entries.length)
-      if (name !== expected) {
-        throw new Failure('repository-damaged', `ledger entry ${expected} is missing`, {
-          context: { object: expected },
-        })
-      }
-      entries.push(await this.#sealed.read(name, OBJECT_TYPES.ledgerEntry))
+    const names = await this.#sealed.names(LEDGER_ENTRY_PREFIX)
+    const missing = names.findIndex((name, index) => name !== numbered(LEDGER_ENTRY_PREFIX, index))
+    if (missing >= 0) {
+      const expected = numbered(LEDGER_ENTRY_PREFIX, missing)
+      throw new Failure('repository-damaged', `ledger entry ${expected} is missing`, { context: { object: expected } })
     }
+    for await (const bytes of this.#sealed.readAll(names, OBJECT_TYPES.ledgerEntry)) entries.push(bytes)
     return openLedger(this.origin, entries)
   }
 

@@ -5,6 +5,8 @@ import type { Keyring } from './keyring.ts'
 import { openObject, sealObject } from './sealed-object.ts'
 import type { Store } from './store/contract.ts'
 
+const READS_AT_ONCE = 16
+
 export class SealedStore {
   readonly store: Store
   readonly #keyring: Keyring
@@ -27,6 +29,20 @@ export class SealedStore {
   /** @throws object-missing, repository-damaged, repository-format, store-… */
   async read(name: string, type: number): Promise<Uint8Array> {
     return this.open(name, type, await this.store.get(name))
+  }
+
+  /** In order, the next ones on their way meanwhile. @throws as `read`, in the turn of the object that it is about */
+  async *readAll(names: readonly string[], type: number): AsyncGenerator<Uint8Array> {
+    const waiting: Promise<Uint8Array>[] = []
+    for (let next = 0; next < names.length || waiting.length > 0; ) {
+      while (next < names.length && waiting.length < READS_AT_ONCE) {
+        const read = this.read(names[next++]!, type)
+        // One that nobody comes to ask for any more is nobody's failure.
+        read.catch(() => {})
+        waiting.push(read)
+      }
+      yield await waiting.shift()!
+    }
   }
 
   /** What `read` gives, of bytes that were fetched before. @throws repository-damaged, repository-format */

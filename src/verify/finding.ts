@@ -43,6 +43,7 @@ export type FindingKind =
   | 'changeset-missing'
   | 'changeset-open'
   | 'signer-revoked'
+  | 'retention-damaged'
   | 'log-missing'
   | 'log-damaged'
   | 'segment-missing'

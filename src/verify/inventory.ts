@@ -58,6 +58,7 @@ import { OBJECT_TYPES } from '../repository/sealed-object.ts'
 import { changesetFindings } from './changesets.ts'
 import { damageOf, type Finding, finding, warning } from './finding.ts'
 import { checkLedger, checkSigners, forgottenSnapshots } from './records.ts'
+import { RETENTION_PREFIXES, retentionFindings } from './retention.ts'
 
 export interface Inventory {
   /** Manifests that opened, newest first. */
@@ -142,6 +143,8 @@ export async function takeInventory(repository: Repository, listing: Listing, fi
 
   const restores = [APPROVAL_PREFIX, CHANGESET_PREFIX, OUTCOME_PREFIX].flatMap((prefix) => listing.keys(prefix))
   findings.push(...(await changesetFindings(repository, restores)))
+  const retention = RETENTION_PREFIXES.flatMap((prefix) => listing.keys(prefix))
+  findings.push(...(await retentionFindings(repository, retention)))
 
   const { packs, lostIndexes } = await readIndexes(repository, listing, manifests)
   const unlisted = listing

@@ -36,7 +36,7 @@ export async function simulateHistory({
   rules,
   seed,
 }: HistoryRequest): Promise<HistoryFigures> {
-  const sim = await RetentionSim.make()
+  const sim = await RetentionSim.makeLong()
   const random = seededRandom(seed)
   const tally = { forgotten: 0, bytesFreed: 0, deadBytes: 0, slowestPruneMs: 0, slowestForgetMs: 0 }
   let hours: number[] = []

@@ -110,6 +110,23 @@ describe('prune', () => {
     expect(await clean.assertAllRead()).toBe(2)
   }, 60_000)
 
+  test('after a forget that died at any of its writes has nothing to miss: what went was said before (F16)', async () => {
+    const prepared = await RetentionSim.make()
+    for (let count = 0; count < 4; count += 1) await prepared.backUp()
+    const counting = new FaultyStore(copyOf(prepared.store))
+    await prepared.forget(LAST_TWO, counting)
+    const writes = counting.calls.flatMap(({ method }, index) => (/put|delete/.test(method) ? [index + 1] : []))
+    expect(writes.length).toBeGreaterThan(5)
+    for (const call of writes) {
+      const sim = await again(prepared)
+      await sim.forget(LAST_TWO, new FaultyStore(sim.store, [{ call, outcome: 'lost', onward: true }])).catch(() => {})
+      expect(await errorsOf(sim), `${JSON.stringify(counting.calls[call - 1])}`).toEqual([])
+      sim.nowMs += 2 * HOUR_MS
+      await sim.forget(LAST_TWO)
+      expect(await sim.assertAllRead()).toBe(2)
+    }
+  })
+
   test('deletes nothing that is kept, whichever of its listings ends early without a word (F17)', async () => {
     const prepared = await grown()
     const counting = new FaultyStore(copyOf(prepared.store))
@@ -159,6 +176,16 @@ describe('prune', () => {
       sim.store.objects.set(name, bytes)
     }
     expect((await sim.prune(LAST_TWO)).removes.length).toBeGreaterThan(0)
+  })
+
+  test('refuses when a manifest cannot be read, which forget leaves where it is', async () => {
+    const sim = await grown()
+    const [, damaged] = await sim.repository.snapshotIds()
+    flip(sim, `manifests/${damaged}`, 60)
+    await expectNothingGoes(sim, 'repository-damaged')
+    expect((await sim.forget(rulesOf({ last: 1 }))).unreadable).toEqual([damaged])
+    expect(await sim.repository.snapshotIds()).toContain(damaged)
+    await expectNothingGoes(sim, 'repository-damaged')
   })
 
   test('refuses when an inner node that is needed cannot be read: what hangs on it is not known', async () => {

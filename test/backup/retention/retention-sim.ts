@@ -13,7 +13,7 @@ import type { Repository } from '../../../src/repository/repository.ts'
 import type { Store } from '../../../src/repository/store/contract.ts'
 import type { ConsistentRead } from '../../../src/source/contract.ts'
 import { FakeSource, type FakeTables, InProcessPool } from '../../support/fake-source.ts'
-import type { MemoryStore } from '../../support/memory-store.ts'
+import { MemoryStore } from '../../support/memory-store.ts'
 import { readSnapshot } from '../../support/read-back.ts'
 import { makeSimRepository, type SimRepository } from '../../support/sim-repository.ts'
 
@@ -73,6 +73,41 @@ export class TimedSource extends FakeSource {
   }
 }
 
+/** Lists a folder of many thousand objects without sorting them anew each time. `objects` is not to be changed past it. */
+class FolderStore extends MemoryStore {
+  readonly #sorted = new Map<string, string[]>()
+
+  override async put(key: string, bytes: Uint8Array): Promise<void> {
+    await super.put(key, bytes)
+    const names = this.#sorted.get(folderOf(key))
+    if (names && key > (names.at(-1) ?? '')) names.push(key)
+    else this.#sorted.delete(folderOf(key))
+  }
+
+  override async delete(key: string): Promise<void> {
+    await super.delete(key)
+    this.#sorted.delete(folderOf(key))
+  }
+
+  override async *list(prefix: string) {
+    if (!prefix.includes('/')) return yield* super.list(prefix)
+    const folder = folderOf(prefix)
+    let names = this.#sorted.get(folder)
+    if (!names) {
+      names = [...this.objects.keys()].filter((key) => key.startsWith(`${folder}/`)).sort()
+      this.#sorted.set(folder, names)
+    }
+    for (const key of [...names]) {
+      const bytes = key.startsWith(prefix) ? this.objects.get(key) : undefined
+      if (bytes) yield { key, bytes: bytes.length }
+    }
+  }
+}
+
+function folderOf(key: string): string {
+  return key.slice(0, key.indexOf('/'))
+}
+
 export class RetentionSim {
   readonly sim: SimRepository
   readonly store: MemoryStore
@@ -99,6 +134,11 @@ export class RetentionSim {
 
   static async make(): Promise<RetentionSim> {
     return new RetentionSim(await makeSimRepository())
+  }
+
+  /** For thousands of snapshots. */
+  static async makeLong(): Promise<RetentionSim> {
+    return new RetentionSim(await makeSimRepository(new FolderStore()))
   }
 
   get repository(): Repository {
