@@ -18,11 +18,13 @@ import type { ApiContext, ApiEnv, Routes } from './route.ts'
 import { registerAlarms } from './routes/alarms.ts'
 import { registerApprovals } from './routes/approvals.ts'
 import { registerAudit } from './routes/audit.ts'
+import { registerEvidence } from './routes/evidence.ts'
 import { registerHealth } from './routes/health.ts'
 import { registerJobs } from './routes/jobs.ts'
 import { registerPatients } from './routes/patients.ts'
 import { registerPlans } from './routes/plans.ts'
 import { registerSources } from './routes/sources.ts'
+import { registerTimeline } from './routes/timeline.ts'
 
 export type { ApiDependencies, ApiLimits } from './dependencies.ts'
 
@@ -57,10 +59,12 @@ export function createApi(dependencies: ApiDependencies): Api {
   registerHealth(routes, dependencies, metrics)
   registerSources(routes, dependencies)
   registerPatients(routes, dependencies)
+  registerTimeline(routes, dependencies)
   registerPlans(routes, dependencies)
   registerApprovals(routes, dependencies)
   registerJobs(routes, dependencies, authentication)
   registerAlarms(routes, dependencies)
+  registerEvidence(routes, dependencies)
   registerAudit(routes, dependencies)
   registerDocument(app)
   return app

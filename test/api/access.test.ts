@@ -23,7 +23,7 @@ function filled(path: string): string {
     .replace('{source}', 'icu')
     .replace(/\{(plan|snapshot)\}/, '20260103T000000Z-00000000')
     .replace('{changeset}', '20260103T000000Z-00000000.00000000')
-    .replace(/\{(job|alarm)\}/, 'check-1')
+    .replace(/\{(job|alarm|drill)\}/, 'check-1')
 }
 
 describe('a token', () => {
