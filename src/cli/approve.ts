@@ -5,15 +5,15 @@ import { Failure } from '../errors.ts'
 import { rawPublicKey } from '../repository/crypto/signing.ts'
 import type { Repository } from '../repository/repository.ts'
 import { approvePlan } from '../restore/patient/approval.ts'
+import type { ReadPlan } from '../restore/patient/plan-document.ts'
 import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
 import { actorOf, openConfiguredRepository, readConfiguration } from './open.ts'
-import { planLines, rowLines } from './plan-page.ts'
+import { type PlanViewOptions, showPlan, withPlanView } from './plan-options.ts'
 import { planFile } from './restore-patient.ts'
 
-interface ApproveOptions extends CommonOptions {
+interface ApproveOptions extends CommonOptions, PlanViewOptions {
+  readonly json: boolean
   readonly keyFile?: string
-  readonly rows: boolean
-  readonly showValues: boolean
 }
 
 export function register(program: Command, cli: Cli): void {
@@ -27,10 +27,8 @@ export function register(program: Command, cli: Cli): void {
     failures: ['missing-secret', 'wrong-key', 'plan-refused', 'signature-refused'],
   })
   command.argument('<plan>', 'the file that --plan wrote')
-  withConfiguration(command)
+  withPlanView(withConfiguration(command))
     .option('--key-file <file>', "the approver's private key; its passphrase from CHARTKEEP_KEY_PASSPHRASE")
-    .option('--rows', 'list the rows, values masked', false)
-    .option('--show-values', 'list the rows with their values', false)
     .action(
       action(
         cli,
@@ -44,13 +42,7 @@ export function register(program: Command, cli: Cli): void {
 async function run(cli: Cli, file: string, options: ApproveOptions): Promise<void> {
   await using repository = await openConfiguredRepository(cli, await readConfiguration(cli, options))
   const plan = await planFile(repository, file)
-  if (!options.json) for (const line of planLines(plan)) cli.terminal.out(line)
-  if (options.rows || options.showValues) {
-    const detail = `plan ${plan.document.planId}, values ${options.showValues ? 'shown' : 'masked'}`
-    const looked = { actor: actorOf(cli), action: 'patient.preview', subject: plan.document.patient, detail }
-    const lines = await repository.audit.around(looked, cli.nowMs, async () => rowLines(plan, options.showValues))
-    for (const line of lines) cli.terminal.out(line)
-  }
+  await preview(cli, repository, plan, options)
   if (options.keyFile === undefined) return cli.terminal.out('Not approved. Give --key-file FILE to approve it.')
   const signer = await signerOf(repository, await privateKey(cli, options.keyFile))
   const { planId, patient } = plan.document
@@ -67,6 +59,15 @@ async function run(cli: Cli, file: string, options: ApproveOptions): Promise<voi
     cli.terminal.out(
       `approved  plan ${planId} by key ${signer.signerId}. Next: chartkeep restore patient --apply ${file} --yes`,
     )
+}
+
+/** That somebody looked stands in the audit where rows are shown. */
+async function preview(cli: Cli, repository: Repository, plan: ReadPlan, options: ApproveOptions): Promise<void> {
+  const showsRows = options.rows || options.showValues || options.page !== undefined
+  if (!showsRows) return options.json ? undefined : await showPlan(cli, plan, options)
+  const detail = `plan ${plan.document.planId}, values ${options.showValues ? 'shown' : 'masked'}`
+  const looked = { actor: actorOf(cli), action: 'patient.preview', subject: plan.document.patient, detail }
+  await repository.audit.around(looked, cli.nowMs, () => showPlan(cli, plan, options))
 }
 
 async function privateKey(cli: Cli, path: string): Promise<KeyObject> {

@@ -3,8 +3,6 @@ import type { PlanDocument, ReadPlan } from '../restore/patient/plan-document.ts
 import { ACTIONS, countsOf, STATUSES, shownRows } from '../restore/patient/plan-view.ts'
 import { formatCount, formatTable } from './terminal.ts'
 
-const ROWS_SHOWN = 200
-
 export function planLines(plan: ReadPlan): string[] {
   const { document } = plan
   const lines = [
@@ -35,11 +33,10 @@ export function planLines(plan: ReadPlan): string[] {
   return lines
 }
 
-/** Row by row, before beside after. Values are masked unless they are asked for. */
+/** Row by row, all of them, before beside after: who approves may have to see the last one. Values are masked unless they are asked for. */
 export function rowLines(plan: ReadPlan, showValues: boolean): string[] {
   const lines: string[] = []
   for (const { table, status, action, cause, columns } of shownRows(plan, showValues)) {
-    if (lines.length >= ROWS_SHOWN) return [...lines, `… and more: the plan's file has all of them`]
     lines.push(`${table}  ${status} → ${action}${cause === null ? '' : `: ${cause}`}`)
     for (const { name, past, present } of columns) {
       if (status === 'changed') lines.push(`    ${name}: ${present ?? '–'} → ${past ?? '–'}`)

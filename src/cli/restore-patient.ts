@@ -9,24 +9,23 @@ import { pseudonymOf, refuseWithoutPurpose } from '../restore/patient/look.ts'
 import { type MadePlan, makePatientPlan, type PlanOrder } from '../restore/patient/make-plan.ts'
 import { POLICIES, type Policy } from '../restore/patient/plan.ts'
 import { type ReadPlan, readPlan } from '../restore/patient/plan-document.ts'
-import { planRecord } from '../restore/patient/plan-view.ts'
 import { sourceConnection, writerConnection } from '../secrets.ts'
 import type { ConnectionSettings } from '../source/contract.ts'
 import { action, type Cli, describe } from './command.ts'
 import { actorOf, openConfiguredRepository, readConfiguration } from './open.ts'
 import { type MomentOptions, withMoment, withPatientState } from './patient-state.ts'
-import { planLines, rowLines } from './plan-page.ts'
+import { type PlanViewOptions, showPlan, withPlanView } from './plan-options.ts'
+import { planLines } from './plan-page.ts'
 import { formatSeconds } from './terminal.ts'
 
-interface PatientOptions extends MomentOptions {
+interface PatientOptions extends MomentOptions, PlanViewOptions {
+  readonly json: boolean
   readonly policy: string
   readonly category: readonly string[]
   readonly table: readonly string[]
   readonly acceptLoss: boolean
   readonly plan?: string
   readonly purpose?: string
-  readonly rows: boolean
-  readonly showValues: boolean
   readonly apply?: string
   readonly yes: boolean
   readonly emergency?: string
@@ -61,15 +60,13 @@ export function register(restore: Command, cli: Cli): void {
     ],
   })
   command.argument('[id]', "the patient's key, for --plan")
-  withMoment(command)
+  withPlanView(withMoment(command))
     .option('--policy <policy>', POLICIES.join(', '), 'missing')
     .option('--category <name>', 'only this category; may be repeated', collect, [])
     .option('--table <name>', 'only this table; may be repeated', collect, [])
     .option('--accept-loss', 'put back rows without the columns that are gone', false)
     .option('--purpose <text>', 'why the patient is looked at: it stands in the audit')
     .option('--plan <file>', 'write the plan to a file that is not there yet')
-    .option('--rows', 'list the rows, values masked', false)
-    .option('--show-values', 'list the rows with their values', false)
     .option('--apply <file>', 'carry out a plan')
     .option('--yes', 'with --apply: write into production', false)
     .option('--emergency <reason>', 'with --apply: go ahead without approval; the reason is kept')
@@ -112,7 +109,10 @@ async function runPlan(cli: Cli, id: string, options: PatientOptions): Promise<v
       const order = planOrder(cli, repository, await sourceConnection(configured, cli.world))
       return await keepPlan(await makePatientPlan(order, asked), options.plan ?? null)
     })
-    showPlan(cli, plan, options)
+    await showPlan(cli, plan, options)
+    if (options.json) return
+    if (options.plan === undefined) cli.terminal.out('Nothing was written. Give --plan FILE to keep this plan.')
+    else cli.terminal.out(`Nothing was changed. Next: chartkeep approve ${options.plan}, by another person.`)
   })
 }
 
@@ -138,21 +138,6 @@ export async function keepPlan({ bytes, plan }: MadePlan, file: string | null): 
     })
   })
   return plan
-}
-
-export function showPlan(
-  cli: Cli,
-  plan: ReadPlan,
-  options: { json: boolean; rows: boolean; showValues: boolean; plan?: string },
-): void {
-  if (options.json) {
-    cli.terminal.out(JSON.stringify({ type: 'plan', ...planRecord(plan) }))
-    return
-  }
-  for (const line of planLines(plan)) cli.terminal.out(line)
-  if (options.rows || options.showValues) for (const line of rowLines(plan, options.showValues)) cli.terminal.out(line)
-  if (options.plan === undefined) cli.terminal.out('Nothing was written. Give --plan FILE to keep this plan.')
-  else cli.terminal.out(`Nothing was changed. Next: chartkeep approve ${options.plan}, by another person.`)
 }
 
 export async function planFile(repository: Repository, file: string): Promise<ReadPlan> {

@@ -5,12 +5,12 @@ import { makeUndoPlan } from '../restore/patient/make-plan.ts'
 import { sourceConnection } from '../secrets.ts'
 import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
 import { actorOf, openConfiguredRepository, readConfiguration } from './open.ts'
-import { keepPlan, planOrder, showPlan } from './restore-patient.ts'
+import { type PlanViewOptions, showPlan, withPlanView } from './plan-options.ts'
+import { keepPlan, planOrder } from './restore-patient.ts'
 
-interface UndoOptions extends CommonOptions {
+interface UndoOptions extends CommonOptions, PlanViewOptions {
+  readonly json: boolean
   readonly plan: string
-  readonly rows: boolean
-  readonly showValues: boolean
 }
 
 export function register(program: Command, cli: Cli): void {
@@ -24,10 +24,8 @@ export function register(program: Command, cli: Cli): void {
     failures: ['missing-secret', 'wrong-key', 'plan-refused', 'schema-changed'],
   })
   command.argument('<changeset>', 'as `restore patient --apply` printed it, or `chartkeep audit`')
-  withConfiguration(command)
+  withPlanView(withConfiguration(command))
     .requiredOption('--plan <file>', 'where the plan goes: a file that is not there yet')
-    .option('--rows', 'list the rows, values masked', false)
-    .option('--show-values', 'list the rows with their values', false)
     .action(
       action(
         cli,
@@ -48,5 +46,7 @@ async function run(cli: Cli, changesetId: string, options: UndoOptions): Promise
   const plan = await repository.audit.around(deed, cli.nowMs, async () =>
     keepPlan(await makeUndoPlan(planOrder(cli, repository, connection), changesetId), options.plan),
   )
-  showPlan(cli, plan, options)
+  await showPlan(cli, plan, options)
+  if (!options.json)
+    cli.terminal.out(`Nothing was changed. Next: chartkeep approve ${options.plan}, by another person.`)
 }

@@ -66,13 +66,33 @@ describe('one patient', () => {
       'DELETE FROM note WHERE stay_id = 103',
       "UPDATE icu_stay SET bed = 'wrong' WHERE stay_id = 103",
     )
-    const command = ['restore', 'patient', '4', '--policy', 'changed', ...PURPOSE, '--plan', 'plan.json', '--rows']
+    const view = ['--rows', '--page', 'plan.html']
+    const command = ['restore', 'patient', '4', '--policy', 'changed', ...PURPOSE, '--plan', 'plan.json', ...view]
     const planned = await site.run(command)
     expect([planned.status, planned.stderr]).toEqual([0, ''])
     expect(planned.stdout).toMatch(/public\.note_20\d\d .*missing → insert/)
     expect(planned.stdout).toMatch(/bed: w\*+ → b\*+/)
     expect(planned.stdout).not.toContain(PLANTED)
     expect(await readFile(join(site.folder, 'plan.json'), 'utf8')).not.toContain('PLANTED')
+    const page = await readFile(join(site.folder, 'plan.html'), 'utf8')
+    expect(page).toContain('患者数据恢复方案')
+    expect(page).not.toContain('PLANTED')
+  })
+
+  it('is shown to the approver with its values, as a page, and that stands in the audit', async () => {
+    const looked = await site.run([
+      'approve',
+      'plan.json',
+      '--page',
+      'values.html',
+      '--lang',
+      'en',
+      '--show-values',
+      '--json',
+    ])
+    expect([looked.status, looked.stderr]).toEqual([0, ''])
+    expect(await readFile(join(site.folder, 'values.html'), 'utf8')).toContain(PLANTED)
+    expect((await site.run(['audit'])).stdout).toContain('values shown')
   })
 
   it('is not put back before another person said yes', async () => {
