@@ -223,9 +223,15 @@ function verifyCommand(cli: Cli): Command {
 }
 
 function runVerify(cli: Cli, directory: string, json: boolean): void {
-  let lines: readonly string[]
+  const lines = verified(directory)
+  if (json) cli.terminal.out(JSON.stringify({ type: 'verified', directory, lines }))
+  else for (const line of lines) cli.terminal.out(line)
+}
+
+/** @throws signature-refused */
+function verified(directory: string): readonly string[] {
   try {
-    lines = verifyDirectory(resolve(directory))
+    return verifyDirectory(resolve(directory))
   } catch (error) {
     const why = error instanceof Error ? error.message : 'it cannot be read'
     throw new Failure('signature-refused', `${directory} is not verified: ${why}`, {
@@ -233,8 +239,6 @@ function runVerify(cli: Cli, directory: string, json: boolean): void {
       cause: error,
     })
   }
-  if (json) cli.terminal.out(JSON.stringify({ type: 'verified', directory, lines }))
-  else for (const line of lines) cli.terminal.out(line)
 }
 
 function countersignCommand(cli: Cli): Command {
@@ -265,7 +269,7 @@ function countersignCommand(cli: Cli): Command {
 
 async function runCountersign(cli: Cli, directory: string, options: CountersignOptions): Promise<void> {
   const key = await hospitalKey(cli, options.keyFile)
-  runVerify(cli, directory, options.json)
+  verified(directory)
   const files = await readPackage(directory)
   await updatePackage(directory, countersign(files, { name: options.name, key, nowMs: cli.nowMs() }))
   if (options.json) cli.terminal.out(JSON.stringify({ type: 'countersigned', directory, name: options.name }))
@@ -313,6 +317,7 @@ function proveCommand(cli: Cli): Command {
 async function runProve(cli: Cli, id: string, options: ProveOptions): Promise<void> {
   refuseWithoutPurpose(options.purpose)
   const certified = await readPackage(options.certificate)
+  verified(options.certificate)
   await using repository = await openConfiguredRepository(cli, await readConfiguration(cli, options))
   const pseudonym = pseudonymOf(repository, id)
   const deed = { actor: actorOf(cli), action: 'certificate.prove-patient', subject: pseudonym, detail: options.purpose }
