@@ -7,10 +7,10 @@
  *                                      └ changes not visible in the snapshot before, and visible in V ─→ fold
  */
 import { planTables, type TablePlan } from '../intake/table-plan.ts'
-import type { TransactionStamp } from '../repository/change-log/change.ts'
 import type { SegmentHead } from '../repository/change-log/segment-store.ts'
-import { formatLsn, parseLsn } from '../repository/lsn.ts'
+import { parseLsn } from '../repository/lsn.ts'
 import type { Manifest, TableManifest } from '../repository/manifest.ts'
+import { historyGuard } from '../repository/state/other-history.ts'
 import { tableSpec } from '../repository/table-spec.ts'
 import { locatorSpec } from '../repository/tree/spec.ts'
 import { storedNodes } from '../repository/tree/stored-leaves.ts'
@@ -177,6 +177,7 @@ interface FoldParts {
 
 async function foldAlong({ signal }: SnapshotRequest, { run, link, previous, after, visible, fold }: FoldParts) {
   const then = parseVisibility(previous.position.visible)
+  const guard = historyGuard(previous)
   const leftovers = new Leftovers(parseVisibility(visible))
   const { scanFrom, scanSegment, head } = previous.log
   const folded = await run.fold(
@@ -189,24 +190,13 @@ async function foldAlong({ signal }: SnapshotRequest, { run, link, previous, aft
         anchors: head === null ? [] : [head],
       }),
       accept: (stamp) => {
-        const wasThere = isVisible(then, stamp.xid)
-        if (wasThere) refuseOtherHistory(previous, stamp)
-        return leftovers.pass(stamp) && !wasThere
+        guard(stamp)
+        return leftovers.pass(stamp) && !isVisible(then, stamp.xid)
       },
       signal,
     },
   )
   return { leftovers, folded }
-}
-
-/**
- * What a read sees was committed before it, in the log as in time. A copy of the server, on which time went on otherwise,
- * gives the same numbers to other transactions (P5).
- */
-function refuseOtherHistory({ snapshotId, position }: Manifest, { commitLsn }: TransactionStamp): void {
-  if (commitLsn < parseLsn(position.lsn)) return
-  const at = `${formatLsn(commitLsn)}, behind its position ${position.lsn}`
-  throw new NotAlongTheLog(`snapshot ${snapshotId} is of another history: it has a transaction that commits at ${at}`)
 }
 
 function describe({ snapshotId }: Manifest, folded: number, read: FoldDecision['read']): string {

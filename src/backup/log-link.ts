@@ -194,7 +194,7 @@ export async function closedBetween(log: ChangeLog, after: number | null, upTo: 
 export function asReason(error: unknown): NotAlongTheLog | null {
   if (error instanceof NotAlongTheLog) return error
   if (!(error instanceof Failure)) return null
-  const isOfTheLog = ['change-log-gap', 'repository-damaged', 'object-missing'].includes(error.code)
+  const isOfTheLog = ['change-log-gap', 'history-differs', 'repository-damaged', 'object-missing'].includes(error.code)
   return isOfTheLog ? new NotAlongTheLog(error.message) : null
 }
 

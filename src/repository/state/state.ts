@@ -20,6 +20,7 @@ import { makeScratch, OverlayStore } from '../store/overlay.ts'
 import { tableSpec } from '../table-spec.ts'
 import { isVisible, parseVisibility } from '../visibility.ts'
 import { formatTimeUs } from './moment.ts'
+import { historyGuard } from './other-history.ts'
 import { isLogged, type LoggedManifest, type LogStretch, type StateTarget } from './target.ts'
 
 export interface State extends AsyncDisposable {
@@ -150,17 +151,23 @@ async function fold(overlaid: Repository, world: StateWorld, request: Advance): 
   return folded
 }
 
-/** The signed manifest says which segment was the newest when it was written: the log must still have that one. */
+/**
+ * The signed manifest says which segment was the newest when it was written: the log must still have that one.
+ * @throws history-differs, change-log-gap
+ */
 export async function* transactionsOf(
   { log, fromSegment, toSegment, bound }: LogStretch,
-  { log: { head, scanFrom } }: LoggedManifest,
+  base: LoggedManifest,
   { onProgress }: Pick<StateWorld, 'onProgress'>,
 ): AsyncGenerator<LoggedPart> {
+  const { head, scanFrom } = base.log
+  const guard = historyGuard(base)
   let at = -1
   const anchors = head && head.segment >= fromSegment ? [head] : []
   for await (const part of log.transactions({ fromSegment, fromLsn: parseLsn(scanFrom), toLsn: bound, anchors })) {
     if (part.segment !== at) onProgress?.({ kind: 'segment', segment: part.segment, of: toSegment })
     at = part.segment
+    guard(part)
     yield part
   }
 }
