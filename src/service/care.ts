@@ -39,6 +39,7 @@ export class Care {
   readonly #hanging = new Set<string>()
   #down: { readonly sinceMs: number; readonly failure: FailureRecord } | null = null
   #wasLeader = false
+  #pause = new AbortController()
   #sinceWatchedMs = Number.POSITIVE_INFINITY
   #sinceBeatMs = Number.POSITIVE_INFINITY
   lastTurnMs: number
@@ -55,6 +56,11 @@ export class Care {
     return this.#down === null
   }
 
+  /** Looks at once, and not when its pause is over: for whoever has just begun to lead. */
+  wake(): void {
+    this.#pause.abort(OVER)
+  }
+
   /** Until the signal fires. */
   async run(signal: AbortSignal): Promise<void> {
     const { world, log, turnMs } = this.#parts
@@ -67,7 +73,8 @@ export class Care {
         const { code, message } = toFailureRecord(error)
         log({ level: 'error', event: 'service.care-failed', code, message })
       }
-      await world.sleep(turnMs, signal).catch(() => {})
+      await world.sleep(turnMs, AbortSignal.any([signal, this.#pause.signal])).catch(() => {})
+      this.#pause = new AbortController()
       const tookMs = world.nowMs() - beganMs
       // What a turn takes is bounded by its time-outs: more is a jump.
       this.#clock.slept(tookMs >= 0 && tookMs < 2 * LOOK_TIMEOUT_MS + turnMs ? tookMs : turnMs)

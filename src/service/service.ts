@@ -194,6 +194,7 @@ export class ChartkeepService implements Service {
 
   async #lead(term: AbortSignal): Promise<void> {
     this.#leads = true
+    this.#care.wake()
     this.#scheduler.lastTurnMs = this.#parts.world.nowMs()
     try {
       const captures = this.#captures.map((keeper) => keeper.keep(term).catch(this.#hopeless.reject))
