@@ -19,6 +19,7 @@ import type { SoakPart } from './soak/part.ts'
 import { rescue } from './soak/rescue.ts'
 import { retention } from './soak/retention.ts'
 import { roundTripDump, roundTripS } from './soak/round-trips.ts'
+import { serviceWeeks } from './soak/service-weeks.ts'
 
 const parts: readonly SoakPart[] = [
   mutations,
@@ -32,6 +33,7 @@ const parts: readonly SoakPart[] = [
   folds,
   retention,
   certificates,
+  serviceWeeks,
 ]
 
 const { names, minutes, seed } = readArguments(process.argv.slice(2))
