@@ -1,4 +1,6 @@
-# chartkeep as a command: docker run chartkeep --help
+# chartkeep: a command, and the service.
+#   docker run chartkeep --help
+#   docker run chartkeep serve --config /etc/chartkeep/chartkeep.yaml …
 FROM node:24-trixie-slim
 
 # pg_dump writes a schema for rebuilding where it is not older than the server; else chartkeep writes its own.
@@ -16,5 +18,8 @@ COPY workers ./workers
 RUN install -d -o node -g node -m 0700 /srv/chartkeep
 VOLUME /srv/chartkeep
 USER node
+EXPOSE 8443
+# The service ends a transaction that runs before it stops.
+STOPSIGNAL SIGTERM
 ENTRYPOINT ["node", "--disable-warning=ExperimentalWarning", "/opt/chartkeep/src/cli/main.ts"]
 CMD ["--help"]
