@@ -69,7 +69,13 @@ const knownKeysByDepth = (path: readonly PropertyKey[]): readonly string[] => {
   if (path[0] === 'repository') return Object.keys(repositoryShape.shape)
   if (path.length === 2) return Object.keys(sourceShape.shape)
   if (path[2] === 'explain') return knownExplainKeys(path.slice(3))
-  const shapes = { capture: captureShape, writer: writerShape, patient: patientShape, retention: retentionShape, drill: drillShape }
+  const shapes = {
+    capture: captureShape,
+    writer: writerShape,
+    patient: patientShape,
+    retention: retentionShape,
+    drill: drillShape,
+  }
   return Object.keys(shapes[path[2] as keyof typeof shapes]?.shape ?? {})
 }
 

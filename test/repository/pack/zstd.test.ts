@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { compress, decompress } from '../../../src/repository/pack/zstd.ts'
 import { propertyRuns } from '../tree/support.ts'
 
-const LEVEL_3 = { params: { [constants.ZSTD_c_compressionLevel]: 3 } }
+const LEVEL_1 = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
 
 /** Text that compresses, noise that does not, and nothing. */
 const piece = fc.oneof(
@@ -22,7 +22,7 @@ describe('zstd with a context that is kept', () => {
         for (const plain of pieces) {
           const compressed = compress(plain)
 
-          expect(Buffer.from(compressed).equals(zstdCompressSync(plain, LEVEL_3))).toBe(true)
+          expect(Buffer.from(compressed).equals(zstdCompressSync(plain, LEVEL_1))).toBe(true)
           expect(Buffer.from(decompress(compressed, plain.length)).equals(plain)).toBe(true)
         }
       }),

@@ -76,7 +76,8 @@ export async function lookPlainly(url: string): Promise<PlainLook> {
   const client = new pg.Client(url)
   await client.connect()
   try {
-    await client.query("SET datestyle = 'ISO, YMD'; SET timezone = 'UTC'; SET extra_float_digits = 3")
+    const pins = "SET datestyle = 'ISO, YMD'; SET timezone = 'UTC'; SET extra_float_digits = 3; SET search_path = ''"
+    await client.query(pins)
     const tables = await client.query<{ oid: string; name: string }>(
       `SELECT DISTINCT tgrelid::text AS oid, tgrelid::regclass::text AS name FROM pg_trigger WHERE tgname = 'oracle_row'`,
     )

@@ -2,7 +2,7 @@
  * What a stream and its slot must never do: confirm what nobody kept (P6, F43), fall silent without an error (F31), keep the
  * server from shutting down, take on trust where it stands (P5), or wait for ever for a slot (P12).
  */
-import { appendFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from 'vitest'
@@ -259,6 +259,8 @@ it('The timelines that led to a server are told, and none of one that never took
   writeFileSync(join(server.dataDirectory, 'recovery.signal'), '')
   appendFileSync(join(server.dataDirectory, 'postgresql.auto.conf'), "restore_command = 'false'\n")
   await server.start()
+  // It lets readers in a moment before it takes over.
+  while (existsSync(join(server.dataDirectory, 'recovery.signal'))) await sleep(20)
   await using promoted = await openSource({ url: server.url() })
   const identity = await promoted.identify()
   const timelines = await promoted.changes?.timelines()
