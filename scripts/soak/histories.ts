@@ -1,6 +1,7 @@
 /**
  * Random histories on real servers of several versions, captured while connections break, and judged at every snapshot
- * and at many commits: what `npm test` does with a seed or two (test/sim/history).
+ * and at many commits, by what is told of the past, by a database rebuilt and by a comparison: what `npm test` does with a
+ * seed or two (test/sim/history).
  */
 import { runHistory } from '../../test/sim/history/run-history.ts'
 import { startHistoryServer } from '../../test/sim/history/site.ts'
@@ -19,7 +20,7 @@ const HISTORIES_AT_ONCE = 5
 async function run({ seed, isOver }: SoakRun): Promise<SoakTally> {
   const versions = availablePostgresVersions()
   const failures: string[] = []
-  const figures = { commits: 0, 'tables compared': 0, connections: 0, kills: 0 }
+  const figures = { commits: 0, 'tables compared': 0, 'events of the past': 0, connections: 0, kills: 0 }
   let tried = 0
   while (!isOver() && failures.length === 0) {
     const version = versions[Math.floor(tried / HISTORIES_AT_ONCE) % versions.length]!
@@ -45,6 +46,7 @@ async function run({ seed, isOver }: SoakRun): Promise<SoakTally> {
       for (const finding of report.findings) failures.push(`seed ${own} on PostgreSQL ${version}: ${finding}`)
       figures.commits += report.commits
       figures['tables compared'] += report.tablesJudged
+      figures['events of the past'] += report.events
       figures.kills += report.kills
       figures.connections += report.connections
     }

@@ -60,13 +60,15 @@ export class PatientQuestion implements Question {
     const followed = setOf(this.#followed, table.name)
     const old = keyTextOf(spec, asBuffer((before ?? after)!))
     const isOurs = after !== null && this.#anchorsOf(table).has(anchorOf(spec, asBuffer(after)))
+    const now = after === null ? old : keyTextOf(spec, asBuffer(after))
     const isFollowed = followed.has(old)
-    if (!isFollowed && !isOurs) return false
+    // Also who comes to a key that a row of the patient had: what is done to that key later is theirs.
+    if (!isFollowed && !isOurs && !followed.has(now)) return false
     if (!isFollowed && kind === 'update') {
       setOf(this.#origins, table.name).add(old)
       this.hasGrown = true
     }
-    if (after !== null) followed.add(keyTextOf(spec, asBuffer(after)))
+    followed.add(now)
     if (isOurs && this.#manifest && this.#learn(this.#manifest, table, [asBuffer(after)])) this.hasGrown = true
     return true
   }

@@ -34,6 +34,7 @@ describeOnServers('the past', oldestAndNewest.slice(-1), (server) => {
   let captured: CapturedDatabase
   let url: string
   let first: Manifest
+  let second: Manifest
   let last: Manifest
 
   beforeAll(async () => {
@@ -72,13 +73,22 @@ describeOnServers('the past', oldestAndNewest.slice(-1), (server) => {
       'UPDATE icu_stay SET patient_id = 5 WHERE stay_id = 104',
       'DELETE FROM vital_sign WHERE id IN (2, 26, 50)',
     )
-    await captured.snapshot()
+    // One commit lies before another in the log, and only the later one is visible to the snapshot (P3).
+    await whileCommitHangs(`UPDATE drug SET label = 'late' WHERE code = 'D9'`, async () => {
+      await runSql(url, 'SET synchronous_commit = off', `DELETE FROM drug WHERE code = 'D8'`)
+      second = await captured.snapshot()
+    })
     await runSql(
       url,
       `INSERT INTO device_log VALUES (103, 'unlogged'), (103, 'unlogged')`,
+      // Another patient's row comes to a key that a row of patient 4 had, and is changed under it (F21).
+      'UPDATE vital_sign SET id = 2 WHERE id = 4',
+      'UPDATE vital_sign SET value = 7 WHERE id = 2',
       'UPDATE vital_sign SET value = 2 WHERE id < 100',
       // Closes the table: what comes behind it lies between that and the next snapshot.
       'ALTER TABLE diagnosis ADD COLUMN extra integer',
+      // Not a byte of its rows changes, nor does anything come through the stream: its columns exchange their names (P2).
+      'ALTER TABLE patient RENAME mrn TO x; ALTER TABLE patient RENAME name TO mrn; ALTER TABLE patient RENAME x TO name',
       `UPDATE diagnosis SET code = 'changed' WHERE line = 3`,
       `DELETE FROM diagnosis WHERE line = 4`,
       `INSERT INTO diagnosis VALUES (103, 9999, 'new', 1)`,
@@ -92,6 +102,22 @@ describeOnServers('the past', oldestAndNewest.slice(-1), (server) => {
     await runSql(url, 'TRUNCATE drug', `INSERT INTO drug VALUES ('D3', 'after all were gone')`)
     await captured.start()
     await captured.caughtUp()
+  }
+
+  /** Its commit record is written, and waits for a standby that does not exist: nobody sees its rows meanwhile. */
+  async function whileCommitHangs(sql: string, work: () => Promise<void>): Promise<void> {
+    await using client = await connectClient(url)
+    await runSql(url, `ALTER SYSTEM SET synchronous_standby_names = 'nobody'`, 'SELECT pg_reload_conf()')
+    await client.query('SET synchronous_commit = on')
+    const names = async () => (await client.query('SHOW synchronous_standby_names')).rows[0].synchronous_standby_names
+    while ((await names()) !== 'nobody') await client.query('SELECT pg_sleep(0.02)')
+    const committed = client.query(sql)
+    await using other = await connectClient(url)
+    const waits = `SELECT 1 FROM pg_stat_activity WHERE pid = ${client.pid} AND wait_event = 'SyncRep'`
+    while ((await other.query(waits)).rows.length === 0) await other.query('SELECT pg_sleep(0.02)')
+    await work()
+    await runSql(url, 'ALTER SYSTEM RESET synchronous_standby_names', 'SELECT pg_reload_conf()')
+    await committed
   }
 
   function asked(since: string | null = null, until: string | null = null) {
@@ -159,6 +185,19 @@ describeOnServers('the past', oldestAndNewest.slice(-1), (server) => {
     ])
     expect(told.events[3]!.before!.line.toString()).toBe('X3\trenamed')
     expect(told.gaps).toEqual([])
+  })
+
+  test('behind a snapshot is what it lacks by visibility, and not by position (P3)', async () => {
+    const { events } = await changesOf('public.drug', second.position.lsn)
+
+    expect(events.map(({ kind }) => kind)).toEqual(['truncate', 'insert'])
+  })
+
+  test('of a record has every row before as the change before left it, also beyond a snapshot', async () => {
+    const { events } = await readRecord(asked(), 'public.vital_sign', [Buffer.from('3')])
+
+    expect(events.map(({ kind }) => kind)).toEqual(['update', 'update'])
+    expect(events[1]!.before).toEqual(events[0]!.after)
   })
 
   test('of a record has its large value whole, though the change did not send it (F13)', async () => {

@@ -33,6 +33,9 @@ export interface Judgement {
   readonly momentsRefused: number
 }
 
+/** A commit behind the first snapshot may be stamped a little before it: there is no snapshot as old as that. */
+const REFUSED: ReadonlySet<string> = new Set(['change-log-gap', 'snapshot-not-found'])
+
 export class Judge {
   readonly #options: JudgeOptions
   readonly #findings: string[] = []
@@ -98,7 +101,7 @@ export class Judge {
     try {
       target = await resolveTarget({ repository: made.repository, sourceName, at, wanted: new Set() })
     } catch (error) {
-      if (!(error instanceof Failure) || error.code !== 'change-log-gap') throw error
+      if (!(error instanceof Failure) || !REFUSED.has(error.code)) throw error
       this.#counts.momentsRefused += 1
       return
     }
