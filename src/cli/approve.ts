@@ -5,6 +5,7 @@ import { Failure } from '../errors.ts'
 import { rawPublicKey } from '../repository/crypto/signing.ts'
 import type { Repository } from '../repository/repository.ts'
 import { approvePlan } from '../restore/patient/approval.ts'
+import { counterSign } from '../restore/patient/counter-signature.ts'
 import type { ReadPlan } from '../restore/patient/plan-document.ts'
 import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
 import { actorOf, openConfiguredRepository, readConfiguration } from './open.ts'
@@ -14,6 +15,7 @@ import { planFile } from './restore-patient.ts'
 interface ApproveOptions extends CommonOptions, PlanViewOptions {
   readonly json: boolean
   readonly keyFile?: string
+  readonly counterSign?: string
 }
 
 export function register(program: Command, cli: Cli): void {
@@ -23,23 +25,50 @@ export function register(program: Command, cli: Cli): void {
     description:
       'Without --key-file: shows what the plan would write. With --key-file: signs its digest with the key of an approver: of a person who\n' +
       'did not ask for the plan and will not apply it. A plan that is changed by one byte is another plan.',
-    examples: ['chartkeep approve plan.json --rows', 'chartkeep approve plan.json --key-file chen.key'],
-    failures: ['missing-secret', 'wrong-key', 'plan-refused', 'signature-refused'],
+    examples: [
+      'chartkeep approve plan.json --rows',
+      'chartkeep approve plan.json --key-file chen.key',
+      'chartkeep approve --counter-sign 20260301T021500Z-1f2e3d4c.5a6b7c8d --key-file chen.key',
+    ],
+    failures: ['missing-secret', 'wrong-key', 'plan-refused', 'signature-refused', 'object-exists'],
   })
-  command.argument('<plan>', 'the file that --plan wrote')
+  command.argument('[plan]', 'the file that --plan wrote')
   withPlanView(withConfiguration(command))
+    .option('--counter-sign <changeset>', 'sign afterwards for an emergency that went ahead without approval')
     .option('--key-file <file>', "the approver's private key; its passphrase from CHARTKEEP_KEY_PASSPHRASE")
     .action(
       action(
         cli,
-        (_file: string, options: ApproveOptions) => options.json,
+        (_file: string | undefined, options: ApproveOptions) => options.json,
         (file, options) => run(cli, file, options),
       ),
     )
   program.addCommand(command)
 }
 
-async function run(cli: Cli, file: string, options: ApproveOptions): Promise<void> {
+async function run(cli: Cli, file: string | undefined, options: ApproveOptions): Promise<void> {
+  if ((file === undefined) === (options.counterSign === undefined)) {
+    throw new Failure('bad-usage', 'give either a plan, or --counter-sign CHANGESET', {
+      hints: ['`chartkeep status` lists emergencies that are open.'],
+    })
+  }
+  if (file === undefined) await runCounterSign(cli, options.counterSign!, options)
+  else await runApprove(cli, file, options)
+}
+
+async function runCounterSign(cli: Cli, changesetId: string, options: ApproveOptions): Promise<void> {
+  if (options.keyFile === undefined) throw new Failure('bad-usage', '--counter-sign needs --key-file')
+  await using repository = await openConfiguredRepository(cli, await readConfiguration(cli, options))
+  const signer = await signerOf(repository, await privateKey(cli, options.keyFile))
+  const detail = `by key ${signer.signerId}`
+  const deed = { actor: actorOf(cli), action: 'patient.counter-sign', subject: changesetId, detail }
+  const sign = () => counterSign({ repository, changesetId, signer, nowMs: cli.nowMs() })
+  const approval = await repository.audit.around(deed, cli.nowMs, sign)
+  if (options.json) cli.terminal.out(JSON.stringify({ type: 'approval', ...approval }))
+  else cli.terminal.out(`signed    changeset ${changesetId} by key ${signer.signerId}`)
+}
+
+async function runApprove(cli: Cli, file: string, options: ApproveOptions): Promise<void> {
   await using repository = await openConfiguredRepository(cli, await readConfiguration(cli, options))
   const plan = await planFile(repository, file)
   await preview(cli, repository, plan, options)

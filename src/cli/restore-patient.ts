@@ -195,6 +195,12 @@ function showApplied(cli: Cli, applied: AppliedPlan, json: boolean): void {
   out(`right      ${describeAuthorisation(authorisation)}`)
   for (const [column, rows] of Object.entries(applied.triggered))
     out(`trigger    made its own of ${column} in ${rows} rows`)
+  if (applied.sideEffects === null) out('beside     unknown: the server counts no rows (track_counts is off)')
+  for (const [table, beside] of Object.entries(applied.sideEffects ?? {})) {
+    out(
+      `beside     ${table}: triggers put in ${beside.inserted}, changed ${beside.updated}, took out ${beside.deleted}`,
+    )
+  }
   out(`changeset  ${changesetId}`)
   out(`undo       chartkeep undo ${changesetId} --plan undo.json`)
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { lateness, type ProtectionStatus, protectionStatus } from '../backup/status.ts'
 import { chooseSource } from '../config.ts'
 import { Failure } from '../errors.ts'
+import { type OpenEmergency, openEmergencies } from '../restore/patient/counter-signature.ts'
 import { sourceConnection } from '../secrets.ts'
 import { openSource } from '../source/open.ts'
 import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
@@ -51,8 +52,10 @@ async function run(cli: Cli, options: StatusOptions): Promise<void> {
     nowMs: cli.nowMs,
   })
   const drills = (await lateDrills(repository, { sources: [configured] }, cli.nowMs())).map(({ message }) => message)
-  if (options.json) cli.terminal.out(JSON.stringify({ type: 'status', ...status, drills }))
-  else for (const line of [...linesOf(status), ...drills.map((text) => `drill      ${text}`)]) cli.terminal.out(line)
+  const emergencies = await openEmergencies(repository)
+  const notes = [...drills.map((text) => `drill      ${text}`), ...emergencies.map(emergencyLine)]
+  if (options.json) cli.terminal.out(JSON.stringify({ type: 'status', ...status, drills, emergencies }))
+  else for (const line of [...linesOf(status), ...notes]) cli.terminal.out(line)
   const late = maxAgeSeconds === null ? null : lateness(status, maxAgeSeconds)
   if (late === null) return
   throw new Failure('protection-late', `source ${configured.name}: ${late}`, {
@@ -88,6 +91,10 @@ function linesOf(status: ProtectionStatus): string[] {
   }
   if (capture) lines.push(`capture    by ${capture.holder}, seen at ${capture.renewedAt}`)
   return [...lines, ...slotLines(status), ...tableLines(status)]
+}
+
+function emergencyLine({ changesetId, executor, startedAt }: OpenEmergency): string {
+  return `open       changeset ${changesetId} of ${startedAt} by ${executor}: an emergency that nobody has counter-signed`
 }
 
 function slotLines({ slot }: ProtectionStatus): string[] {

@@ -83,6 +83,17 @@ export interface AppliedRows {
   readonly deleted: number
   /** `table.column` with how many rows triggers changed there, within `triggerColumns`. */
   readonly triggered: ReadonlyMap<string, number>
+  /**
+   * Rows that were written beside the plan's, by table: by triggers, or what they called. Null when the server does not
+   * count what is written (track_counts).
+   */
+  readonly sideEffects: ReadonlyMap<string, WrittenCounts> | null
+}
+
+export interface WrittenCounts {
+  readonly inserted: number
+  readonly updated: number
+  readonly deleted: number
 }
 
 /** Where what a changeset says about a transaction can be asked for. */

@@ -140,6 +140,15 @@ describe('one patient', () => {
       expect(audit).toContain(deed)
   })
 
+  it('an emergency stands open until another person signs for it', async () => {
+    const open = lastObject((await site.run(['status', '--json'])).stdout).emergencies as { changesetId: string }[]
+    expect(open).toMatchObject([{ reason: 'wrong patient' }])
+    const sign = ['approve', '--counter-sign', open[0]!.changesetId, '--key-file', 'chen.key']
+    expect(await site.run(sign, KEY)).toMatchObject({ status: 0, stderr: '' })
+    expect(lastObject((await site.run(['status', '--json'])).stdout).emergencies).toEqual([])
+    expect((await site.run(['approve', '--counter-sign', changeset, '--key-file', 'chen.key'], KEY)).status).toBe(55)
+  })
+
   it('a plan changed by one byte is refused', async () => {
     const plan = await readFile(join(site.folder, 'plan.json'), 'utf8')
     await site.writeFile('forged.json', plan.replace('"policy":"changed"', '"policy":"exact"'))

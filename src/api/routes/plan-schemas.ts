@@ -72,6 +72,10 @@ export const appliedSchema = z
     updated: count,
     deleted: count,
     triggered: z.record(text, count).readonly(),
+    sideEffects: z
+      .record(text, z.object({ inserted: z.int(), updated: z.int(), deleted: z.int() }))
+      .readonly()
+      .nullable(),
     seconds: z.number(),
   })
   .openapi('AppliedPlan')

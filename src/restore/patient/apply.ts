@@ -7,7 +7,13 @@ import type { Repository } from '../../repository/repository.ts'
 import type { ConnectionSettings, SchemaInfo, SourceIdentity } from '../../source/contract.ts'
 import { isSameDatabase } from '../../source/identity.ts'
 import { applyRows, openLiveRows } from '../../source/open.ts'
-import type { AppliedRows, AppliedTransaction, ApplyRequest, RowEdit } from '../../source/row-contract.ts'
+import type {
+  AppliedRows,
+  AppliedTransaction,
+  ApplyRequest,
+  RowEdit,
+  WrittenCounts,
+} from '../../source/row-contract.ts'
 import { type Authorisation, authorise, refusedPlan } from './approval.ts'
 import { type Changeset, type ChangesetEdit, writeChangeset, writeOutcome } from './changeset.ts'
 import type { PlanRow, ReadPlan } from './plan-document.ts'
@@ -40,6 +46,8 @@ export interface AppliedPlan {
   readonly updated: number
   readonly deleted: number
   readonly triggered: Readonly<Record<string, number>>
+  /** Rows that triggers wrote beside the plan's, by table; null when the server does not count them. */
+  readonly sideEffects: Readonly<Record<string, WrittenCounts>> | null
   readonly seconds: number
 }
 
@@ -75,10 +83,11 @@ export async function applyPlan(request: ApplyPlanRequest): Promise<AppliedPlan>
   })
   const { inserted, updated, deleted } = applied
   const triggered = Object.fromEntries(applied.triggered)
+  const sideEffects = applied.sideEffects && Object.fromEntries(applied.sideEffects)
   await recordEnd(request, changesetId, applied)
   const seconds = (request.nowMs() - startedMs) / 1000
   const { planId, patient } = plan.document
-  return { changesetId, planId, patient, authorisation, inserted, updated, deleted, triggered, seconds }
+  return { changesetId, planId, patient, authorisation, inserted, updated, deleted, triggered, sideEffects, seconds }
 }
 
 async function refuseSecond(repository: Repository, plan: ReadPlan): Promise<void> {
@@ -106,6 +115,7 @@ async function recordEnd(
     updated,
     deleted,
     triggered: Object.fromEntries(triggered),
+    sideEffects: applied.sideEffects && Object.fromEntries(applied.sideEffects),
   })
 }
 
@@ -164,6 +174,7 @@ function changesetOf({ plan, executor }: ApplyPlanRequest, begun: Begun): Change
     sourceName: document.sourceName,
     patient: plan.patient.toString('latin1'),
     kind: document.kind.kind,
+    requester: document.requester,
     executor,
     authorisation: describeAuthorisation(begun.authorisation),
     startedAt: new Date(begun.startedMs).toISOString(),

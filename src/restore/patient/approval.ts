@@ -82,17 +82,32 @@ export async function keepApproval(signed: SignedApproval): Promise<KnownSigner>
       'Look at the plan again, and approve what it is.',
     ])
   }
-  const known = verifySigned(await repository.signers(), {
+  const known = await verifyApproval(repository, approval, signature)
+  refuseUnfit(known, plan, [plan.document.requester])
+  const name = approvalKey(approval.planId, approval.signerId)
+  await repository.sealed.write(name, OBJECT_TYPES.approval, canonicalBytes({ approval, signature }))
+  return known
+}
+
+/** @returns whose it is, who may have been revoked. @throws signature-refused */
+async function verifyApproval(repository: Repository, approval: Approval, signature: Signature): Promise<KnownSigner> {
+  return verifySigned(await repository.signers(), {
     what: 'the approval',
     purpose: APPROVAL_PURPOSE,
     bytes: canonicalBytes(approval),
     signature,
     role: 'approver',
   })
-  refuseUnfit(known, plan, [plan.document.requester])
-  const name = approvalKey(approval.planId, approval.signerId)
-  await repository.sealed.write(name, OBJECT_TYPES.approval, canonicalBytes({ approval, signature }))
-  return known
+}
+
+/** @throws signature-refused when the key is no approver's */
+export async function signApproval(
+  repository: Repository,
+  signer: ApproveRequest['signer'],
+  approval: Approval,
+): Promise<{ readonly signature: Signature; readonly known: KnownSigner }> {
+  const signature = signAs(signer, APPROVAL_PURPOSE, canonicalBytes(approval))
+  return { signature, known: await verifyApproval(repository, approval, signature) }
 }
 
 export interface AuthoriseQuestion {

@@ -28,6 +28,7 @@ const changesetSchema = z.strictObject({
   /** A field of a line, latin1. */
   patient: z.string(),
   kind: z.enum(['restore', 'undo']),
+  requester: z.string(),
   executor: z.string(),
   authorisation: z.string(),
   startedAt: z.string(),
@@ -49,6 +50,8 @@ const changesetSchema = z.strictObject({
   ),
 })
 
+const writtenSchema = z.strictObject({ inserted: z.int(), updated: z.int(), deleted: z.int() })
+
 const outcomeSchema = z.strictObject({
   changesetId: z.string(),
   outcome: z.literal('committed'),
@@ -58,6 +61,8 @@ const outcomeSchema = z.strictObject({
   deleted: z.int().nonnegative(),
   /** `table.column` and in how many rows triggers made something else of it, as the plan allowed. */
   triggered: z.record(z.string(), z.int().nonnegative()),
+  /** By table, what triggers wrote beside the plan; null when the server does not count, or the agent died behind its COMMIT. */
+  sideEffects: z.record(z.string(), writtenSchema).nullable(),
 })
 
 type StoredChangeset = z.infer<typeof changesetSchema>
@@ -152,7 +157,8 @@ export async function establishOutcome(
   const count = (kind: 'insert' | 'update' | 'delete') => rows.filter((row) => row.kind === kind).length
   const [inserted, updated, deleted] = [count('insert'), count('update'), count('delete')]
   const endedAt = new Date(nowMs).toISOString()
-  const established: ChangesetOutcome = { changesetId, outcome, endedAt, inserted, updated, deleted, triggered: {} }
+  const counts = { inserted, updated, deleted }
+  const established: ChangesetOutcome = { changesetId, outcome, endedAt, ...counts, triggered: {}, sideEffects: null }
   await writeOutcome(repository, established)
   return established
 }

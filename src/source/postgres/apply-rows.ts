@@ -21,6 +21,7 @@ import { refuseOrphans } from './orphans.ts'
 import { settleOutcome } from './outcome.ts'
 import { quoteName, quoteText } from './quote.ts'
 import { checkPresent, proveFuture } from './row-proof.ts'
+import { sideEffectsOf } from './side-effects.ts'
 import { childrenFirst, groupByTable, type TableEdits } from './write-order.ts'
 
 /** Somebody holds a row, changed it since our snapshot, or a deadlock was broken at our expense. */
@@ -38,6 +39,7 @@ export async function applyRows(settings: ConnectionSettings, request: ApplyRequ
   let transaction: AppliedTransaction | null = null
   let committing = false
   let triggered: ReadonlyMap<string, number> = new Map()
+  let sideEffects: AppliedRows['sideEffects'] = null
   try {
     const identity = await readIdentity(session)
     if (!isSameDatabase(request.expected, identity)) throw otherDatabase(request.expected, identity)
@@ -48,15 +50,16 @@ export async function applyRows(settings: ConnectionSettings, request: ApplyRequ
     await request.beforeWriting(transaction)
     await write(session, tables, request.searchPath)
     triggered = await proveFuture(session, tables, request.triggerColumns)
+    sideEffects = await sideEffectsOf(session, tables)
     await session.query('SELECT pg_logical_emit_message(true, $1, $2)', ['chartkeep', request.mark])
     request.signal.throwIfAborted()
     committing = true
     await session.query('COMMIT')
-    return { transaction, ...counts(request.edits), triggered }
+    return { transaction, ...counts(request.edits), triggered, sideEffects }
   } catch (error) {
     if (committing && transaction && (isConnectionLoss(error) || !isServerError(error))) {
       await settle(settings, transaction)
-      return { transaction, ...counts(request.edits), triggered }
+      return { transaction, ...counts(request.edits), triggered, sideEffects }
     }
     if (request.signal.aborted) throw request.signal.reason
     throw explain(error)

@@ -353,6 +353,27 @@ describe(`a patient put back (PostgreSQL ${newest})`, () => {
     }, 60_000)
   })
 
+  it('what triggers write in other tables, and beside the plan in its own, is counted (P19)', async () => {
+    const url = await ward(`; CREATE TABLE trail (id int GENERATED ALWAYS AS IDENTITY, what text);
+      CREATE FUNCTION trail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO trail (what) VALUES (TG_OP), (TG_OP);
+        UPDATE note SET score = score + 1 WHERE note_id = 1; RETURN NULL; END $$;
+      CREATE TRIGGER trail AFTER INSERT ON ward_order FOR EACH ROW EXECUTE FUNCTION trail()`)
+    await onDatabase(url, 'DELETE FROM ward_order WHERE stay_id = 10; DELETE FROM note WHERE stay_id = 10')
+    const plan = await restorePlan(url, 'missing')
+    await approve(plan)
+    const { sideEffects, changesetId } = await apply(url, plan)
+    expect(sideEffects).toEqual({
+      'public.trail': { inserted: 20, updated: 0, deleted: 0 },
+      'public.note': { inserted: 0, updated: 10, deleted: 0 },
+    })
+    expect((await outcomeOf(url, changesetId)).sideEffects).toEqual(sideEffects)
+
+    await onDatabase(url, `DELETE FROM note WHERE stay_id = 10; ALTER DATABASE ward_${count} SET track_counts = off`)
+    const uncounted = await restorePlan(url, 'missing')
+    await approve(uncounted)
+    expect(await apply(url, uncounted)).toMatchObject({ inserted: 10, sideEffects: null })
+  }, 60_000)
+
   it('a plan is carried out once: not again after its undo', async () => {
     const url = await ward()
     await onDatabase(url, 'DELETE FROM note WHERE stay_id = 10')
