@@ -12,6 +12,7 @@ import { tool } from '../tool.ts'
 import { Authentication, Later } from './authentication.ts'
 import { Carrier } from './carry-out.ts'
 import { type ApiDependencies, USUAL_LIMITS } from './dependencies.ts'
+import { Housekeeping } from './housekeeping.ts'
 import { ApiMetrics } from './metrics.ts'
 import { problemOf, problemResponse } from './problem.ts'
 import type { ApiContext, ApiEnv, Routes } from './route.ts'
@@ -38,6 +39,7 @@ export function createApi(dependencies: ApiDependencies): Api {
   const { repository, nowMs } = dependencies
   const authentication = new Authentication(repository, nowMs, limits)
   const metrics = new ApiMetrics()
+  const housekeeping = new Housekeeping(dependencies)
   const app: Api = new OpenAPIHono<ApiEnv>()
 
   app.use(async (context, next) => {
@@ -49,8 +51,10 @@ export function createApi(dependencies: ApiDependencies): Api {
     dependencies.onAnswered?.(recordOf(context, nowMs() - startedMs))
   })
   app.use(async (context, next) => {
-    if (!OPEN_PATHS.includes(context.req.path)) context.set('caller', await callerOf(context, authentication))
+    if (OPEN_PATHS.includes(context.req.path)) return await next()
+    context.set('caller', await callerOf(context, authentication))
     await next()
+    housekeeping.now()
   })
   app.onError((error, context) => failed(error, context))
   app.notFound((context) => failed(new Failure('not-found', 'there is no such path, or not by this method'), context))

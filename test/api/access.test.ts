@@ -1,6 +1,9 @@
 /** Who is heard, as what, how often, and what is said to those who are not. */
+import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { revokeToken, TOKEN_ROLES } from '../../src/repository/access/tokens.ts'
+import { planKey, timedId } from '../../src/repository/layout.ts'
+import { OBJECT_TYPES } from '../../src/repository/sealed-object.ts'
 import { aJob, makeApi, START_MS } from './support.ts'
 
 const MINUTE_MS = 60_000
@@ -261,6 +264,21 @@ describe('a request with an Idempotency-Key', () => {
     expect(answers.filter(({ status }) => status !== 202 && status !== 409)).toEqual([])
   })
 
+  it('is remembered over midnight, and gone two days later', async () => {
+    const api = await makeApi()
+    const ask = async () =>
+      await api.ask('/v1/jobs', { token: await api.token('operator', 'Wang Fang'), body, key: 'k' })
+    const names = async () => await api.repository.sealed.names('requests/')
+    await ask()
+    api.clock.nowMs += 24 * 60 * MINUTE_MS
+    await ask()
+    expect([api.service.started, (await names()).length]).toEqual([1, 2])
+
+    api.clock.nowMs += 24 * 60 * MINUTE_MS
+    await api.ask('/v1/me', { token: await api.token('viewer') })
+    await expect.poll(names).toEqual([])
+  })
+
   it('of which no answer is known is not done again', async () => {
     const api = await makeApi()
     const token = await api.token('operator')
@@ -330,5 +348,16 @@ describe('what keeps watch', () => {
     resolve()
     expect((await first).status).toBe(200)
     expect((await api.ask('/v1/jobs/check-1/events', { token })).status).toBe(200)
+  })
+})
+
+describe('a plan of a month ago', () => {
+  it('is removed beside a request, a later one is not', async () => {
+    const api = await makeApi()
+    const days = [31, 29].map((ago) => timedId(START_MS - ago * 24 * 60 * MINUTE_MS, randomBytes(4)))
+    for (const id of days) await api.repository.sealed.write(planKey(id), OBJECT_TYPES.storedPlan, Buffer.from('{}'))
+    const token = await api.token('viewer')
+    const left = async () => (await api.ask('/v1/plans', { token })).json.plans
+    await expect.poll(left).toEqual([days[1]])
   })
 })
