@@ -28,8 +28,11 @@ export function assertClock(survey: Survey, times: readonly string[], nowMs: num
     throw doubtful(`it is ${iso(nowMs)} by this machine's clock, and the newest snapshot is of ${endedAt}`)
   }
   const { sourceTime } = newest.position
-  if (Math.abs(Date.parse(startedAt) - Date.parse(sourceTime)) > APART_MAX_MS) {
-    throw doubtful(`the newest snapshot was begun at ${startedAt}, and its database's clock said ${sourceTime}`)
+  const takenMs = Date.parse(sourceTime)
+  if (takenMs < Date.parse(startedAt) - APART_MAX_MS || takenMs > Date.parse(endedAt) + APART_MAX_MS) {
+    throw doubtful(
+      `the newest snapshot was taken from ${startedAt} to ${endedAt}, and its database's clock said ${sourceTime}`,
+    )
   }
 }
 
