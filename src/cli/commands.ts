@@ -34,6 +34,7 @@ const files: Readonly<Record<string, readonly (() => Promise<CommandFile>)[]>> =
   scrub: [() => import('./scrub.ts')],
   compare: [() => import('./compare.ts')],
   drill: [() => import('./drill.ts')],
+  guard: [() => import('./guard.ts')],
   certificate: [() => import('./certificate.ts')],
   store: [() => import('./store-probe.ts')],
   key: [() => import('./key.ts')],

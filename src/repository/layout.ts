@@ -28,7 +28,8 @@
  *     tokens/<id>                who may use the API, as what; the secret as its digest only
  *     token-revocations/<id>     and who no longer may
  *     drills/<id>                what a drill found, signed
- *     guards/<id>/begin, …/end   what stood before a change of the clinical system, and what it changed, signed
+ *     guards/begin/<id>          what stood before a change of the clinical system, signed
+ *     guards/end/<id>            and what it changed
  *     requests/<day>/<hex>/…     what the API was asked under an Idempotency-Key, and what it answered
  *     jobs/<task>/<n>            the n-th run of a task of the service
  *     job-ends/<task>/<n>        and how it ended

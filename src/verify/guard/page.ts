@@ -1,0 +1,171 @@
+/** The report of a guard on paper: 系统变更数据守护报告. Everything on it stands in the signed JSON. */
+import {
+  bullets,
+  callout,
+  code,
+  dataTable,
+  digest,
+  digestCell,
+  heading,
+  keyValues,
+  mark,
+  note,
+  paragraph,
+  qr,
+  sideBySide,
+  signatures,
+  type Tone,
+} from '../report/blocks.ts'
+import { formatCount, formatInstant, type Language, type Phrase, type Zone } from '../report/language.ts'
+import { renderPdf } from '../report/pdf.ts'
+import type { PdfNode } from '../report/pdf-node.ts'
+import type { SignedReport } from '../report/signed-report.ts'
+import { titleBlock } from '../report/title-block.ts'
+import { fill } from '../report/words.ts'
+import type { GuardEnd, GuardSnapshot, GuardTable, RowCounts } from './guard-report.ts'
+import { GUARD_WORDS, HISTORY_WORDS, PROVED_WORDS } from './words.ts'
+
+interface Page {
+  readonly report: GuardEnd
+  readonly zone: Zone
+  say(phrase: Phrase): string
+}
+
+const TONES: Readonly<Record<GuardEnd['history'], Tone>> = { unchanged: 'good', changed: 'bad', undecided: 'warning' }
+
+/** The same report gives the same file. */
+export async function guardPdf(signed: SignedReport<GuardEnd>, language: Language, zone: Zone): Promise<Uint8Array> {
+  const { report, sha256, signer } = signed
+  const page: Page = { report, zone, say: (phrase) => phrase[language] }
+  return await renderPdf({
+    language,
+    title: page.say(GUARD_WORDS.title),
+    number: report.number,
+    organisation: report.organisation,
+    createdAtMs: Date.parse(report.endedAt),
+    jsonSha256: sha256,
+    content: [
+      titleBlock(GUARD_WORDS.title, language, report.organisation),
+      heading(page.say(GUARD_WORDS.conclusion)),
+      callout(TONES[report.history], page.say(HISTORY_WORDS[report.history]), [report.reason]),
+      ...scope(page),
+      ...rows(page),
+      ...schema(page),
+      ...exceptions(page),
+      heading(page.say(GUARD_WORDS.limits)),
+      bullets([GUARD_WORDS.method, GUARD_WORDS.columnLimit, GUARD_WORDS.trafficLimit].map(page.say)),
+      ...signing(page, language, sha256, `${signer.name} (${signer.signerId})`),
+    ],
+  })
+}
+
+function scope({ report, zone, say }: Page): PdfNode[] {
+  const short: [string, string][] = [
+    [say(GUARD_WORDS.source), report.sourceName],
+    [say(GUARD_WORDS.actor), report.actor],
+    [say(GUARD_WORDS.begun), formatInstant(Date.parse(report.createdAt), zone)],
+    [say(GUARD_WORDS.ended), formatInstant(Date.parse(report.endedAt), zone)],
+  ]
+  const end = (name: Phrase, { snapshot, manifestSha256, tables, rows, proved }: GuardSnapshot): [string, PdfNode] => {
+    const size = fill(say(GUARD_WORDS.size), { tables: formatCount(tables), rows: formatCount(rows) })
+    const isEqual = proved === 'passed'
+    return [
+      say(name),
+      {
+        stack: [
+          code(snapshot),
+          { text: `${size}; ${mark(isEqual ? 'good' : 'warning')} ${say(PROVED_WORDS[proved])}` },
+          digestCell(manifestSha256),
+        ],
+      },
+    ]
+  }
+  return [
+    heading(say(GUARD_WORDS.scope)),
+    keyValues(short, 2),
+    keyValues([
+      [say(GUARD_WORDS.number), code(report.number)],
+      [say(GUARD_WORDS.reason), report.reason],
+      end(GUARD_WORDS.before, report.before),
+      end(GUARD_WORDS.after, report.after),
+    ]),
+  ]
+}
+
+function rows({ report, say }: Page): PdfNode[] {
+  const isChanged = ({ rootBefore, rootAfter }: GuardTable) => rootBefore !== rootAfter
+  const changed = report.tables.filter(isChanged)
+  const same = fill(say(GUARD_WORDS.same), { tables: report.tables.length - changed.length })
+  const title = heading(say(GUARD_WORDS.rows))
+  if (changed.length === 0) return [title, paragraph(same)]
+  const open = ({ allowed, open: left, unknown }: RowCounts) => allowed + left + unknown
+  const all = (counts: RowCounts) => open(counts) + counts.closed
+  const body = changed.map(({ table, category, rowsBefore, rowsAfter, inserted, updated, deleted }) => [
+    table,
+    category,
+    ...[rowsBefore, inserted, open(updated), updated.closed, all(deleted), rowsAfter].map(formatCount),
+  ])
+  const { rowsBefore, inserted, updatedOpen, updatedClosed, deleted, rowsAfter } = GUARD_WORDS
+  const counts = [rowsBefore, inserted, updatedOpen, updatedClosed, deleted, rowsAfter]
+  return [
+    title,
+    dataTable(
+      [
+        { title: say(GUARD_WORDS.table), width: '*' },
+        { title: say(GUARD_WORDS.category), width: 62 },
+        ...counts.map((phrase) => ({ title: say(phrase), align: 'right' as const, width: 46 })),
+      ],
+      body,
+    ),
+    paragraph(same),
+    note(say(GUARD_WORDS.countNote)),
+  ]
+}
+
+function schema({ report, say }: Page): PdfNode[] {
+  const { added, removed, changed } = report.schema
+  const columns = report.tables.flatMap(({ table, columnsGone, columnsNew, columnsChanged }) => [
+    ...columnsGone.map((name) => `− ${table}.${name}`),
+    ...columnsNew.map((name) => `+ ${table}.${name}`),
+    ...columnsChanged.map((change) => `${table}.${change}`),
+  ])
+  const groups = [
+    [GUARD_WORDS.added, added],
+    [GUARD_WORDS.removed, removed],
+    [GUARD_WORDS.changedObjects, changed],
+    [GUARD_WORDS.columns, columns],
+  ] as const
+  const shown = groups.filter(([, items]) => items.length > 0)
+  if (shown.length === 0) return [heading(say(GUARD_WORDS.schema)), paragraph(say(GUARD_WORDS.noSchema))]
+  return [
+    heading(say(GUARD_WORDS.schema)),
+    ...shown.flatMap(([phrase, items]) => [heading(`${say(phrase)} (${items.length})`, 2), bullets(items)]),
+  ]
+}
+
+function exceptions({ report, say }: Page): PdfNode[] {
+  const title = heading(say(GUARD_WORDS.exceptions))
+  if (report.findings.length === 0) return [title, paragraph(say(GUARD_WORDS.noExceptions))]
+  const items = report.findings.map(
+    ({ severity, message }) => `${mark(severity === 'error' ? 'bad' : 'warning')} ${message}`,
+  )
+  return [title, bullets(items)]
+}
+
+function signing({ say }: Page, language: Language, sha256: string, agent: string): PdfNode[] {
+  const facts: PdfNode = {
+    stack: [digest(say(GUARD_WORDS.dataFile), sha256), note(`${say(GUARD_WORDS.signedBy)}: ${agent}`)],
+    width: '*',
+  }
+  const places = [
+    { role: say(GUARD_WORDS.vendor) },
+    { role: say(GUARD_WORDS.information), withSeal: true },
+    { role: say(GUARD_WORDS.department) },
+    { role: say(GUARD_WORDS.records), withSeal: true },
+  ]
+  return [
+    heading(say(GUARD_WORDS.signing)),
+    sideBySide([facts, { ...qr(`sha256:${sha256}`, 80), width: 84 }]),
+    signatures(places, language),
+  ]
+}
