@@ -8,7 +8,7 @@
  * A part is a file under scripts/soak that exports a SoakPart; add it to the list below. It stops at the first thing
  * that does not hold, and prints the seed that shows it.
  */
-import { certificates } from './soak/certificates.ts'
+import { certificatePackages, certificates } from './soak/certificates.ts'
 import { decoders } from './soak/decoders.ts'
 import { faultSweep } from './soak/fault-sweep.ts'
 import { folds } from './soak/folds.ts'
@@ -33,6 +33,7 @@ const parts: readonly SoakPart[] = [
   folds,
   retention,
   certificates,
+  certificatePackages,
   serviceWeeks,
 ]
 

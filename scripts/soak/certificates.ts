@@ -1,14 +1,18 @@
 /**
- * The reference ward at work by the thousand, with losses planted past its application: a certificate names exactly these.
+ * `certificate-packages`: bytes of a package and of a patient's proof changed by the thousand; each must be refused.
+ *
+ * `certificates`: the reference ward at work by the thousand, with losses planted past its application: a certificate names exactly these.
  * What `npm test` does with two seeds (test/verify/certificate/ward.test.ts).
  */
 
 import { makeRepository } from '../../test/support/repository.ts'
+import { acceptedChanges, issuePackage } from '../../test/verify/certificate/package-rig.ts'
 import { openWardSite } from '../../test/verify/certificate/ward-round.ts'
 import { startPostgres } from '../support/postgres-server.ts'
 import type { SoakPart, SoakRun, SoakTally } from './part.ts'
 
 export const certificates: SoakPart = { name: 'certificates', run }
+export const certificatePackages: SoakPart = { name: 'certificate-packages', run: runPackages }
 
 const TURNS = 120
 /** A database and a repository serve so many rounds. */
@@ -36,4 +40,22 @@ async function run({ seed, isOver }: SoakRun): Promise<SoakTally> {
     }
   }
   return { tried, failures, figures }
+}
+
+const CHANGES_AT_ONCE = 500
+
+async function runPackages({ seed, isOver }: SoakRun): Promise<SoakTally> {
+  const failures: string[] = []
+  let tried = 0
+  await using rig = await issuePackage()
+  for (let round = 0; !isOver() && failures.length === 0; round += 1) {
+    const files = round % 2 === 0 ? rig.files : rig.patient
+    const accepted = acceptedChanges(files, [...files.keys()], {
+      numRuns: CHANGES_AT_ONCE,
+      seed: (seed + round) % 2 ** 31,
+    })
+    tried += CHANGES_AT_ONCE
+    if (accepted) failures.push(`seed ${seed + round}: accepted ${JSON.stringify(accepted)}`)
+  }
+  return { tried, failures, figures: { 'bytes changed': tried } }
 }

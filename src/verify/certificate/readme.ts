@@ -43,7 +43,7 @@ The PDF belongs to the data: the digest beneath its pages, and among its propert
 台账逐条相连：proofs/ledger-end.json 中的 entry 即快照清单摘要；清单本身为 proofs/manifest-end.json 的 manifest 成员。
 The entry in proofs/ledger-end.json names the SHA-256 of the \`manifest\` member of proofs/manifest-end.json, in canonical form:
 
-    node -e 'const f=JSON.parse(require("fs").readFileSync("proofs/manifest-end.json"));const c=v=>Array.isArray(v)?"["+v.map(c).join(",")+"]":v&&typeof v==="object"?"{"+Object.keys(v).sort().map(k=>JSON.stringify(k)+":"+c(v[k])).join(",")+"}":JSON.stringify(v);process.stdout.write(c(f.manifest))' | sha256sum
+    node -e 'const f=JSON.parse(require("fs").readFileSync("proofs/manifest-end.json"));const c=v=>Array.isArray(v)?"["+v.map(c).join(",")+"]":v&&typeof v==="object"?"{"+Object.keys(v).sort().map(k=>JSON.stringify(k)+":"+c(v[k])).join(",")+"}":JSON.stringify(v);require("fs").writeSync(1,c(f.manifest))' | sha256sum
 
 ## 3. 用 psql 核对行数 / Counting rows with psql
 

@@ -3,136 +3,65 @@
  * patient's proof without anybody else's data.
  */
 import { execFile } from 'node:child_process'
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createHmac, generateKeyPairSync } from 'node:crypto'
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type PostgresServer, startPostgres } from '../../../scripts/support/postgres-server.ts'
-import type { Repository } from '../../../src/repository/repository.ts'
-import { encodeKey } from '../../../src/repository/tree/key.ts'
 import type { Certificate } from '../../../src/verify/certificate/document.ts'
-import { type IssuedCertificate, issueCertificate } from '../../../src/verify/certificate/issue.ts'
 import { packageCertificate } from '../../../src/verify/certificate/package.ts'
-import { packagePatient } from '../../../src/verify/certificate/patient-package.ts'
-import { printCertificate } from '../../../src/verify/certificate/print/print.ts'
 import { countersign, withSums } from '../../../src/verify/certificate/seal.ts'
-import { verifyDirectory } from '../../../src/verify/certificate/verify/verify.mjs'
-import { onDatabase } from '../../restore/patient/small-ward.ts'
-import type { CapturedDatabase } from '../../support/capture-by-hand.ts'
-import { makeRepository, never, type TestRepository } from '../../support/repository.ts'
-import { asApplication, HOSPITAL_RULES, openHospital } from './small-hospital.ts'
+import { acceptedChanges, type Files, type IssuedPackage, issuePackage, patientOf, problemOf } from './package-rig.ts'
 
-type Files = Map<string, Uint8Array>
-
-let server: PostgresServer
-let made: TestRepository
-let hospital: CapturedDatabase
-let repository: Repository
-let issued: IssuedCertificate
-let files: Files
-let patient: Files
+let rig: IssuedPackage
 let scratch: string
-let copies = 0
 
 beforeAll(async () => {
-  server = await startPostgres()
-  made = await makeRepository()
+  rig = await issuePackage()
   scratch = await mkdtemp(join(tmpdir(), 'chartkeep-certificate-'))
-  const url = await server.createDatabase('hospital')
-  hospital = await openHospital(made, url)
-  const baseline = await hospital.snapshot()
-  await onDatabase(url, asApplication('delete', 'vital_sign', 9, 'DELETE FROM vital_sign WHERE vital_id = 970'))
-  await onDatabase(url, 'UPDATE vital_sign SET value = 1 WHERE vital_id = 1')
-  await hospital.caughtUp()
-  const end = await hospital.snapshot()
-  repository = await made.open()
-  issued = await issue(baseline.snapshotId, end.snapshotId)
-  files = await packageCertificate(repository, issued, printCertificate)
-  if (process.env.CHARTKEEP_KEEP) {
-    for (const [name, bytes] of files)
-      if (name.endsWith('.pdf') || name.endsWith('.md')) await writeFile(join(process.env.CHARTKEEP_KEEP, name), bytes)
-  }
-  patient = (await packagePatient(repository, files, patientOf('3'))).files
 }, 120_000)
 
 afterAll(async () => {
-  await hospital?.[Symbol.asyncDispose]()
-  await made?.[Symbol.asyncDispose]()
-  await server?.[Symbol.asyncDispose]()
+  await rig?.[Symbol.asyncDispose]()
   await rm(scratch, { recursive: true, force: true })
 })
 
-async function issue(baseline: string, end: string): Promise<IssuedCertificate> {
-  return await issueCertificate({
-    repository,
-    baseline: await repository.readManifest(baseline),
-    end: await repository.readManifest(end),
-    rules: HOSPITAL_RULES,
-    organisation: '某市第一医院',
-    system: '重症临床信息管理系统',
-    sampleSeed: '2026年验收 第1次抽样',
-    sample: { rows: 200, patients: 3 },
-    openScratch: async () => {
-      copies += 1
-      const url = await server.createDatabase(`copy_${copies}`)
-      return { connection: { url }, server: 'a test server', [Symbol.asyncDispose]: async () => {} }
-    },
-    buildPool: made.pool,
-    drills: [],
-    nowMs: () => Date.UTC(2026, 10, 23),
-    random: randomBytes,
-    signal: never(),
-    onProgress: () => {},
-  })
+/** On the machine's own Node, 20 or later, in a directory that has nothing but the package. */
+async function runPlainNode(files: Files): Promise<Run> {
+  return await runInside(await laidOut(files), 'node', 'verify.mjs')
 }
 
-function patientOf(key: string) {
-  return { key: Buffer.from(key), pseudonym: repository.keyring.pseudonym(encodeKey([Buffer.from(key)])) }
+interface Run {
+  readonly status: number
+  readonly out: string
 }
 
-async function write(package_: Files): Promise<string> {
+async function laidOut(files: Files): Promise<string> {
   const directory = await mkdtemp(join(scratch, 'package-'))
-  for (const [name, bytes] of package_) {
+  for (const [name, bytes] of files) {
     await mkdir(dirname(join(directory, name)), { recursive: true })
     await writeFile(join(directory, name), bytes)
   }
   return directory
 }
 
-/** What verify.mjs of this checkout says of other bytes: null when it verifies. */
-async function problemOf(package_: Files): Promise<string | null> {
-  const directory = await write(package_)
-  try {
-    verifyDirectory(directory)
-    return null
-  } catch (error) {
-    return error instanceof Error ? error.message : 'unknown'
-  } finally {
-    await rm(directory, { recursive: true, force: true })
-  }
-}
-
-/** On the machine's own Node, 20 or later, which knows nothing of this project. */
-async function runPlainNode(directory: string): Promise<{ status: number; out: string }> {
-  const node = process.env.CHARTKEEP_PLAIN_NODE ?? '/usr/bin/env'
-  const words = node === '/usr/bin/env' ? ['-i', `PATH=${process.env.PATH}`, 'node', 'verify.mjs'] : ['verify.mjs']
+async function runInside(directory: string, ...words: readonly string[]): Promise<Run> {
+  const environment = ['-i', `PATH=${process.env.PATH}`]
   return await new Promise((resolve) => {
-    execFile(node, words, { cwd: directory }, (error, out) => resolve({ status: error ? Number(error.code) : 0, out }))
+    execFile('/usr/bin/env', [...environment, ...words], { cwd: directory }, (error, out) => {
+      resolve({ status: error ? Number(error.code) : 0, out })
+    })
   })
 }
 
-function changed(package_: Files, name: string, change: (bytes: Buffer) => void): Files {
-  const bytes = Buffer.from(package_.get(name)!)
-  change(bytes)
-  return new Map([...package_, [name, bytes]])
+function damagedFiles(): Files {
+  return new Map([...rig.files, ['tables.csv', Buffer.concat([rig.files.get('tables.csv')!, Buffer.from('x')])]])
 }
 
 describe('a certificate', () => {
   it('shows what was planted and what was done, and that the copy can be used', () => {
-    const { certificate } = issued
+    const { certificate } = rig.issued
 
     expect(certificate.opinion).toEqual({ verdict: 'qualified', because: ['unexplained', 'no-drill'] })
     expect(certificate.demonstrations.map(({ statement, isDone, failures }) => [statement, isDone, failures])).toEqual([
@@ -147,50 +76,84 @@ describe('a certificate', () => {
       ['series-lost', 'public.vital_sign', '2026-02', 1],
       ['no-drill', null, null, 0],
     ])
-    expect(certificate.exceptions[0]?.patients).toEqual([patientOf('1').pseudonym])
+    expect(certificate.exceptions[0]?.patients).toEqual([patientOf(rig.repository, '1').pseudonym])
   })
 
   it('is verified in a directory of its own by plain Node, and says its opinion', async () => {
-    const found = await runPlainNode(await write(files))
+    const found = await runPlainNode(rig.files)
 
-    expect(found.out).toContain(`verified  certificate ${issued.certificate.number}, opinion qualified (保留)`)
+    expect(found.out).toContain(`verified  certificate ${rig.issued.certificate.number}, opinion qualified (保留)`)
     expect(found.status).toBe(0)
+  })
+
+  it('is verified, or refused, through a link and by a copy of the verifier that lies elsewhere', async () => {
+    const link = join(scratch, 'link')
+    await symlink(await laidOut(damagedFiles()), link)
+    const whole = await laidOut(rig.files)
+    const elsewhere = await laidOut(new Map([['verify.mjs', rig.files.get('verify.mjs')!]]))
+
+    expect(await runInside(scratch, 'node', 'link/verify.mjs')).toEqual({
+      status: 1,
+      out: expect.stringContaining('NOT verified  SHA256SUMS does not fit tables.csv'),
+    })
+    expect((await runInside(elsewhere, 'node', 'verify.mjs', link)).status).toBe(1)
+    expect((await runInside(elsewhere, 'node', 'verify.mjs', whole)).out).toContain('opinion qualified')
+  })
+
+  it('is verified when the keys are the given ones, and not under any other', async () => {
+    const { ledger, signers } = rig.issued.certificate
+    const whole = await laidOut(rig.files)
+    const under = (...keys: readonly string[]) => runInside(whole, 'node', 'verify.mjs', ...keys)
+    const other = Buffer.alloc(32, 7).toString('base64')
+
+    expect(signers.map(({ publicKey }) => publicKey)).toHaveLength(1)
+    expect((await under('--ledger', ledger.verifierKey, '--agent', signers[0]!.publicKey)).status).toBe(0)
+    expect((await under('--agent', other)).out).toContain("another agent's key")
+    expect((await under('--ledger', `${ledger.origin}+00000000+${other}`)).out).toContain('not the one given')
+    expect((await under('--hospital', other)).out).toContain('no countersignature by the key given')
+    expect((await under('--hospital')).status).toBe(2)
+  })
+
+  it('can be checked as its page says, without a line of that file', async () => {
+    const whole = await laidOut(rig.files)
+    const page = Buffer.from(rig.files.get('README_验证说明.md')!).toString('utf8')
+    const commands = [...page.matchAll(/^ {4}(.+)$/gm)].map(([, command]) => command!)
+    const manifest = commands.find((command) => command.includes('manifest-end.json'))!
+    const draws = commands.find((command) => command.includes('openssl'))!
+
+    expect((await runInside(whole, 'sh', '-c', commands.find((one) => one.startsWith('sha256sum -c'))!)).status).toBe(0)
+    expect((await runInside(whole, 'sh', '-c', manifest)).out).toContain(rig.issued.certificate.end.manifestSha256)
+    const drawn = createHmac('sha256', rig.issued.certificate.sampleSeed).update('look-up\n0').digest('hex')
+    expect((await runInside(whole, 'sh', '-c', draws)).out).toContain(drawn)
   })
 
   it('is verified when the hospital has signed too, and not when that signature is of another package', async () => {
     const { privateKey } = generateKeyPairSync('ed25519')
-    const signed = countersign(files, { name: '信息科', key: privateKey, nowMs: 0 })
-    const other = countersign(patient, { name: '信息科', key: privateKey, nowMs: 0 })
+    const signed = countersign(rig.files, { name: '信息科', key: privateKey, nowMs: 0 })
+    const other = countersign(rig.patient, { name: '信息科', key: privateKey, nowMs: 0 })
     const name = 'countersignatures/01.json'
 
-    expect(await problemOf(signed)).toBeNull()
-    expect(await problemOf(withSums(new Map([...files, [name, other.get(name)!]])))).toBe(
-      `${name} is of another package`,
-    )
-    await refusesEveryChange(signed, [name], 20)
+    expect(problemOf(signed)).toBeNull()
+    expect(problemOf(withSums(new Map([...rig.files, [name, other.get(name)!]])))).toBe(`${name} is of another package`)
+    expect(acceptedChanges(signed, [name], { numRuns: 40 })).toBeNull()
   })
 
   it('is refused after any byte of it was changed, also where the sums were made to fit', async () => {
-    await refusesEveryChange(files, [...files.keys()], 150)
+    expect(acceptedChanges(rig.files, [...rig.files.keys()], { numRuns: 300 })).toBeNull()
   })
 
   it('is refused when a file is missing, added, or taken from another certificate', async () => {
-    const other = await packageCertificate(
-      repository,
-      await issue(issued.baseline.manifest.snapshotId, issued.end.manifest.snapshotId),
-      async (_, sha256) => {
-        return new Map([['certificate.zh.pdf', Buffer.from(`%PDF sha256:${sha256}`)]])
-      },
-    )
+    const { files } = rig
+    const other = await rig.again()
     for (const name of files.keys()) {
       const without = new Map(files)
       without.delete(name)
-      expect(await problemOf(name === 'SHA256SUMS' ? without : withSums(without)), name).not.toBeNull()
+      expect(problemOf(name === 'SHA256SUMS' ? without : withSums(without)), name).not.toBeNull()
     }
     for (const name of ['certificate.json', 'certificate.zh.pdf', 'seal.json']) {
-      expect(await problemOf(withSums(new Map([...files, [name, other.get(name)!]]))), name).not.toBeNull()
+      expect(problemOf(withSums(new Map([...files, [name, other.get(name)!]]))), name).not.toBeNull()
     }
-    expect(await problemOf(withSums(new Map([...files, ['extra.txt', Buffer.from('x')]])))).toContain('extra.txt')
+    expect(problemOf(withSums(new Map([...files, ['extra.txt', Buffer.from('x')]])))).toContain('extra.txt')
   })
 
   it('that an agent signed is refused all the same when it does not follow from its own numbers', async () => {
@@ -210,60 +173,40 @@ describe('a certificate', () => {
       (c) => ({ ...c, ledger: { ...c.ledger, root: Buffer.alloc(32).toString('base64') } }),
     ]
     for (const [index, change] of wrong.entries()) {
-      const certificate = change(issued.certificate)
-      const made_ = await packageCertificate(repository, { ...issued, certificate }, async () => new Map())
-      expect(await problemOf(made_), `change ${index}`).not.toBeNull()
+      const certificate = change(rig.issued.certificate)
+      const made_ = await packageCertificate(rig.repository, { ...rig.issued, certificate }, async () => new Map())
+      expect(problemOf(made_), `change ${index}`).not.toBeNull()
     }
   })
 })
 
 describe("one patient's proof", () => {
   it('is verified by the same file, and holds the rows that the database has', async () => {
-    const found = await runPlainNode(await write(patient))
-    const lines = [...patient]
+    const found = await runPlainNode(rig.patient)
+    const lines = [...rig.patient]
       .filter(([name]) => name.startsWith('rows/'))
       .flatMap(([, bytes]) => `${Buffer.from(bytes)}`.split('\n'))
 
-    expect(found.out).toContain(`verified  proof of patient ${patientOf('3').pseudonym}`)
+    expect(found.out).toContain(`verified  proof of patient ${patientOf(rig.repository, '3').pseudonym}`)
     // The patient, two stays of 120 hours, four documents, six orders, ten alarms, and an end of line for each table.
     expect(lines.filter((line) => line !== '').length).toBe(1 + 2 + 240 + 4 + 6 + 10)
   })
 
   it('has nothing of anybody else: no key, no value, no pseudonym, no certificate.json', () => {
-    const text = [...patient].map(([, bytes]) => Buffer.from(bytes).toString('latin1')).join('\n')
-    const others = [1, 2, 4, 5, 6].map((key) => patientOf(String(key)).pseudonym)
+    const text = [...rig.patient].map(([, bytes]) => Buffer.from(bytes).toString('latin1')).join('\n')
+    const others = [1, 2, 4, 5, 6].map((key) => patientOf(rig.repository, String(key)).pseudonym)
 
     expect(others.filter((pseudonym) => text.includes(pseudonym))).toEqual([])
     expect(text).not.toMatch(/\bM[12456]\b|text of (1|2|3|4|7)\b/)
-    expect(patient.has('certificate.json')).toBe(false)
+    expect(rig.patient.has('certificate.json')).toBe(false)
   })
 
   it('is refused after any byte of it was changed, also where the sums were made to fit', async () => {
-    await refusesEveryChange(patient, [...patient.keys()], 150)
+    expect(acceptedChanges(rig.patient, [...rig.patient.keys()], { numRuns: 300 })).toBeNull()
   })
 })
 
-/** One byte of one file, with SHA256SUMS as it was or made anew. */
-async function refusesEveryChange(package_: Files, names: readonly string[], numRuns: number): Promise<void> {
-  const place = fc.record({
-    name: fc.constantFrom(...names),
-    at: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
-    bit: fc.nat(7),
-    resummed: fc.boolean(),
-  })
-  await fc.assert(
-    fc.asyncProperty(place, async ({ name, at, bit, resummed }) => {
-      const damaged = changed(package_, name, (bytes) => {
-        bytes[Math.floor(at * bytes.length)]! ^= 1 << bit
-      })
-      const whole = resummed && name !== 'SHA256SUMS' ? withSums(damaged) : damaged
-      expect(await problemOf(whole)).not.toBeNull()
-    }),
-    { numRuns },
-  )
-}
-
 it('verify.mjs is the file that stands in the package', async () => {
   const own = fileURLToPath(new URL('../../../src/verify/certificate/verify/verify.mjs', import.meta.url))
-  expect(Buffer.from(files.get('verify.mjs')!).equals(await readFile(own))).toBe(true)
+  expect(Buffer.from(rig.files.get('verify.mjs')!).equals(await readFile(own))).toBe(true)
 })
