@@ -7,6 +7,7 @@ import { type PostgresServer, startPostgres } from '../../../scripts/support/pos
 import type { Manifest } from '../../../src/repository/manifest.ts'
 import type { BalanceCell } from '../../../src/verify/certificate/balance.ts'
 import { type ComparedPeriod, comparePeriod } from '../../../src/verify/certificate/compare-period.ts'
+import type { ExplainRules } from '../../../src/verify/certificate/rules.ts'
 import { readPeriod } from '../../../src/verify/certificate/steps.ts'
 import { onDatabase } from '../../restore/patient/small-ward.ts'
 import type { CapturedDatabase } from '../../support/capture-by-hand.ts'
@@ -35,17 +36,21 @@ afterAll(async () => {
 
 /** Runs statements, takes a snapshot, and compares the two. */
 async function after(...sql: readonly string[]): Promise<ComparedPeriod> {
+  return await afterUnder(HOSPITAL_RULES, ...sql)
+}
+
+async function afterUnder(rules: ExplainRules, ...sql: readonly string[]): Promise<ComparedPeriod> {
   const baseline = last
   for (const each of sql) await onDatabase(url, each)
   await hospital.caughtUp()
   last = await hospital.snapshot()
-  return await compared(baseline, last)
+  return await compared(baseline, last, rules)
 }
 
-async function compared(baseline: Manifest, end: Manifest): Promise<ComparedPeriod> {
+async function compared(baseline: Manifest, end: Manifest, rules: ExplainRules): Promise<ComparedPeriod> {
   const repository = await made.open()
   const period = await readPeriod(repository, baseline, end)
-  return await comparePeriod(repository, period, { rules: HOSPITAL_RULES, signal: never(), onTable: () => {} })
+  return await comparePeriod(repository, period, { rules, signal: never(), onTable: () => {} })
 }
 
 function cell(found: ComparedPeriod, table: string, month: string): Partial<BalanceCell> | undefined {
@@ -183,6 +188,32 @@ describe('between baseline and end', () => {
 
     expect(accused(found)).toEqual(['public.clinical_document 2026-02 unexplained-delete 1'])
     expect(cell(found, 'clinical_document', '2026-02')).toMatchObject({ inserted: 1, deletedUnexplained: 1 })
+  })
+
+  it('a value that was changed and put back past the application is two changes, though both ends are alike', async () => {
+    const found = await after(
+      'UPDATE vital_sign SET value = value + 1 WHERE vital_id = 850',
+      'UPDATE vital_sign SET value = value - 1 WHERE vital_id = 850',
+    )
+
+    expect(accused(found)).toEqual(['public.vital_sign 2026-02 unexplained-update 2'])
+    expect(balanceCloses(found)).toBe(true)
+  })
+
+  it('rows of a table without a key, of which the log tells nothing: explained by an entry of the same period, or not', async () => {
+    const found = await afterUnder(
+      { ...HOSPITAL_RULES, mayChange: new Set() },
+      'DELETE FROM alarm WHERE stay_id = 5',
+      asApplication('delete', 'alarm', 6, 'DELETE FROM alarm WHERE stay_id = 6'),
+    )
+
+    expect(accused(found)).toEqual(['public.alarm 2026-02 unexplained-delete 5'])
+    expect(found.tables.find(({ name }) => name === 'public.alarm')?.balance?.reasons).toEqual(
+      new Map([
+        ['none', 5],
+        ['audit-period', 5],
+      ]),
+    )
   })
 
   it('a table dropped has lost every row, and entries taken out of the audit table explain nothing', async () => {

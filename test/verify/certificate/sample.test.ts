@@ -68,7 +68,7 @@ describe('the bound of a sample (F33)', () => {
   })
 })
 
-/** By counting: of so many rows, the first `wrong` are wrong, and every sample is as likely as any other. */
+/** By counting: of so many rows, the first `wrong` are wrong, and all samples are equally likely. */
 function slowBound(population: number, sample: number, failures: number): number {
   let bound = failures
   for (let wrong = 0; wrong <= population - (sample - failures); wrong += 1) {

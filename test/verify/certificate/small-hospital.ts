@@ -87,7 +87,7 @@ export const HOSPITAL_RULES: ExplainRules = {
     { table: 'public.icu_stay', key: 'stay_id', column: 'out_at', equals: null, graceHours: 24 },
     { table: 'public.clinical_document', key: 'document_id', column: 'status', equals: 'archived', graceHours: 0 },
   ],
-  mayChange: new Set(['public.drug', 'public.alarm']),
+  mayChange: new Set(['public.drug', 'public.alarm', '审计']),
   untilClosed: new Set(['医嘱']),
   series: [
     {

@@ -32,10 +32,11 @@ export interface WardRound {
   readonly balanceCloses: boolean
 }
 
+/** Each makes another row of any row, however often it is done. */
 const PLANTS = [
-  ['public.vital_sign', 'vital_id', "source = 'x'"],
-  ['public.lab_result', 'result_id', "flag = 'x'"],
-  ['public.nursing_record', 'record_id', "content = 'x'"],
+  ['public.vital_sign', 'vital_id', 'value = value + 0.1'],
+  ['public.lab_result', 'result_id', "value_text = value_text || 'x'"],
+  ['public.nursing_record', 'record_id', "content = content || 'x'"],
   ['public.fluid_balance', 'fluid_id', 'volume_ml = volume_ml + 1'],
   ['public.score', 'stay_id', 'total = total + 1'],
 ] as const
