@@ -10,6 +10,7 @@ import { restoreDatabase } from '../../restore/database.ts'
 import type { ConnectionSettings } from '../../source/contract.ts'
 import { tool } from '../../tool.ts'
 import { oldestProof } from '../proofs.ts'
+import { sumOf } from './balance-lines.ts'
 import { type ComparedPeriod, comparePeriod } from './compare-period.ts'
 import { type DemonstrationRequest, demonstrate, notDemonstrated } from './demonstrate.ts'
 import type {
@@ -153,32 +154,19 @@ async function tryCopy(
 
 /** In order of category, table and month; parts of one partitioned table together. */
 function balanceLines({ tables }: ComparedPeriod): BalanceLine[] {
-  const lines = new Map<string, BalanceLine>()
+  const groups = new Map<string, BalanceLine[]>()
   for (const { balance } of tables) {
     for (const [month, cell] of balance?.cells ?? []) {
       const { category, table } = balance!
       const id = [category, table, month].join('\t')
-      const known = lines.get(id)
-      const sum = (name: keyof typeof cell) => cell[name] + (known?.[name] ?? 0)
-      lines.set(id, {
-        category,
-        table,
-        month,
-        baseline: sum('baseline'),
-        inserted: sum('inserted'),
-        updated: sum('updated'),
-        updatedUnexplained: sum('updatedUnexplained'),
-        deleted: sum('deleted'),
-        deletedUnexplained: sum('deletedUnexplained'),
-        movedIn: sum('movedIn'),
-        movedOut: sum('movedOut'),
-        now: sum('now'),
-        afterClosing: sum('afterClosing'),
-        afterClosingUnexplained: sum('afterClosingUnexplained'),
-      })
+      groups.set(id, [...(groups.get(id) ?? []), { category, table, month, ...cell }])
     }
   }
-  return [...lines].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, line]) => line)
+  const sorted = [...groups].sort(([a], [b]) => (a < b ? -1 : 1))
+  return sorted.map(([, lines]) => {
+    const { category, table, month } = lines[0]!
+    return { ...sumOf(lines), category, table, month }
+  })
 }
 
 function reasonCounts({ tables }: ComparedPeriod): ReasonCount[] {

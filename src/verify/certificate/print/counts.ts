@@ -1,0 +1,93 @@
+/** The counted pages: rows by category and month with what accounts for their changes, holes in keys, gaps in series. */
+import { type Column, code, dataTable, heading, note, paragraph } from '../../report/blocks.ts'
+import { formatCount } from '../../report/language.ts'
+import type { PdfNode } from '../../report/pdf-node.ts'
+import { fill, WORDS } from '../../report/words.ts'
+import { sumOf } from '../balance-lines.ts'
+import type { BalanceLine } from '../document.ts'
+import { unexplainedOf } from '../opinion.ts'
+import { type Paper, strong } from './paper.ts'
+import { REASON_WORDS } from './words.ts'
+
+export function authenticity(paper: Paper): PdfNode[] {
+  const { balance, reasons } = paper.certificate
+  const lines = byCategory(balance)
+  const columns: Column[] = [
+    { title: paper.word('category'), width: '*' },
+    { title: paper.word('month') },
+    paper.right('baseline'),
+    paper.right('inserted'),
+    paper.right('updated'),
+    paper.right('deleted'),
+    paper.right('unexplained'),
+    paper.right('rowsNow'),
+  ]
+  const cells = (line: BalanceLine) => [
+    line.category,
+    line.month,
+    ...[line.baseline, line.inserted, line.updated, line.deleted].map(formatCount),
+    strong(unexplainedOf(line)),
+    formatCount(line.now),
+  ]
+  const total = { ...sumOf(balance), category: WORDS.total[paper.language], month: '' }
+  const byReason = Object.keys(REASON_WORDS).flatMap((name) => {
+    const changes = reasons.filter(({ reason }) => reason === name).reduce((sum, one) => sum + one.changes, 0)
+    return changes === 0
+      ? []
+      : [[REASON_WORDS[name as keyof typeof REASON_WORDS][paper.language], formatCount(changes)]]
+  })
+  const closed = { count: formatCount(total.afterClosing), unexplained: formatCount(total.afterClosingUnexplained) }
+  return [
+    heading(paper.word('authenticity')),
+    dataTable(columns, lines.map(cells), cells(total)),
+    dataTable([{ title: paper.word('reason'), width: '*' }, paper.right('changes')], byReason),
+    note(fill(paper.word('closed'), closed)),
+  ]
+}
+
+export function completeness(paper: Paper): PdfNode[] {
+  const { keyHoles, series } = paper.certificate
+  const holes = keyHoles.map((one) => [
+    code(one.table),
+    formatCount(one.atBaseline),
+    formatCount(one.byDeletion),
+    strong(one.suspect),
+  ])
+  const months = series.map((one) => [
+    code(one.table),
+    one.month,
+    ...[one.expected, one.found, one.missingAtBaseline].map(formatCount),
+    strong(one.lost),
+    strong(one.suspect),
+  ])
+  const table: Column = { title: paper.word('table'), width: '*' }
+  return [
+    heading(paper.word('completeness')),
+    holes.length === 0
+      ? paragraph(paper.word('noneCounted'))
+      : dataTable([table, paper.right('holesThen'), paper.right('holesDeleted'), paper.right('holesSuspect')], holes),
+    months.length === 0
+      ? paragraph(paper.word('noSeries'))
+      : dataTable(
+          [
+            table,
+            { title: paper.word('month') },
+            paper.right('expected'),
+            paper.right('found'),
+            paper.right('missingThen'),
+            paper.right('lost'),
+            paper.right('holesSuspect'),
+          ],
+          months,
+        ),
+  ]
+}
+
+function byCategory(balance: readonly BalanceLine[]): BalanceLine[] {
+  const lines = new Map<string, BalanceLine[]>()
+  for (const line of balance) {
+    const id = `${line.category}\t${line.month}`
+    lines.set(id, [...(lines.get(id) ?? []), line])
+  }
+  return [...lines.values()].map((group) => ({ ...sumOf(group), category: group[0]!.category, month: group[0]!.month }))
+}
