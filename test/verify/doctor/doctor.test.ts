@@ -521,6 +521,7 @@ describe('doctor finds, in the repository,', () => {
       sourceName: 'icu',
       patient: '1',
       kind: 'restore',
+      requester: 'nurse',
       executor: 'nurse',
       authorisation: 'emergency: the ward waits',
       startedAt: new Date().toISOString(),
@@ -531,7 +532,7 @@ describe('doctor finds, in the repository,', () => {
     await writeChangeset(repository, changeset)
     const open = shown(await ward.look())
     const ended = { changesetId: 'c-1', outcome: 'committed', endedAt: changeset.startedAt } as const
-    await writeOutcome(repository, { ...ended, inserted: 1, updated: 0, deleted: 0, triggered: {} })
+    await writeOutcome(repository, { ...ended, inserted: 1, updated: 0, deleted: 0, triggered: {}, sideEffects: {} })
     const unsigned = shown(await ward.look())
     for (const key of ['changesets/c-1', 'outcomes/c-1']) await rm(join(directory, key))
 
