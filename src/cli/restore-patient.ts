@@ -1,18 +1,19 @@
 import { randomBytes } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
-import { chooseSource } from '../config.ts'
+import { chooseSource, type SourceConfiguration } from '../config.ts'
 import { Failure } from '../errors.ts'
 import type { Repository } from '../repository/repository.ts'
 import { type AppliedPlan, applyPlan, describeAuthorisation } from '../restore/patient/apply.ts'
 import { pseudonymOf, refuseWithoutPurpose } from '../restore/patient/look.ts'
 import { type MadePlan, makePatientPlan, type PlanOrder } from '../restore/patient/make-plan.ts'
-import { POLICIES, type Policy } from '../restore/patient/plan.ts'
+import { POLICIES } from '../restore/patient/plan.ts'
 import { type ReadPlan, readPlan } from '../restore/patient/plan-document.ts'
-import { sourceConnection, writerConnection } from '../secrets.ts'
+import { argumentConnection, sourceConnection, writerConnection } from '../secrets.ts'
 import type { ConnectionSettings } from '../source/contract.ts'
 import { action, type Cli, describe } from './command.ts'
 import { actorOf, openConfiguredRepository, readConfiguration } from './open.ts'
+import { selectionOf } from './patient-selection.ts'
 import { type MomentOptions, withMoment, withPatientState } from './patient-state.ts'
 import { type PlanViewOptions, showPlan, withPlanView } from './plan-options.ts'
 import { planLines } from './plan-page.ts'
@@ -23,10 +24,13 @@ interface PatientOptions extends MomentOptions, PlanViewOptions {
   readonly policy: string
   readonly category: readonly string[]
   readonly table: readonly string[]
+  readonly only: readonly string[]
+  readonly onlyFrom?: string
   readonly acceptLoss: boolean
   readonly plan?: string
   readonly purpose?: string
   readonly apply?: string
+  readonly into?: string
   readonly yes: boolean
   readonly emergency?: string
 }
@@ -44,6 +48,8 @@ export function register(restore: Command, cli: Cli): void {
     examples: [
       'chartkeep restore patient 417 --at 2026-03-01T10:15:00+08:00 --purpose "request 117" --plan plan.json',
       'chartkeep restore patient 417 --at latest --category 医嘱 --policy changed --purpose "request 117" --plan plan.json',
+      'chartkeep restore patient 417 --only public.nursing_note:90417 --purpose "request 117" --plan plan.json',
+      'chartkeep restore patient 417 --into postgres://drill-1/icu_copy --purpose "request 117" --plan first.json',
       'chartkeep restore patient --apply plan.json --yes',
     ],
     failures: [
@@ -64,11 +70,14 @@ export function register(restore: Command, cli: Cli): void {
     .option('--policy <policy>', POLICIES.join(', '), 'missing')
     .option('--category <name>', 'only this category; may be repeated', collect, [])
     .option('--table <name>', 'only this table; may be repeated', collect, [])
+    .option('--only <table:key>', 'only this row, by its primary key; may be repeated', collect, [])
+    .option('--only-from <file>', 'only the rows that a file names: on each line table and key, tabs between')
     .option('--accept-loss', 'put back rows without the columns that are gone', false)
     .option('--purpose <text>', 'why the patient is looked at: it stands in the audit')
     .option('--plan <file>', 'write the plan to a file that is not there yet')
     .option('--apply <file>', 'carry out a plan')
     .option('--yes', 'with --apply: write into production', false)
+    .option('--into <url>', 'another database than the source, to look first: for --plan and for --apply')
     .option('--emergency <reason>', 'with --apply: go ahead without approval; the reason is kept')
     .action(
       action(
@@ -104,9 +113,10 @@ async function runPlan(cli: Cli, id: string, options: PatientOptions): Promise<v
   await withPatientState(cli, options, async ({ configured, repository, stored }) => {
     const subject = pseudonymOf(repository, id)
     const deed = { actor: actorOf(cli), action: 'patient.plan', subject, detail: options.purpose ?? '' }
-    const asked = { stored, patient: id, asked: options.at, wish: wishOf(policy, options) }
+    const wish = { policy, selection: await selectionOf(options), acceptLoss: options.acceptLoss }
+    const asked = { stored, patient: id, asked: options.at, wish }
     const plan = await repository.audit.around(deed, cli.nowMs, async () => {
-      const order = planOrder(cli, repository, await sourceConnection(configured, cli.world))
+      const order = planOrder(cli, repository, await readConnection(cli, configured, options.into))
       return await keepPlan(await makePatientPlan(order, asked), options.plan ?? null)
     })
     await showPlan(cli, plan, options)
@@ -116,12 +126,13 @@ async function runPlan(cli: Cli, id: string, options: PatientOptions): Promise<v
   })
 }
 
-function wishOf(policy: Policy, { category, table, acceptLoss }: PatientOptions) {
-  const selection = {
-    categories: category.length > 0 ? new Set(category) : null,
-    tables: table.length > 0 ? new Set(table) : null,
-  }
-  return { policy, selection, acceptLoss }
+/** Of the source, or of the database beside it that is to be looked at first. */
+export async function readConnection(
+  cli: Cli,
+  configured: SourceConfiguration,
+  into: string | undefined,
+): Promise<ConnectionSettings> {
+  return into === undefined ? await sourceConnection(configured, cli.world) : await argumentConnection(into, cli.world)
 }
 
 export function planOrder(cli: Cli, repository: Repository, connection: ConnectionSettings): PlanOrder {
@@ -154,10 +165,13 @@ async function runApply(cli: Cli, file: string, options: PatientOptions): Promis
   const configured = chooseSource(configuration, options.source ?? plan.document.sourceName)
   if (!options.yes) {
     for (const line of planLines(plan)) cli.terminal.out(line)
-    throw new Failure('bad-usage', 'this writes into production', { hints: ['Give --yes when that is what you want.'] })
+    const where = options.into === undefined ? 'production' : 'a database'
+    throw new Failure('bad-usage', `this writes into ${where}`, { hints: ['Give --yes when that is what you want.'] })
   }
-  const connection = await writerConnection(configured, cli.world)
-  const { searchPath, triggerColumns } = configured.writer!
+  const { into } = options
+  const connection =
+    into === undefined ? await writerConnection(configured, cli.world) : await argumentConnection(into, cli.world)
+  const { searchPath, triggerColumns } = configured.writer ?? { searchPath: null, triggerColumns: [] }
   const { patient: subject, planId } = plan.document
   const deed = {
     actor: actorOf(cli),

@@ -2,15 +2,15 @@ import type { Command } from 'commander'
 import { chooseSource } from '../config.ts'
 import { readChangeset } from '../restore/patient/changeset.ts'
 import { makeUndoPlan } from '../restore/patient/make-plan.ts'
-import { sourceConnection } from '../secrets.ts'
 import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
 import { actorOf, openConfiguredRepository, readConfiguration } from './open.ts'
 import { type PlanViewOptions, showPlan, withPlanView } from './plan-options.ts'
-import { keepPlan, planOrder } from './restore-patient.ts'
+import { keepPlan, planOrder, readConnection } from './restore-patient.ts'
 
 interface UndoOptions extends CommonOptions, PlanViewOptions {
   readonly json: boolean
   readonly plan: string
+  readonly into?: string
 }
 
 export function register(program: Command, cli: Cli): void {
@@ -26,6 +26,7 @@ export function register(program: Command, cli: Cli): void {
   command.argument('<changeset>', 'as `restore patient --apply` printed it, or `chartkeep audit`')
   withPlanView(withConfiguration(command))
     .requiredOption('--plan <file>', 'where the plan goes: a file that is not there yet')
+    .option('--into <url>', 'the database that it was applied to, when that was not the source')
     .action(
       action(
         cli,
@@ -41,7 +42,7 @@ async function run(cli: Cli, changesetId: string, options: UndoOptions): Promise
   await using repository = await openConfiguredRepository(cli, configuration)
   const changeset = await readChangeset(repository, changesetId)
   const configured = chooseSource(configuration, options.source ?? changeset.sourceName)
-  const connection = await sourceConnection(configured, cli.world)
+  const connection = await readConnection(cli, configured, options.into)
   const deed = { actor: actorOf(cli), action: 'patient.plan-undo', subject: changesetId, detail: '' }
   const plan = await repository.audit.around(deed, cli.nowMs, async () =>
     keepPlan(await makeUndoPlan(planOrder(cli, repository, connection), changesetId), options.plan),

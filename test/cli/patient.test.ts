@@ -12,11 +12,12 @@ const PURPOSE = ['--purpose', 'request 117']
 const KEY = { CHARTKEEP_KEY_PASSPHRASE: 'a passphrase of her own' }
 
 let site: Site
+let writer: string
 
 beforeAll(async () => {
   site = await makeSite(`UPDATE note SET body = '${PLANTED}' WHERE stay_id = 103`)
   await setUpRepository(site)
-  const writer = site.url.replace('chartkeep@', 'chartkeep_writer@')
+  writer = site.url.replace('chartkeep@', 'chartkeep_writer@')
   const { stdout } = await site.run(['setup-sql', writer, '--writer'])
   await runSql(site.adminUrl, stdout.replaceAll(/^\\.*$/gm, ''), `ALTER ROLE chartkeep_writer PASSWORD '${PASSWORD}'`)
   const configuration = await readFile(join(site.folder, 'chartkeep.yaml'), 'utf8')
@@ -29,8 +30,8 @@ beforeAll(async () => {
 afterAll(() => site?.[Symbol.asyncDispose]())
 
 /** Rows of patient 3 (stays 102 + 12n), and of everybody, as one text each. */
-async function notes(): Promise<string[]> {
-  await using client = await connectClient(site.adminUrl)
+async function notes(url = site.adminUrl): Promise<string[]> {
+  await using client = await connectClient(url)
   const { rows } = await client.query('SELECT n::text AS line FROM note n ORDER BY 1')
   return rows.map(({ line }) => line)
 }
@@ -77,6 +78,36 @@ describe('one patient', () => {
     const page = await readFile(join(site.folder, 'plan.html'), 'utf8')
     expect(page).toContain('患者数据恢复方案')
     expect(page).not.toContain('PLANTED')
+  })
+
+  it('is planned for rows that are named one by one, on the line or in a file, and for nobody else’s', async () => {
+    const plan = ['restore', 'patient', '4', ...PURPOSE, '--json']
+    await site.writeFile('rows.tsv', `public.note\t26\t2025\n`)
+    const planned = await site.run([...plan, '--only', 'public.note:2,2025', '--only-from', 'rows.tsv'])
+    expect([planned.status, planned.stderr]).toEqual([0, ''])
+    const { tables } = lastObject(planned.stdout) as { tables: { insert: number }[] }
+    expect(tables.reduce((sum, { insert }) => sum + insert, 0)).toBe(2)
+    const refused = await site.run([...plan, '--only', 'public.note:90417,2025'])
+    expect(refused.status).toBe(2)
+    expect(refused.stderr).toContain("1 of 1 rows of public.note are not this patient's")
+    expect(refused.stderr).not.toContain('90417')
+  })
+
+  it('is put back in a copy first, to look, and that is taken back there and not in the source', async () => {
+    await runSql(site.adminUrl.replace(/icu$/, 'postgres'), 'CREATE DATABASE icu_copy TEMPLATE icu')
+    const copy = writer.replace(/icu$/, 'icu_copy')
+    const plan = ['restore', 'patient', '4', '--policy', 'changed', ...PURPOSE, '--into', copy]
+    expect((await site.run([...plan, '--plan', 'first.json'])).stderr).toBe('')
+    expect((await site.run(['approve', 'first.json', '--key-file', 'chen.key'], KEY)).status).toBe(0)
+    const apply = ['restore', 'patient', '--apply', 'first.json', '--yes', '--json']
+    expect((await site.run(apply)).status).toBe(55)
+    const applied = await site.run([...apply, '--into', copy])
+    expect([applied.status, applied.stderr]).toEqual([0, ''])
+    expect(await notes(site.adminUrl.replace(/icu$/, 'icu_copy'))).toEqual(before)
+    expect(await notes()).not.toEqual(before)
+    const undo = ['undo', String(lastObject(applied.stdout).changesetId), '--plan', 'first-undo.json']
+    expect((await site.run(undo)).status).toBe(55)
+    expect((await site.run([...undo, '--into', copy])).status).toBe(0)
   })
 
   it('is shown to the approver with its values, as a page, and that stands in the audit', async () => {

@@ -1,10 +1,12 @@
 /** From a wish to a signed plan: looks at the live database, and writes down what would be done to it. */
+import { Failure } from '../../errors.ts'
 import { timedId } from '../../repository/layout.ts'
 import type { Repository } from '../../repository/repository.ts'
-import type { ConnectionSettings } from '../../source/contract.ts'
+import type { ConnectionSettings, SourceIdentity } from '../../source/contract.ts'
+import { isSameDatabase } from '../../source/identity.ts'
 import { openLiveRows } from '../../source/open.ts'
 import type { LiveRows } from '../../source/row-contract.ts'
-import { establishOutcome, readChangeset } from './changeset.ts'
+import { type Changeset, establishOutcome, readChangeset } from './changeset.ts'
 import { patientClosure } from './closure.ts'
 import { type PlanWish, planPatient } from './plan.ts'
 import { planContent } from './plan-content.ts'
@@ -56,7 +58,21 @@ export async function makePatientPlan(order: PlanOrder, asked: PatientToPlan): P
 export async function makeUndoPlan(order: PlanOrder, changesetId: string): Promise<MadePlan> {
   const changeset = await readChangeset(order.repository, changesetId)
   const outcome = await establishOutcome(order.repository, changeset, order.connection, order.nowMs())
-  return await makePlan(order, `before changeset ${changesetId}`, (live) => undoContent(live, changeset, outcome))
+  return await makePlan(order, `before changeset ${changesetId}`, (live) => {
+    refuseElsewhere(changeset, live.identity)
+    return undoContent(live, changeset, outcome)
+  })
+}
+
+/** What was written into one database is not taken back in another (F19). */
+function refuseElsewhere({ changesetId, transaction }: Changeset, found: SourceIdentity): void {
+  if (isSameDatabase(transaction, found)) return
+  const { systemId, databaseOid } = transaction
+  throw new Failure(
+    'plan-refused',
+    `changeset ${changesetId} was applied to database ${databaseOid} of system ${systemId}, and this is ${found.databaseOid} of ${found.systemId}`,
+    { context: { changeset: changesetId }, hints: ['Give --into with the database that it was applied to.'] },
+  )
 }
 
 async function makePlan(

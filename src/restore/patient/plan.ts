@@ -10,18 +10,14 @@
 import { Failure } from '../../errors.ts'
 import type { Manifest } from '../../repository/manifest.ts'
 import type { Closure, LeftOut } from './closure.ts'
+import { fieldNumber, type Reference, referencesOf } from './references.ts'
 import type { NeededFact, PatientFacts, RowFact, RowStatus, TableFacts } from './row-status.ts'
+import { type Selection, type Selects, selector } from './selection.ts'
+import { fieldOf, isNull, type StoredRow } from './stored-rows.ts'
 
 export const POLICIES = ['missing', 'changed', 'exact'] as const
 export type Policy = (typeof POLICIES)[number]
 export type RowAction = 'insert' | 'update' | 'delete' | 'none'
-
-export interface Selection {
-  /** Null for all. A row is taken when its table is wanted by either. */
-  readonly categories: ReadonlySet<string> | null
-  /** As `TableManifest.name`, or the partitioned table's. */
-  readonly tables: ReadonlySet<string> | null
-}
 
 export interface PlanWish {
   readonly policy: Policy
@@ -61,21 +57,66 @@ const ACTIONS: Readonly<Record<RowStatus, Readonly<Record<Policy, RowAction>>>> 
  */
 export function planPatient(closure: Closure, facts: PatientFacts, wish: PlanWish): PatientPlan {
   const { manifest, patient, leftOut } = closure
-  refuseUnknown(manifest, wish.selection)
   refuseStranger(closure)
-  const tables = facts.tables.map((table) => planTable(table, wish))
+  const isWanted = selector(manifest, facts.tables, wish.selection)
+  const tables = withParents(
+    manifest,
+    facts.tables.map((table) => planTable(table, wish.policy, isWanted)),
+  )
   if (!wish.acceptLoss) refuseLoss(tables)
   return { manifest, patient, policy: wish.policy, tables, needed: facts.needed, leftOut }
 }
 
-function planTable(table: TableFacts, { policy, selection }: PlanWish): PlannedTable {
-  const isWanted = selects(selection, table)
+function planTable(table: TableFacts, policy: Policy, isWanted: Selects): PlannedTable {
   const rows = table.rows.map((fact): PlannedRow => {
-    const action = isWanted ? ACTIONS[fact.status][policy] : 'none'
+    const action = isWanted(table, fact) ? ACTIONS[fact.status][policy] : 'none'
     const cause = action === 'delete' ? deleteObstacle(table) : null
     return cause === null ? { ...fact, action } : { ...fact, action: 'none', cause }
   })
   return { ...table, rows }
+}
+
+const PARENT_NOT_SELECTED = 'the row that it hangs on is missing, and not selected'
+
+/** A row is not put back without the row that it hangs on, when the selection leaves that one out: and so on down. */
+function withParents(manifest: Manifest, tables: readonly PlannedTable[]): PlannedTable[] {
+  const rows = new Map(tables.map((table) => [table.table.name, [...table.rows]]))
+  const references = referencesOf(manifest).filter(({ from }) => rows.has(from.name))
+  for (let grew = true; grew; ) {
+    grew = false
+    for (const reference of references) {
+      const lacking = lackingValues(reference, rows)
+      if (lacking.size === 0) continue
+      const own = rows.get(reference.from.name)!
+      for (const [index, row] of own.entries()) {
+        if (!writesPast(row.action) || !lacking.has(joined(row.past!, reference.fromFields) ?? '')) continue
+        own[index] = { ...row, action: 'none', cause: PARENT_NOT_SELECTED }
+        grew = true
+      }
+    }
+  }
+  return tables.map((table) => ({ ...table, rows: rows.get(table.table.name)! }))
+}
+
+/** Of rows that are missing and stay so: what could be referred to, unless another row has it. */
+function lackingValues({ to, toColumns }: Reference, rows: ReadonlyMap<string, readonly PlannedRow[]>): Set<string> {
+  const lacking: string[] = []
+  const there = new Set<string | null>([null])
+  for (const table of to) {
+    const fields = toColumns.map((column) => fieldNumber(table, column))
+    for (const { action, status, past, present } of rows.get(table.name) ?? []) {
+      if (present) there.add(joined(present, fields))
+      if (past && writesPast(action)) there.add(joined(past, fields))
+      else if (past && status === 'missing') lacking.push(joined(past, fields) ?? '')
+    }
+  }
+  return new Set(lacking.filter((value) => value !== '' && !there.has(value)))
+}
+
+/** Null when one of them is NULL, which refers to nothing. */
+function joined(row: StoredRow, fields: readonly number[]): string | null {
+  const found = fields.map((field) => fieldOf(row, field))
+  return found.some(isNull) ? null : found.map((field) => field.toString('latin1')).join('\t')
 }
 
 /** Taking out is the one thing that must be able to come back whole, and hit no other row. */
@@ -93,23 +134,6 @@ function refuseStranger({ manifest, tables }: Closure): void {
   throw new Failure('bad-usage', `nobody had this key in ${manifest.patient?.table} at that moment`, {
     hints: ['`chartkeep patient find TEXT --at …` shows keys as the database writes them.'],
   })
-}
-
-function selects({ categories, tables }: Selection, { table }: TableFacts): boolean {
-  if (categories === null && tables === null) return true
-  const byName = tables?.has(table.name) || (table.partitionOf !== null && tables?.has(table.partitionOf))
-  return Boolean(byName) || (categories?.has(table.category) ?? false)
-}
-
-function refuseUnknown({ tables }: Manifest, selection: Selection): void {
-  const names = new Set(tables.flatMap(({ name, partitionOf }) => [name, partitionOf ?? name]))
-  const categories = new Set(tables.map(({ category }) => category))
-  const table = [...(selection.tables ?? [])].find((name) => !names.has(name))
-  const category = [...(selection.categories ?? [])].find((name) => !categories.has(name))
-  if (table === undefined && category === undefined) return
-  const what = table === undefined ? `category ${category}` : `table ${table}`
-  const known = table === undefined ? [...categories] : [...names]
-  throw new Failure('bad-usage', `the snapshot has no ${what}`, { hints: [`It has: ${known.sort().join(', ')}.`] })
 }
 
 function refuseLoss(tables: readonly PlannedTable[]): void {

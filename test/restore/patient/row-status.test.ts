@@ -5,7 +5,9 @@ import {
   startPostgres,
 } from '../../../scripts/support/postgres-server.ts'
 import { patientClosure } from '../../../src/restore/patient/closure.ts'
+import { planPatient } from '../../../src/restore/patient/plan.ts'
 import { type PatientFacts, patientFacts, type RowFact } from '../../../src/restore/patient/row-status.ts'
+import type { SelectedRow } from '../../../src/restore/patient/selection.ts'
 import { StoredRows } from '../../../src/restore/patient/stored-rows.ts'
 import { openSource } from '../../../src/source/open.ts'
 import { openLiveRows } from '../../../src/source/postgres/live-rows.ts'
@@ -47,6 +49,49 @@ describe(`one patient then beside now (PostgreSQL ${newest})`, () => {
     await using live = await openLiveRows({ url }, { signal: never(), lockTimeoutMs: 5_000 })
     return await patientFacts(live, await patientClosure(stored, Buffer.from('2')), stored)
   }
+
+  /** Table and action of every row that a plan for these rows would write. */
+  async function written(accident: string, rows: readonly SelectedRow[]): Promise<string[]> {
+    const facts = await after(accident)
+    const selection = { categories: null, tables: null, rows }
+    const closure = await patientClosure(stored, Buffer.from('2'))
+    const { tables } = planPatient(closure, facts, { policy: 'exact', selection, acceptLoss: false })
+    return tables.flatMap(({ table, rows: planned }) =>
+      planned.filter(({ action }) => action !== 'none').map(({ action }) => `${table.name} ${action}`),
+    )
+  }
+
+  const row = (table: string, ...key: string[]) => ({ table: `public.${table}`, key })
+
+  it('of rows that are named one by one, those are written and no others', async () => {
+    const accident = `DELETE FROM note WHERE stay_id = 10; UPDATE ward_order SET barcode = 'bad' || order_id WHERE stay_id = 1;
+      INSERT INTO note VALUES (9000, 1, 'new', 1, now())`
+    const rows = [row('note', '9'), row('note', '36'), row('note', '9000'), row('ward_order', '27'), row('stay', '1')]
+    expect(await written(accident, rows)).toEqual([
+      'public.note insert',
+      'public.note insert',
+      'public.note delete',
+      'public.ward_order update',
+    ])
+    const others = written('SELECT', [row('note', '9'), row('note', '10'), row('note', '9')])
+    await expect(others).rejects.toMatchObject({
+      code: 'bad-usage',
+      message: "1 of 3 rows of public.note are not this patient's, then or now",
+    })
+    const unknown = written('SELECT', [row('notes', '9')])
+    await expect(unknown).rejects.toMatchObject({ message: 'the snapshot has no table public.notes' })
+    await expect(written('SELECT', [row('alarm', '1')])).rejects.toMatchObject({ code: 'bad-usage' })
+  })
+
+  it('a row is not put back without the one that it hangs on, when that is not named', async () => {
+    const accident =
+      'DELETE FROM note WHERE stay_id = 10; DELETE FROM ward_order WHERE stay_id = 10; DELETE FROM alarm WHERE stay_id = 10; DELETE FROM stay WHERE stay_id = 10'
+    expect(await written(accident, [row('note', '9')])).toEqual([])
+    expect(await written(accident, [row('note', '9'), row('stay', '10')])).toEqual([
+      'public.note insert',
+      'public.stay insert',
+    ])
+  })
 
   it('nothing happened: every row is the same, special characters and equal rows of a table without key included', async () => {
     const facts = await after('SELECT')
