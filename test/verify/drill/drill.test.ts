@@ -1,6 +1,6 @@
 /** Drills as a hospital would hold them: on servers of our own, with damage planted where it hurts (F1, F2, F29). */
 import { randomBytes } from 'node:crypto'
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -140,7 +140,29 @@ describe('damage in a backup', () => {
     expect(report.findings.filter(({ severity }) => severity === 'error').length).toBeGreaterThan(0)
     expect(report.cleanup?.clean ?? true).toBe(true)
   })
+
+  it.each([
+    ['of one table', { scenario: 'table', table: 'public.vital_sign' }, 'packs/'],
+    ['of one patient', { scenario: 'patient', patient: '5' }, 'packs/'],
+    ['of a random moment', { scenario: 'random-moment' }, 'segments/'],
+  ] as const)('fails the drill %s, and nothing of the copy stays (F1, F2)', async (_, wanted, prefix) => {
+    const sizes = await objectSizes(prefix)
+    const { report } = await whileDamaged(made.directory, sizes[0]!.key, flipMiddle, async () => {
+      return await drill({ ...wanted, repository: await made.open() })
+    })
+
+    expect(report.status).toBe('failed')
+    expect(report.findings.some(({ severity }) => severity === 'error')).toBe(true)
+    expect(report.cleanup?.clean ?? true).toBe(true)
+  })
 })
+
+/** The largest first: it holds most of the rows. */
+async function objectSizes(prefix: string) {
+  const keys = (await objectKeys(made.directory)).filter((key) => key.startsWith(prefix))
+  const sizes = keys.map((key) => ({ key, size: statSync(join(made.directory, key)).size }))
+  return sizes.sort((a, b) => b.size - a.size)
+}
 
 function flipMiddle(bytes: Buffer): Buffer {
   bytes[Math.floor(bytes.length / 2)]! ^= 1
