@@ -20,6 +20,7 @@ import { formatCount, formatInstant, type Language, type Phrase, type Zone } fro
 import { renderPdf } from '../report/pdf.ts'
 import type { PdfNode } from '../report/pdf-node.ts'
 import type { SignedReport } from '../report/signed-report.ts'
+import { SMALL } from '../report/style.ts'
 import { titleBlock } from '../report/title-block.ts'
 import { fill } from '../report/words.ts'
 import type { GuardEnd, GuardSnapshot, GuardTable, RowCounts } from './guard-report.ts'
@@ -101,8 +102,13 @@ function rows({ report, say }: Page): PdfNode[] {
   const open = ({ allowed, open: left, unknown }: RowCounts) => allowed + left + unknown
   const all = (counts: RowCounts) => open(counts) + counts.closed
   const body = changed.map(({ table, category, rowsBefore, rowsAfter, inserted, updated, deleted }) => [
-    table,
-    category,
+    // Names may be long: beneath each other, and broken anywhere, they leave room for the counts.
+    {
+      stack: [
+        { text: table, wordBreak: 'break-all' as const },
+        { text: category, ...SMALL },
+      ],
+    },
     ...[rowsBefore, inserted, open(updated), updated.closed, all(deleted), rowsAfter].map(formatCount),
   ])
   const { rowsBefore, inserted, updatedOpen, updatedClosed, deleted, rowsAfter } = GUARD_WORDS
@@ -111,9 +117,12 @@ function rows({ report, say }: Page): PdfNode[] {
     title,
     dataTable(
       [
-        { title: say(GUARD_WORDS.table), width: '*' },
-        { title: say(GUARD_WORDS.category), width: 62 },
-        ...counts.map((phrase) => ({ title: say(phrase), align: 'right' as const, width: 46 })),
+        { title: `${say(GUARD_WORDS.table)} / ${say(GUARD_WORDS.category)}`, width: '*' },
+        ...counts.map((phrase) => ({
+          title: say(phrase),
+          align: 'right' as const,
+          width: phrase === rowsBefore || phrase === rowsAfter ? 48 : 42,
+        })),
       ],
       body,
     ),

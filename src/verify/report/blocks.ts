@@ -150,7 +150,7 @@ export function signatures(places: readonly SignaturePlace[], language: Language
   const boxes = places.map((place) => signatureBox(place, language))
   if (boxes.length % 2 === 1) boxes.push({ text: '', border: [false, false, false, false] })
   const body = Array.from({ length: boxes.length / 2 }, (_, row) => boxes.slice(2 * row, 2 * row + 2))
-  return { table: { body, widths: ['*', '*'], dontBreakRows: true }, layout: BOX_LAYOUT, margin: [0, 4, 0, 8] }
+  return { table: { body, widths: ['*', '*'], dontBreakRows: true }, layout: BOX_LAYOUT, margin: [0, 4, 0, 0] }
 }
 
 /** A digest to be read aloud: its name, then two lines of eight groups. */
