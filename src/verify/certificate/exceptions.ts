@@ -66,7 +66,7 @@ async function patientsOf(
   const then = before ? await finder.ofAnchors(baseline.snapshotId, before, anchors) : null
   const now = after ? await finder.ofAnchors(end.snapshotId, after, anchors) : null
   const names = [...new Set([...(then?.pseudonyms ?? []), ...(now?.pseudonyms ?? [])])].sort()
-  return { names, complete: (then?.complete ?? true) || (now?.complete ?? true) }
+  return { names, complete: (then?.complete ?? false) || (now?.complete ?? false) }
 }
 
 function ofPeriod({ period }: ComparedPeriod): Found[] {

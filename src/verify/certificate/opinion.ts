@@ -10,7 +10,15 @@
  *
  * Holes in numbers and hours without values are suspects, listed, and decide nothing.
  */
-import type { BalanceLine, Certificate, OpinionRule, Verdict } from './document.ts'
+import {
+  type BalanceLine,
+  type Certificate,
+  type Demonstration,
+  type OpinionRule,
+  STATEMENTS,
+  type Statement,
+  type Verdict,
+} from './document.ts'
 
 export type OpinionFacts = Pick<
   Certificate,
@@ -37,7 +45,7 @@ export function opinionOf(facts: OpinionFacts): Certificate['opinion'] {
   const holds: Readonly<Record<OpinionRule, boolean>> = {
     'balance-open': !balanceCloses(facts),
     'not-comparable': tables.some(({ isComparable }) => !isComparable),
-    'not-demonstrated': demonstrations.length === 0 || demonstrations.some(({ isDone }) => !isDone),
+    'not-demonstrated': !STATEMENTS.every((statement) => isDone(demonstrations, statement)),
     'demonstration-failed': demonstrations.some(({ failures }) => failures > 0),
     'unexplained-share': categoriesBeyondShare(facts.balance).length > 0,
     unexplained: facts.balance.some((line) => unexplainedOf(line) > 0),
@@ -47,6 +55,11 @@ export function opinionOf(facts: OpinionFacts): Certificate['opinion'] {
   }
   const because = (Object.keys(VERDICT_OF) as OpinionRule[]).filter((rule) => holds[rule])
   return { verdict: because.length === 0 ? 'unqualified' : VERDICT_OF[because[0]!], because }
+}
+
+function isDone(demonstrations: readonly Demonstration[], wanted: Statement): boolean {
+  const own = demonstrations.filter(({ statement }) => statement === wanted)
+  return own.length > 0 && own.every((each) => each.isDone)
 }
 
 export function unexplainedOf(line: BalanceLine): number {

@@ -30,7 +30,7 @@ const sum = (numbers) => numbers.reduce((all, number) => all + number, 0)
 // ------------------------------------------------------------------------------------------------- canonical JSON
 
 /** RFC 8785: members by UTF-16 code units, numbers and strings as ECMAScript writes them. */
-function canonical(value) {
+export function canonical(value) {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
   if (value === null || typeof value !== 'object') return JSON.stringify(value)
   const members = Object.keys(value).sort()
@@ -66,10 +66,10 @@ const purposed = (purpose, value) => Buffer.from(`${purpose}\n${canonical(value)
 
 // ------------------------------------------------------------------------------------------------- Merkle (RFC 6962)
 
-const leafHash = (bytes) => sha256(Buffer.of(0), bytes)
+export const leafHash = (bytes) => sha256(Buffer.of(0), bytes)
 const nodeHash = (left, right) => sha256(Buffer.of(1), left, right)
 
-function merkleRoot(leaves) {
+export function merkleRoot(leaves) {
   if (leaves.length === 0) return sha256()
   let level = leaves
   while (level.length > 1) {
@@ -83,7 +83,7 @@ function merkleRoot(leaves) {
 }
 
 /** RFC 9162, 2.1.3.2: the root that the path leads to. */
-function rootOfPath(leaf, { index, size, path }, what) {
+export function rootOfPath(leaf, { index, size, path }, what) {
   const isPlace = Number.isSafeInteger(index) && Number.isSafeInteger(size) && index >= 0 && index < size
   demand(isPlace, `${what}: place ${index} of ${size}`)
   let [fn, sn, root] = [index, size - 1, leaf]
@@ -267,6 +267,41 @@ function demandTables(certificate, baseline, end) {
   }
 }
 
+/** What both manifests say of a table: nothing that is gone, or cannot be compared, is left unsaid. */
+function demandShape({ tables }, baseline, end) {
+  const find = (manifest, name) => manifest.tables.find((table) => table.name === name)
+  for (const [index, table] of tables.entries()) {
+    const { name, category, countedAs, isComparable, columnsGone, columnsNew } = table
+    demand(index === 0 || tables[index - 1].name < name, `${name} is not in its place among the tables`)
+    const [before, after] = [find(baseline, name), find(end, name)]
+    const like = after ?? before
+    demand(
+      like !== undefined && like.category === category && (like.partitionOf ?? name) === countedAs,
+      `${name} is filed elsewhere in the manifests`,
+    )
+    const names = (side) => (side?.columns ?? []).map((column) => column.name)
+    const less = (one, other) => (before && after ? names(one).filter((column) => !names(other).includes(column)) : [])
+    const isSaid =
+      canonical([columnsGone, columnsNew]) === canonical([less(before, after), less(after, before)]) &&
+      isComparable === (!before || !after || canonical(keyOf(before)) === canonical(keyOf(after)))
+    demand(isSaid, `${name} has other columns, or another key, in the manifests`)
+  }
+}
+
+const keyOf = ({ anchor, primaryKey }) => [anchor ?? null, primaryKey]
+
+function demandSubject({ subject, baseline, end, notCaptured }, then, now) {
+  const { repositoryId, ...said } = subject
+  const { engine, systemId, databaseName, serverVersion, encoding } = now.source
+  const { sourceName } = now
+  const found = { sourceName, engine, systemId, databaseName, serverVersion, encoding }
+  demand(canonical(said) === canonical(found), `the certificate is of another database than its end (${repositoryId})`)
+  demand(then.sourceName === sourceName, 'baseline and end are of two sources')
+  demand(baseline.snapshotId < end.snapshotId, 'the end is not after the baseline')
+  const left = now.notCaptured.map(({ kind, name, reason }) => ({ kind, name, reason }))
+  demand(canonical(notCaptured) === canonical(left), 'what was not captured is not what the manifest says')
+}
+
 function balanceCloses({ balance, tables, baseline, end }) {
   const isClosed = (line) => line.now === line.baseline + line.inserted - line.deleted + line.movedIn - line.movedOut
   const byTable = new Map()
@@ -283,7 +318,28 @@ function balanceCloses({ balance, tables, baseline, end }) {
   return balance.every(isClosed) && isWhole && total('baseline') === baseline.rows && total('end') === end.rows
 }
 
+const COUNTS = 'baseline inserted updated updatedUnexplained deleted deletedUnexplained movedIn movedOut now'.split(' ')
+const CLOSING = ['afterClosing', 'afterClosingUnexplained']
+
+function demandLines(balance) {
+  const places = new Set()
+  for (const line of balance) {
+    const what = `${line.category}, ${line.table} ${line.month}`
+    const isCount = (name) => Number.isSafeInteger(line[name]) && line[name] >= 0
+    demand([...COUNTS, ...CLOSING].every(isCount), `${what}: a count is no whole number`)
+    const holds =
+      line.updatedUnexplained <= line.updated &&
+      line.deletedUnexplained <= line.deleted &&
+      line.afterClosing <= line.updated + line.deleted &&
+      line.afterClosingUnexplained <= Math.min(line.afterClosing, line.updatedUnexplained + line.deletedUnexplained)
+    demand(holds, `${what}: a part exceeds the whole`)
+    demand(!places.has(what), `${what} is counted twice`)
+    places.add(what)
+  }
+}
+
 function demandCounts({ balance, reasons, exceptions }) {
+  demandLines(balance)
   for (const table of new Set([...balance, ...reasons].map((each) => each.table))) {
     const lines = balance.filter((line) => line.table === table)
     const own = reasons.filter((reason) => reason.table === table)
@@ -309,6 +365,8 @@ function demandCounts({ balance, reasons, exceptions }) {
   )
 }
 
+const STATEMENTS = ['look-up', 'retrieve', 'count', 'export']
+
 /** The rules of the opinion, in the order of their weight. */
 function opinionOf(certificate) {
   const { balance, tables, demonstrations, period, drills, issuedAt } = certificate
@@ -317,11 +375,15 @@ function opinionOf(certificate) {
     const lines = balance.filter((line) => line.category === category)
     return unexplained(lines) > 0.01 * sum(lines.map((line) => line.baseline))
   }
+  const isShown = (name) => {
+    const own = demonstrations.filter(({ statement }) => statement === name)
+    return own.length > 0 && own.every(({ isDone }) => isDone)
+  }
   const since = Date.parse(issuedAt) - 183 * 86_400_000
   const rules = [
     ['balance-open', 'disclaimer', !balanceCloses(certificate)],
     ['not-comparable', 'disclaimer', tables.some((table) => !table.isComparable)],
-    ['not-demonstrated', 'disclaimer', demonstrations.length === 0 || demonstrations.some(({ isDone }) => !isDone)],
+    ['not-demonstrated', 'disclaimer', !STATEMENTS.every(isShown)],
     ['demonstration-failed', 'adverse', demonstrations.some(({ failures }) => failures > 0)],
     ['unexplained-share', 'adverse', [...new Set(balance.map(({ category }) => category))].some(isBeyond)],
     ['unexplained', 'qualified', unexplained(balance) > 0],
@@ -346,12 +408,17 @@ function chance(failures, population, sample, wrong) {
   return all
 }
 
-function demandBound({ statement, population, sample, failures, upperBound, isDone }) {
+export function demandBound({ statement, population, sample, failures, upperBound, isDone }) {
   if (!isDone) return
   if (sample === population) return demand(upperBound === failures, `${statement}: the bound is not what was found`)
   const most = population - (sample - failures)
   const holds =
-    upperBound >= failures && upperBound <= most && chance(failures, population, sample, upperBound) > 0.05 - 1e-9
+    failures >= 0 &&
+    failures <= sample &&
+    sample < population &&
+    upperBound >= failures &&
+    upperBound <= most &&
+    chance(failures, population, sample, upperBound) > 0.05 - 1e-9
   const isTight = upperBound === most || chance(failures, population, sample, upperBound + 1) <= 0.05 + 1e-9
   demand(holds && isTight, `${statement}: ${upperBound} is not the bound of ${failures} in ${sample} of ${population}`)
 }
@@ -400,7 +467,9 @@ function verifyCertificate(files, given) {
   const isOfLedger = growth.second === ledger.size && unhex(growth.secondRoot).toString('base64') === ledger.root
   demand(growth.first === baseline.ledgerIndex + 1 && isOfLedger, 'proofs/ledger-growth.json is of another ledger')
   demandGrowth(growth, 'proofs/ledger-growth.json')
+  demandSubject(certificate, then, now)
   demandTables(certificate, then, now)
+  demandShape(certificate, then, now)
   demandCounts(certificate)
   for (const each of certificate.demonstrations) demandBound(each)
   demandCsv(files, certificate)
