@@ -19,6 +19,7 @@ import type { ApiContext, ApiEnv, Routes } from './route.ts'
 import { registerAlarms } from './routes/alarms.ts'
 import { registerApprovals } from './routes/approvals.ts'
 import { registerAudit } from './routes/audit.ts'
+import { registerCertificates } from './routes/certificates.ts'
 import { registerEvidence } from './routes/evidence.ts'
 import { registerHealth } from './routes/health.ts'
 import { registerJobs } from './routes/jobs.ts'
@@ -69,6 +70,7 @@ export function createApi(dependencies: ApiDependencies): Api {
   registerJobs(routes, dependencies, authentication)
   registerAlarms(routes, dependencies)
   registerEvidence(routes, dependencies)
+  registerCertificates(routes, dependencies)
   registerAudit(routes, dependencies)
   registerDocument(app)
   return app

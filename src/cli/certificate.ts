@@ -4,17 +4,16 @@ import { chooseSource } from '../config.ts'
 import { Failure } from '../errors.ts'
 import { BuildPool } from '../intake/build-pool.ts'
 import type { Manifest } from '../repository/manifest.ts'
-import type { ReadManifest, Repository } from '../repository/repository.ts'
-import { KeptSnapshots } from '../repository/state/kept-snapshots.ts'
 import { argumentConnection } from '../secrets.ts'
-import { openScratchServer } from '../source/open.ts'
 import type { Certificate } from '../verify/certificate/document.ts'
 import { drillsOf } from '../verify/certificate/drills.ts'
+import { chooseEnds } from '../verify/certificate/ends.ts'
 import { issueCertificate, type ScratchDatabase } from '../verify/certificate/issue.ts'
 import { packageCertificate } from '../verify/certificate/package.ts'
 import { printCertificate } from '../verify/certificate/print/print.ts'
 import { refuseUnknownNames } from '../verify/certificate/refuse-unknown.ts'
 import { NO_RULES } from '../verify/certificate/rules.ts'
+import { openScratchCopy } from '../verify/certificate/scratch-copy.ts'
 import type { Language } from '../verify/report/language.ts'
 import { writePackage } from './certificate-files.ts'
 import { countersignCommand, proveCommand, verifyCommand } from './certificate-package.ts'
@@ -35,8 +34,6 @@ interface IssueOptions extends CommonOptions {
   readonly copy: boolean
   readonly lang: string
 }
-
-const PASSWORD_BYTES = 24
 
 export function register(program: Command, cli: Cli): void {
   const certificate = new Command('certificate').summary('prove to others that nothing was lost').exitOverride()
@@ -153,42 +150,17 @@ function showIssued(cli: Cli, certificate: Certificate, directory: string): void
   out(`package      ${directory}. Verify it there with: node verify.mjs`)
 }
 
-async function chooseEnds(
-  repository: Repository,
-  sourceName: string,
-  options: IssueOptions,
-): Promise<{ baseline: ReadManifest; end: ReadManifest }> {
-  const snapshots = await KeptSnapshots.list(repository, sourceName)
-  const end = options.end === 'latest' ? (await snapshots.newest()).snapshotId : options.end
-  let baseline = options.baseline
-  if (baseline === undefined) {
-    for await (const { manifest } of snapshots.newestFirst()) baseline = manifest.snapshotId
-  }
-  return { baseline: await repository.readManifest(baseline!), end: await repository.readManifest(end) }
-}
-
 async function openScratch(
   cli: Cli,
   { into }: IssueOptions,
   url: string,
-  { source }: Manifest,
+  manifest: Manifest,
 ): Promise<ScratchDatabase> {
   if (into !== undefined) {
     const connection = await argumentConnection(into, cli.world)
-    return { connection, server: `${source.engine} (given)`, [Symbol.asyncDispose]: async () => {} }
+    return { connection, server: `${manifest.source.engine} (given)`, [Symbol.asyncDispose]: async () => {} }
   }
-  const { serverVersionNumber, encoding } = source
-  const password = randomBytes(PASSWORD_BYTES).toString('base64url')
-  const server = await openScratchServer(url, { serverVersionNumber, encoding, password, nowMs: cli.nowMs })
-  return {
-    connection: server.connection,
-    server: server.version,
-    [Symbol.asyncDispose]: async () => {
-      const { directoryGone, notListed, portClosed } = await server.erase()
-      if (directoryGone && notListed && portClosed) return
-      throw new Failure('target-failed', 'the copy that was restored for the certificate could not be removed whole')
-    },
-  }
+  return await openScratchCopy(url, manifest, { random: randomBytes, nowMs: cli.nowMs })
 }
 
 function languagesOf(text: string): readonly Language[] {

@@ -30,6 +30,7 @@
  *     drills/<id>                what a drill found, signed
  *     guards/begin/<id>          what stood before a change of the clinical system, signed
  *     guards/end/<id>            and what it changed
+ *     certificates/<number>      a certificate that the service issued, as its whole package
  *     requests/<day>/<hex>/…     what the API was asked under an Idempotency-Key, and what it answered
  *     jobs/<task>/<n>            the n-th run of a task of the service
  *     job-ends/<task>/<n>        and how it ended
@@ -73,6 +74,7 @@ export const TOKEN_REVOCATION_PREFIX = 'token-revocations/'
 export const REQUEST_PREFIX = 'requests/'
 export const DRILL_PREFIX = 'drills/'
 export const GUARD_PREFIX = 'guards/'
+export const CERTIFICATE_PREFIX = 'certificates/'
 
 export function packKey(packId: string): string {
   return `${PACK_PREFIX}${packId.slice(0, 2)}/${packId}`

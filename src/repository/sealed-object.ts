@@ -52,6 +52,7 @@ export const OBJECT_TYPES = {
   drill: 64,
   guardBegin: 65,
   guardEnd: 66,
+  certificate: 67,
 } as const
 
 /** Far above any manifest; bounds what a damaged or forged object can make us allocate. */

@@ -64,6 +64,7 @@ export type FindingKind =
   | 'drill-target-missed'
   | 'drill-late'
   | 'drill-left-behind'
+  | 'certificate-opinion'
 
 export interface Finding {
   readonly severity: 'error' | 'warning'

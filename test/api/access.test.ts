@@ -26,6 +26,7 @@ function filled(path: string): string {
     .replace('{source}', 'icu')
     .replace(/\{(plan|snapshot)\}/, '20260103T000000Z-00000000')
     .replace('{changeset}', '20260103T000000Z-00000000.00000000')
+    .replace('{certificate}', 'CK-20260103T000000Z-00000000')
     .replace(/\{(job|alarm|drill)\}/, 'check-1')
 }
 

@@ -23,7 +23,7 @@ const drillSchema = z
   })
   .openapi('Drill')
 
-/** Drills as signed reports. Certificates are issued by the command line, into a directory: the API says so. */
+/** Drills as signed reports. */
 export function registerEvidence(routes: Routes, { repository }: ApiDependencies): void {
   const read = async (id: string): Promise<SignedReport<DrillReport>> => {
     repository.forgetSigners()
@@ -85,23 +85,6 @@ export function registerEvidence(routes: Routes, { repository }: ApiDependencies
     async ({ params, query }) => {
       const bytes = await drillPdf(await read(params.drill), query.language, CHINA)
       return new Response(Buffer.from(bytes), { headers: { 'Content-Type': 'application/pdf' } })
-    },
-  )
-
-  define(
-    routes,
-    {
-      method: 'get',
-      path: '/v1/certificates',
-      summary: 'certificates: not kept in the repository; the command line issues them into a directory',
-      tag: TAG,
-      roles: ANYBODY,
-      result: z.object({ certificates: z.array(z.string()) }),
-    },
-    async () => {
-      throw new Failure('not-available', 'the repository keeps no certificates: each is a package of its own', {
-        hints: ['Issue one with `chartkeep certificate issue`, and give the directory to who asks.'],
-      })
     },
   )
 }

@@ -1,5 +1,6 @@
 /** What the service can run, kind by kind. Null: this version cannot, and a configuration that wants it is refused. */
 import type { JobKind } from '../contract.ts'
+import { certificateKind } from './certificate.ts'
 import { checkKind } from './check.ts'
 import { compareKind } from './compare.ts'
 import type { Kind } from './contract.ts'
@@ -19,6 +20,6 @@ export function usualKinds(world: KindWorld): Kinds {
     compare: compareKind(world),
     drill: drillKind(world),
     prune: pruneKind(world),
-    certificate: null,
+    certificate: certificateKind(world),
   }
 }
