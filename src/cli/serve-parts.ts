@@ -120,9 +120,9 @@ export function watchesOf(
         onStatus: (status) => metrics.status(status),
       }),
     ),
-    watchSpace({ place: 'the store', freeBytesMin, freeBytes: () => freeBytesOf(url) }),
+    watchSpace({ place: { en: 'the store', zh: '存储' }, freeBytesMin, freeBytes: () => freeBytesOf(url) }),
     watchSpace({
-      place: 'the directory for sorting',
+      place: { en: 'the directory for sorting', zh: '排序用的临时目录' },
       freeBytesMin,
       freeBytes: () => freeBytesOf(`file://${tmpdir()}`),
     }),

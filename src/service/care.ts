@@ -82,7 +82,7 @@ export class Care {
   }
 
   async #turn(signal: AbortSignal): Promise<void> {
-    const { book, notifier, localWatches, leaderWatches, watchEveryMs, isLeader, log } = this.#parts
+    const { book, notifier, localWatches, leaderWatches, watchEveryMs, isLeader } = this.#parts
     await this.#ping(signal)
     const leads = isLeader()
     if (leads && !this.#wasLeader) await this.#takeOver()
@@ -94,14 +94,20 @@ export class Care {
       await Promise.all(leaderWatches.map((watch) => this.#look(watch, signal)))
     }
     book.see('channels', notifier.conditions)
+    // Before people hear of it: the id that they are told is the one to acknowledge.
+    if (book.unsaved.length > 0) await this.#write()
     await notifier.tell(book)
-    if (leads && this.#wasLeader && this.#down === null) {
-      await book.sync().catch((error) => {
-        const { code, message } = toFailureRecord(error)
-        log({ level: 'warn', event: 'alarm.not-written', code, message })
-      })
-    }
+    await this.#write()
     await this.#beat(signal)
+  }
+
+  async #write(): Promise<void> {
+    const { book, isLeader, log } = this.#parts
+    if (!isLeader() || !this.#wasLeader || this.#down !== null) return
+    await book.sync().catch((error) => {
+      const { code, message } = toFailureRecord(error)
+      log({ level: 'warn', event: 'alarm.not-written', code, message })
+    })
   }
 
   async #takeOver(): Promise<void> {

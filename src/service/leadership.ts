@@ -44,7 +44,7 @@ async function leadOnce(
   const lease: Lease = await acquireLease(repository, { name, holder: host, leaseMs, waitMs, nowMs, sleep, signal })
   const [lost, over] = [new AbortController(), new AbortController()]
   const keeping = keepLease(lease, lost, over.signal, { sleep, everyMs: leaseMs / 4 })
-  log({ level: 'info', event: 'service.leads', token: lease.token })
+  log({ level: 'info', event: 'service.leads', fence: lease.token })
   try {
     await lead(AbortSignal.any([signal, lost.signal]))
     if (lost.signal.aborted) log({ level: 'warn', event: 'service.lost-lead', code: codeOf(lost.signal.reason) })

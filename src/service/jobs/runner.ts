@@ -150,7 +150,14 @@ export class JobRunner {
       startedAt: iso(world.nowMs()),
     })
     this.events.begin(job, job.startedAt)
-    log({ level: 'info', event: 'job.begun', job: job.id, task: titleOf(task), cause: job.cause, attempt: job.attempt })
+    log({
+      level: 'info',
+      event: 'job.begun',
+      job: job.id,
+      task: titleOf(task),
+      because: job.cause,
+      attempt: job.attempt,
+    })
     return job
   }
 

@@ -131,11 +131,11 @@ export function watchSpace(parts: {
   /** Null where the store does not tell. */
   readonly freeBytes: () => Promise<number | null>
   readonly freeBytesMin: number
-  readonly place: string
+  readonly place: { readonly en: string; readonly zh: string }
 }): Watch {
   const { freeBytes, freeBytesMin, place } = parts
   return {
-    name: `space:${place}`,
+    name: `space:${place.en}`,
     look: async () => {
       const free = await freeBytes()
       if (free === null || free >= freeBytesMin) return []
@@ -144,10 +144,10 @@ export function watchSpace(parts: {
           key: 'low',
           kind: 'space',
           severity: free * 2 < freeBytesMin ? 'critical' : 'warning',
-          subject: place,
+          subject: place.en,
           text: {
-            en: `${free} bytes are free at ${place}, ${freeBytesMin} are wanted`,
-            zh: `${place} 剩余 ${free} 字节，低于 ${freeBytesMin} 字节`,
+            en: `${free} bytes are free at ${place.en}, ${freeBytesMin} are wanted`,
+            zh: `${place.zh} 剩余 ${free} 字节，低于 ${freeBytesMin} 字节`,
           },
         },
       ]
