@@ -3,9 +3,11 @@
  *
  * Catalog changes that alter rows send nothing through the stream. So for each table the catalog rows that could do so are
  * digested, with the number of the transaction that wrote them (xmin): a thing that was changed and changed back is
- * noticed too; so a table's name, of which its row type has a copy. Left out on purpose: pg_class's own xmin and the file of the table, which TRUNCATE and VACUUM FULL change
- * (the first is in the stream, the second changes no row), indexes that are not the key, and statistics. All of it is one
- * statement, and so one snapshot; system types cannot change and are passed over.
+ * noticed too; so a table's name, of which its row type has a copy. A domain's constraints are among them: rows that a new
+ * one allows do not fit into a table made by the old one. Left out on purpose: pg_class's own xmin and the file of the
+ * table, which TRUNCATE and VACUUM FULL change (the first is in the stream, the second changes no row), indexes that are
+ * not the key, and statistics. All of it is one statement, and so one snapshot; system types cannot change and are passed
+ * over.
  */
 import { createHash } from 'node:crypto'
 import type { CatalogFingerprint } from '../../change-contract.ts'
@@ -73,6 +75,7 @@ function fingerprintSql(version: number): string {
     types AS MATERIALIZED (SELECT t.oid, concat_ws(' ', t.oid, t.xmin::text, quote_ident(t.typname), t.typnamespace,
         (SELECT string_agg(concat_ws(' ', e.oid, e.xmin::text, quote_ident(e.enumlabel)), ',' ORDER BY e.oid)
            FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid),
+        (SELECT string_agg(d.oid::text, ',' ORDER BY d.oid) FROM pg_catalog.pg_constraint d WHERE d.contypid = t.oid),
         (SELECT string_agg(concat_ws(' ', a.attnum, a.xmin::text, quote_ident(a.attname), a.atttypid, a.atttypmod,
            a.attisdropped), ',' ORDER BY a.attnum)
            FROM pg_catalog.pg_attribute a WHERE t.typrelid <> 0 AND a.attrelid = t.typrelid AND a.attnum > 0)) AS text

@@ -9,7 +9,8 @@ import { capture, streamVersions } from './support.ts'
 
 const SCHEMA = [
   `CREATE TYPE mood AS ENUM ('good', 'bad'); CREATE TYPE pair AS (x integer, y text); CREATE DOMAIN level AS integer;
-   CREATE TYPE inner_pair AS (m mood); CREATE TYPE span AS RANGE (subtype = level)`,
+   CREATE TYPE inner_pair AS (m mood); CREATE TYPE span AS RANGE (subtype = level);
+   CREATE DOMAIN rate AS integer; CREATE TABLE rated (a integer PRIMARY KEY, r rate)`,
   `CREATE TABLE e (a integer PRIMARY KEY, m mood); CREATE TABLE c (a integer PRIMARY KEY, p pair[]);
    CREATE TABLE nested (a integer PRIMARY KEY, i inner_pair); CREATE TABLE d (a integer PRIMARY KEY, s span);
    CREATE TABLE t (a integer PRIMARY KEY, b text, c text); CREATE TABLE u (a integer PRIMARY KEY, b text)`,
@@ -29,6 +30,8 @@ const NOTICED: readonly (readonly [what: string, sql: string, tables: readonly s
   ['a composite attribute added, in an array', 'ALTER TYPE pair ADD ATTRIBUTE z integer', ['c']],
   ['a composite attribute dropped', 'ALTER TYPE pair DROP ATTRIBUTE z', ['c']],
   ['a domain under a range altered', 'ALTER DOMAIN level SET DEFAULT 1', ['d']],
+  ['a constraint given to a domain', 'ALTER DOMAIN rate ADD CONSTRAINT positive CHECK (VALUE > 0)', ['rated']],
+  ['and taken from it', 'ALTER DOMAIN rate DROP CONSTRAINT positive', ['rated']],
   ['a column added with a constant default', `ALTER TABLE t ADD COLUMN k text DEFAULT 'x'`, ['t']],
   ['a column added with a volatile default', 'ALTER TABLE t ADD COLUMN v double precision DEFAULT random()', ['t']],
   ['a type changed', 'ALTER TABLE u ALTER COLUMN b TYPE varchar(99)', ['u']],
