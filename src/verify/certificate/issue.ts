@@ -70,7 +70,6 @@ export interface IssuedCertificate {
 /** @throws repository-damaged, object-missing, target-…, restore-unproved, store-… */
 export async function issueCertificate(request: IssueRequest): Promise<IssuedCertificate> {
   const { repository, baseline, end, rules, nowMs } = request
-  const issuedAt = new Date(nowMs()).toISOString()
   const period = await readPeriod(repository, baseline.manifest, end.manifest)
   const compared = await comparePeriod(repository, period, {
     rules,
@@ -79,6 +78,9 @@ export async function issueCertificate(request: IssueRequest): Promise<IssuedCer
   })
   const balance = balanceLines(compared)
   const shown = await tryCopy(request, balance)
+  // One moment for number, date and checkpoint: when everything was looked at.
+  const issuedMs = nowMs()
+  const issuedAt = new Date(issuedMs).toISOString()
   const { checkpoint, note } = await repository.ledger.checkpoint(`${issuedAt.slice(0, 19)}Z`)
   const tables = tableFacts(compared)
   const { manifest } = end
@@ -95,7 +97,7 @@ export async function issueCertificate(request: IssueRequest): Promise<IssuedCer
   const certificate: Certificate = {
     format: 1,
     kind: 'chartkeep certificate',
-    number: `CK-${timedId(nowMs(), request.random(4))}`,
+    number: `CK-${timedId(issuedMs, request.random(4))}`,
     organisation: request.organisation,
     system: request.system,
     subject: subjectOf(repository, end),

@@ -59,6 +59,15 @@ export async function issuePackage(): Promise<IssuedPackage> {
 
 let copies = 0
 
+/** A second goes by with every look. */
+function movingClock(): () => number {
+  let nowMs = Date.UTC(2026, 10, 23)
+  return () => {
+    nowMs += 1000
+    return nowMs
+  }
+}
+
 async function issue(
   server: PostgresServer,
   made: TestRepository,
@@ -81,7 +90,7 @@ async function issue(
     },
     buildPool: made.pool,
     drills: [],
-    nowMs: () => Date.UTC(2026, 10, 23),
+    nowMs: movingClock(),
     random: randomBytes,
     signal: never(),
     onProgress: () => {},

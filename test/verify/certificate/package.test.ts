@@ -68,6 +68,7 @@ describe('a certificate', () => {
     const { certificate } = rig.issued
 
     expect(certificate.opinion).toEqual({ verdict: 'qualified', because: ['unexplained', 'no-drill'] })
+    expect(certificate.number.slice(3, 19)).toBe(certificate.issuedAt.replace(/[-:]|\.\d+/g, ''))
     expect(certificate.demonstrations.map(({ statement, isDone, failures }) => [statement, isDone, failures])).toEqual([
       ['look-up', true, 0],
       ['retrieve', true, 0],
