@@ -63,6 +63,42 @@ export async function lookNow(url: string): Promise<DatabaseLook> {
   return { at, tables: await digestByPostgres(url, names) }
 }
 
+export interface Accident {
+  /** The key. */
+  readonly patient: string
+  readonly deleted: number
+  readonly overwritten: number
+  /** Names in SQL of the tables that it befell, as they were before. */
+  readonly before: ReadonlyMap<string, TableRows>
+  readonly tables: readonly string[]
+}
+
+/** Deletes the nursing records of the last twelve hours of the stay that has most, and overwrites its orders. */
+export async function patientAccident(url: string): Promise<Accident> {
+  return await withClient(url, async (client) => {
+    const named = await client.query<{ name: string }>(
+      `select format('%I.%I', n.nspname, c.relname) as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+       where c.relkind = 'r' and c.oid in (select relid from pg_partition_tree('public.nursing_record')
+         union select relid from pg_partition_tree('public.med_order')
+         union values ('public.nursing_record'::regclass), ('public.med_order'::regclass)) order by 1`,
+    )
+    const tables = named.rows.map(({ name }) => name)
+    const before = await digestByPostgres(url, tables)
+    const found = await client.query<{ stay: string; patient: string }>(
+      `select s.stay_id as stay, s.patient_id as patient from public.icu_stay s join public.nursing_record n using (stay_id)
+       where exists (select from public.med_order o where o.stay_id = s.stay_id) group by 1, 2 order by count(*) desc, 1 limit 1`,
+    )
+    const { stay, patient } = found.rows[0]!
+    const deleted = await client.query(
+      `delete from public.nursing_record where stay_id = $1 and recorded_at >
+         (select max(recorded_at) - interval '12 hours' from public.nursing_record where stay_id = $1)`,
+      [stay],
+    )
+    const overwritten = await client.query(`update public.med_order set content = '***' where stay_id = $1`, [stay])
+    return { patient, deleted: deleted.rowCount ?? 0, overwritten: overwritten.rowCount ?? 0, before, tables }
+  })
+}
+
 export async function databaseBytes(url: string): Promise<number> {
   return await withClient(url, async (client) => {
     const { rows } = await client.query<{ bytes: number }>(

@@ -151,6 +151,19 @@ export function tablesSection({ tables }: DemoResult): string {
   )
 }
 
+export function patientSection({ patient }: DemoResult): string {
+  const { inserted, updated, seconds } = patient
+  const took = formatSeconds(seconds)
+  return section(
+    'patient',
+    { en: 'One patient, after an accident', zh: '事故后的单个患者' },
+    paragraph({
+      en: `A shift’s nursing records of one patient were deleted and the orders overwritten. A plan named each row, another person approved it, and it was carried out in the live database in ${took}: ${inserted} rows put back, ${updated} set back, all read back in the same transaction. By PostgreSQL’s own MD5 both tables were then as before the accident; afterwards the repair was taken back, and they were as the accident had left them. The plan, as a doctor reads it, is <code>plan.html</code>.`,
+      zh: `某患者一个班次的护理记录被误删，医嘱被覆盖。恢复方案逐行列明，经另一人审批后在运行中的数据库内执行，用时 ${took}：补回 ${inserted} 行，还原 ${updated} 行，并在同一事务中逐行读回核对。随后由 PostgreSQL 自身的 MD5 证明两张表与事故前一致；之后撤销恢复，两张表又与事故后一致。医生所见的恢复方案见 <code>plan.html</code>。`,
+    }),
+  )
+}
+
 export function notHeldSection({ notHeld }: DemoResult): string {
   return section(
     'not-held',
@@ -215,8 +228,8 @@ export function limits(): string {
       zh: '患者均为虚构，数据量很小，全部在一台机器上运行，且数据库关闭了 <code>fsync</code>，因此这里的时间不代表医院环境。虚构文本的重复度高于真实病历，真实数据的仓库占比会更大。口令与恢复单放在仓库旁，只因此处没有需要保护的内容；实际使用时绝不可如此。',
     }),
     paragraph({
-      en: 'Not shown here: restoring one patient, and undoing it. Not built yet: drills, the certificate, SQL Server.',
-      zh: '未在此展示：单个患者的恢复与撤销。尚未实现：恢复演练、完整性证明书、SQL Server。',
+      en: 'Not shown here: drills, the service with its alarms, the API.',
+      zh: '未在此展示：恢复演练、常驻服务及其告警、API。',
     }),
   )
 }

@@ -7,6 +7,7 @@ import {
   ledgerSection,
   limits,
   notHeldSection,
+  patientSection,
   sizes,
   tablesSection,
   tiles,
@@ -54,6 +55,7 @@ ${timeLine(result)}
 ${sizes(result)}
 ${tablesSection(result)}
 ${momentSection(result)}
+${patientSection(result)}
 ${notHeldSection(result)}
 ${ledgerSection(result)}
 ${commandsSection(result)}

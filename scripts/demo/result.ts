@@ -62,6 +62,23 @@ const certificateShape = z.looseObject({
   exceptions: z.int(),
 })
 
+const planShape = z.looseObject({
+  type: z.literal('plan'),
+  planId: z.string(),
+  tables: z.array(z.looseObject({ name: z.string(), insert: z.int(), update: z.int(), delete: z.int() })),
+})
+
+const approvalShape = z.looseObject({ type: z.literal('approval'), signerId: z.string() })
+
+const appliedShape = z.looseObject({
+  type: z.literal('applied'),
+  changesetId: z.string(),
+  inserted: z.int(),
+  updated: z.int(),
+  deleted: z.int(),
+  seconds: z.number(),
+})
+
 /** Of lines of `--json`. */
 export const shapes = {
   snapshot: snapshotShape,
@@ -70,10 +87,15 @@ export const shapes = {
   connected: connectedShape,
   sealed: sealedShape,
   certificate: certificateShape,
+  plan: planShape,
+  approval: approvalShape,
+  applied: appliedShape,
 }
 
 export type SnapshotResult = z.output<typeof snapshotShape>
 export type RestoreResult = z.output<typeof restoreShape>
+export type PlanResult = z.output<typeof planShape>
+export type AppliedResult = z.output<typeof appliedShape>
 export type VerificationResult = z.output<typeof verificationShape>
 
 /** One thing that was done, with its place on the time line. */
@@ -113,6 +135,16 @@ export type StepName =
   | 'explain'
   | 'certificate'
   | 'certificate-verify'
+  | 'writer'
+  | 'approver'
+  | 'accident'
+  | 'patient-plan'
+  | 'patient-approve'
+  | 'patient-apply'
+  | 'patient-prove'
+  | 'patient-undo'
+  | 'undo-approve'
+  | 'undo-apply'
   | 'ledger'
   | 'show'
 
@@ -174,6 +206,14 @@ export interface MomentTable {
   readonly isAsOfSnapshot: boolean
 }
 
+/** One patient, put back after an accident. */
+export interface PatientResult {
+  readonly inserted: number
+  readonly updated: number
+  /** Of the transaction, and what was kept before and behind it. */
+  readonly seconds: number
+}
+
 export interface NotHeld {
   readonly kind: string
   readonly name: string
@@ -199,6 +239,7 @@ export interface DemoResult {
   readonly compare: VerificationResult
   readonly restore: RestoreResult
   readonly moment: MomentResult
+  readonly patient: PatientResult
   readonly tables: readonly TableResult[]
   readonly notHeld: readonly NotHeld[]
   /** The signed head that was taken out after the base. */

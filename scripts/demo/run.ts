@@ -1,7 +1,7 @@
 /**
  * The demo, from beginning to end: an ICU database at work is followed and backed up twice, both snapshots are checked in
  * every way there is, and the database is rebuilt elsewhere and proved: as of a moment between the snapshots, and as of
- * the newest.
+ * the newest. One patient is put back after an accident, in the live database, and that is taken back.
  *
  * What a user would type is run as a user would run it: as a process of its own, from the command line. The ward pauses
  * before the second snapshot, so that source, snapshot and rebuilt database can be compared row for row at the end,
@@ -17,6 +17,7 @@ import { backUpTwice } from './act-back-up.ts'
 import { startCapture, stopCapture } from './act-capture.ts'
 import { certify } from './act-certificate.ts'
 import { rebuildMoment } from './act-moment.ts'
+import { repairPatient } from './act-patient.ts'
 import { makeDatabase, setUp } from './act-prepare.ts'
 import { rebuild } from './act-rebuild.ts'
 import { verify } from './act-verify.ts'
@@ -38,7 +39,14 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   await writeFile(fromCheckout(places.passphrase), `${randomBytes(15).toString('base64url')}\n`, { mode: 0o600 })
   print('chartkeep: a demonstration on a database of its own. `chartkeep` stands for `npm run -s chartkeep --`.')
   print(`Set for every command: CHARTKEEP_PASSPHRASE_FILE=${places.passphrase} and PGPASSWORD.`)
-  const story = new Story({ PGPASSWORD: password, CHARTKEEP_PASSPHRASE_FILE: places.passphrase }, print)
+  const story = new Story(
+    {
+      PGPASSWORD: password,
+      CHARTKEEP_PASSPHRASE_FILE: places.passphrase,
+      CHARTKEEP_KEY_PASSPHRASE: randomBytes(15).toString('base64url'),
+    },
+    print,
+  )
 
   await using server = await story.does(
     'server',
@@ -55,6 +63,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   const moment = await rebuildMoment(stage, then)
   const rebuilt = await rebuild(stage, { base: backUps.base.snapshot, second: backUps.second.snapshot })
   await certify(stage)
+  const patient = await repairPatient(stage, password)
 
   return {
     startedAt,
@@ -71,6 +80,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     ...backUps,
     capture: captured,
     moment,
+    patient,
     ...verified,
     ...rebuilt,
   }

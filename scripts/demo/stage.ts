@@ -22,6 +22,11 @@ export interface Places {
   readonly checkpoint: string
   readonly setupSql: string
   readonly certificate: string
+  readonly writerSql: string
+  readonly approverKey: string
+  readonly plan: string
+  readonly planPage: string
+  readonly undoPlan: string
   readonly repositoryUrl: string
 }
 
@@ -56,6 +61,11 @@ export function placesIn(directory: string): Places {
     checkpoint: place('checkpoint.txt'),
     setupSql: place('setup.sql'),
     certificate: place('certificate'),
+    writerSql: place('writer.sql'),
+    approverKey: place('approver.key'),
+    plan: place('plan.json'),
+    planPage: place('plan.html'),
+    undoPlan: place('undo.json'),
     repositoryUrl: pathToFileURL(join(directory, 'repository')).href,
   }
 }

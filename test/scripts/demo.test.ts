@@ -90,6 +90,12 @@ describe('npm run demo', () => {
     expect(result.capture.changes).toBeGreaterThan(0)
   })
 
+  it('puts one patient back after an accident', () => {
+    const { inserted, updated } = result.patient
+    expect([inserted > 0, updated > 0]).toEqual([true, true])
+    expect(page).toContain('事故后的单个患者')
+  })
+
   it('leaves everything that it speaks of', async () => {
     const names = await readdir(directory)
 
@@ -98,6 +104,7 @@ describe('npm run demo', () => {
         'chartkeep.yaml',
         'checkpoint.txt',
         'passphrase',
+        'plan.html',
         'recovery-sheet.txt',
         'report.html',
         'repository',
@@ -255,6 +262,7 @@ function resultOf(tables: readonly TableResult[]): DemoResult {
     databaseBytes: 100,
     repositoryBytes: 10,
     steps: [],
+    patient: { inserted: 7, updated: 120, seconds: 1 },
     shifts: { base: shift, before: shift, behind: shift },
     base: snapshot,
     second: snapshot,
