@@ -66,6 +66,7 @@ describe('a configuration', () => {
         graceMs: 24 * 3_600_000,
       },
       explain: null,
+      drill: { everyDays: null, organisation: null, questions: [], targets: { rpoMs: null, rtoMs: null } },
     })
   })
 
