@@ -198,7 +198,7 @@ async function inspectRepository(request: DrillRequest, course: Course): Promise
 
 function reportOf(request: DrillRequest, course: Course, startedMs: number): DrillReport {
   const { times, target } = course
-  const id = timedId(startedMs, Buffer.from(request.repository.id.replaceAll('-', '').slice(0, 8), 'hex'))
+  const id = timedId(startedMs, request.random(4))
   // A patient is lost from a copy that was made before: what the copy lacks, it lacked when the drill was begun.
   const faultMs = request.scenario === 'patient' ? startedMs : times.ms('T0')
   const upToMs = course.recoveredUpTo.at === null ? null : Date.parse(course.recoveredUpTo.at)
