@@ -2,10 +2,12 @@
  * What it costs to follow a database: how fast capture catches up, what the next snapshot costs then, and what the
  * application feels of it. pg_recvlogical is the yardstick: it follows the same publication, and keeps nothing.
  */
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
 import { RunningCommand } from '../scripts/demo/running-command.ts'
 import type { Measured } from './measure.ts'
+import { pgBackRest } from './pgbackrest.ts'
 import type { Question } from './questions.ts'
 import { directoryBytes, type Finding, isInstalled, PASSPHRASE, ROOT, type Stage } from './stage.ts'
 
@@ -67,6 +69,7 @@ async function increments(stage: Stage): Promise<Finding[]> {
   const changed = Math.ceil(stage.rows / 1000)
   const recent = `WHERE vital_id > (SELECT max(vital_id) FROM public.vital_sign) - ${changed}`
   const cases: readonly (readonly [what: string, where: string])[] = [
+    [`what was caught up with: ${BATCHES * ROWS_A_BATCH} changes`, 'WHERE false'],
     ['the latest 0.1 % of the vital signs corrected', recent],
     ['0.1 % of the rows changed all over the year', 'WHERE vital_id % 200 = 11'],
     ['nothing changed', 'WHERE false'],
@@ -80,6 +83,8 @@ async function increments(stage: Stage): Promise<Finding[]> {
     const { mode, bytesRead } = JSON.parse(taken.stdout.trim().split('\n').at(-1)!)
     const bytes = (await directoryBytes(stage.repository)) - before
     findings.push(found(`chartkeep backup (${mode}, ${bytesRead} bytes read), ${what}`, taken, bytes))
+    const beside = await pgBackRest(stage, 'incr')
+    if (beside) findings.push(found(`pgbackrest backup --type=incr, ${what}`, beside.measured, beside.bytes))
   }
   return findings
 }
@@ -91,13 +96,18 @@ async function toll(stage: Stage): Promise<Finding[]> {
   await stage.run(`pgbench -q -i -s 10 '${url}'`)
   const tables = 'pgbench_accounts, pgbench_branches, pgbench_tellers'
   await stage.sql(`ALTER PUBLICATION chartkeep ADD TABLE ${tables}`)
-  const play = (options: string) => stage.run(`pgbench -n -c 4 -j 1 -T ${TOLL_SECONDS} ${options} '${url}' 2>&1`, true)
+  const log = join(stage.directory, 'pgbench')
+  const play = (options: string) =>
+    stage.run(
+      `rm -f ${log}.* && pgbench -n -c 4 -j 1 -T ${TOLL_SECONDS} -l --log-prefix=${log} ${options} '${url}' 2>&1`,
+      true,
+    )
   const saturated = tpsOf((await play('')).stdout)
   const half = `-R ${Math.floor(saturated / 2)}`
   const line = async (beside: string) => {
     const measured = await play(half)
-    const latency = /latency average = ([\d.]+) ms/.exec(measured.stdout)?.[1] ?? '?'
-    return found(`pgbench at half of ${Math.round(saturated)} tps, ${beside}: ${latency} ms a transaction`, measured)
+    const done = `${tpsOf(measured.stdout).toFixed(0)} a second, p95 ${(await p95Ms(stage.directory)).toFixed(1)} ms`
+    return found(`pgbench at half of ${Math.round(saturated)} tps, ${beside}: ${done}`, measured)
   }
   const findings = [await line('alone')]
   if (isInstalled('pg_recvlogical')) {
@@ -110,6 +120,15 @@ async function toll(stage: Stage): Promise<Finding[]> {
   }
   findings.push(await withCapture(stage, () => line('with chartkeep capture')))
   return findings
+}
+
+/** Of the transactions that pgbench wrote down: client, number, microseconds, … a line. */
+async function p95Ms(directory: string): Promise<number> {
+  const names = (await readdir(directory)).filter((name) => name.startsWith('pgbench.'))
+  const logs = await Promise.all(names.map((name) => readFile(join(directory, name), 'utf8')))
+  const lines = logs.flatMap((log) => log.trimEnd().split('\n'))
+  const times = lines.map((line) => Number(line.split(' ')[2])).sort((a, b) => a - b)
+  return (times[Math.floor(times.length * 0.95)] ?? 0) / 1000
 }
 
 function tpsOf(printed: string): number {

@@ -5,6 +5,7 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Measured } from './measure.ts'
+import { pgBackRest } from './pgbackrest.ts'
 import { directoryBytes, type Finding, isInstalled, type Stage } from './stage.ts'
 
 export type Question = (stage: Stage) => Promise<Finding[]>
@@ -23,6 +24,8 @@ export const base: Question = async (stage) => {
   if (isInstalled('pg_dump')) {
     for (const level of [1, 6]) findings.push(await dump(stage, question, level))
   }
+  const whole = await pgBackRest(stage, 'full')
+  if (whole) findings.push(found(question, 'pgbackrest backup --type=full', whole.measured, whole.bytes))
   return findings
 }
 
@@ -71,7 +74,10 @@ function provedIn(stdout: string): number {
 /** How long does it take to read and prove every byte, beside restic's check of the same rows as text? */
 export const scrub: Question = async (stage) => {
   const question = 'scrub'
-  const findings = [found(question, 'chartkeep scrub', await stage.chartkeep('scrub'))]
+  const findings = [
+    found(question, 'chartkeep scrub --depth bytes', await stage.chartkeep('scrub --depth bytes')),
+    found(question, 'chartkeep scrub', await stage.chartkeep('scrub')),
+  ]
   if (isInstalled('restic') && isInstalled('psql')) findings.push(...(await resticCheck(stage, question)))
   return findings
 }

@@ -18,7 +18,9 @@ import { type Finding, isInstalled, makeStage, ROOT } from './stage.ts'
 const questions: Readonly<Record<string, Question>> = { base, 'full-read': fullRead, restore, scrub, capture, patient }
 const MIB = 1024 * 1024
 
-const missing = ['psql', 'pg_dump', 'pg_restore', 'restic'].filter((tool) => !isInstalled(tool))
+const missing = ['psql', 'pg_dump', 'pg_restore', 'restic', 'pgbackrest', 'pgbench'].filter(
+  (tool) => !isInstalled(tool),
+)
 const { values } = parseArgs({
   options: { size: { type: 'string' }, rows: { type: 'string' }, only: { type: 'string' } },
 })
@@ -48,7 +50,6 @@ function report(findings: readonly Finding[]): string {
     `data      reference database, ${stage.rows} rows in ${stage.tables.length} tables, PostgreSQL ${stage.server.version} on this machine`,
     `command   npm run bench -- ${process.argv.slice(2).join(' ')}`,
     `tools     ${missing.length === 0 ? 'all' : `not on this machine, so not compared with: ${missing.join(', ')}`}`,
-    `not asked pgBackRest: this benchmark has no question for it yet`,
   ]
   const lines = findings.map((finding) => resultLine(finding, findings))
   return [

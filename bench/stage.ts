@@ -37,6 +37,8 @@ export interface Stage extends AsyncDisposable {
   /** SQL names. */
   readonly tables: readonly string[]
   readonly repository: string
+  /** Where the server's socket is, for tools that know no other way. */
+  readonly socketDirectory: string
   /** Runs a command line of chartkeep, and measures it. */
   chartkeep(line: string): Promise<Measured>
   run(command: string, keepOutput?: boolean): Promise<Measured>
@@ -54,7 +56,9 @@ export interface StageOptions {
 export async function makeStage({ size, rows, say }: StageOptions): Promise<Stage> {
   const directory = await mkdtemp(join(tmpdir(), 'chartkeep-bench-'))
   say('starting PostgreSQL')
-  const server = await startPostgres({ version: comparableVersion(), settings: { max_wal_size: '4GB' } })
+  const socketDirectory = tmpdir()
+  const settings = { max_wal_size: '4GB', unix_socket_directories: socketDirectory }
+  const server = await startPostgres({ version: comparableVersion(), settings })
   const url = await server.createDatabase('icu')
   say('making the reference database')
   const created = await createReferenceDatabase({ url, size, rows, profile: undefined, seed: 1, onProgress: () => {} })
@@ -73,6 +77,7 @@ export async function makeStage({ size, rows, say }: StageOptions): Promise<Stag
     directory,
     tables: await tableNames(url),
     repository,
+    socketDirectory,
     run,
     chartkeep: (line) =>
       measure(`exec ${process.execPath} ${ROOT}src/cli/main.ts ${line} --config ${configuration} --json`, {
