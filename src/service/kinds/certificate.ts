@@ -11,6 +11,7 @@ import { refuseUnknownNames } from '../../verify/certificate/refuse-unknown.ts'
 import { NO_RULES } from '../../verify/certificate/rules.ts'
 import { openScratchCopy } from '../../verify/certificate/scratch-copy.ts'
 import { type Finding, finding } from '../../verify/finding.ts'
+import type { JobResult } from '../contract.ts'
 import { type Kind, verdictOf } from './contract.ts'
 import { type KindWorld, sourceOf } from './world.ts'
 
@@ -59,19 +60,20 @@ function drawnByNobody({ end }: Ends): string {
   return `scheduled; SHA-256 of the manifest at the end: ${end.sha256}`
 }
 
-function resultOf({ opinion, exceptions, tables }: Certificate, seconds: number) {
+/** An opinion that is qualified for the want of a drill says nothing of the data: it is a warning, and no failure. */
+export function resultOf(
+  { opinion, exceptions, tables }: Pick<Certificate, 'opinion' | 'exceptions' | 'tables'>,
+  seconds: number,
+): JobResult {
   const { verdict, because } = opinion
+  const isOnlyDrill = because.every((rule) => rule === 'no-drill')
   const findings: Finding[] = []
   if (verdict !== 'unqualified') {
-    findings.push(
-      finding({
-        kind: 'certificate-opinion',
-        message: `opinion ${verdict}: ${because.join(', ')}`,
-        ...about(exceptions),
-      }),
-    )
+    const message = `opinion ${verdict}: ${because.join(', ')}`
+    const found = finding({ kind: 'certificate-opinion', message, ...about(exceptions) })
+    findings.push(isOnlyDrill ? { ...found, severity: 'warning', hint: 'Hold one: `chartkeep drill`.' } : found)
   }
-  const status = verdict === 'unqualified' ? 'passed' : verdict === 'disclaimer' ? 'inconclusive' : 'failed'
+  const status = isOnlyDrill ? 'passed' : verdict === 'disclaimer' ? 'inconclusive' : 'failed'
   const looked = { tables: tables.length, exceptions: exceptions.length }
   return verdictOf({ status, findings, looked, seconds })
 }
