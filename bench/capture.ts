@@ -113,7 +113,10 @@ async function toll(stage: Stage): Promise<Finding[]> {
   if (isInstalled('pg_recvlogical')) {
     await stage.sql(`SELECT pg_create_logical_replication_slot('bare', 'pgoutput')`)
     const options = ['-o', 'proto_version=2', '-o', 'publication_names=chartkeep', '-f', '/dev/null']
-    const bare = new RunningCommand(['pg_recvlogical', '-d', url, '--slot', 'bare', '--start', ...options], world())
+    const bare = new RunningCommand(
+      ['pg_recvlogical', '-d', url, '--slot', 'bare', '--start', ...options],
+      captureWorld(),
+    )
     findings.push(await line('with pg_recvlogical to /dev/null'))
     await bare.stop()
     await stage.sql(`SELECT pg_drop_replication_slot('bare')`)
@@ -143,13 +146,16 @@ export async function captureUntil(stage: Stage, lsn: string): Promise<Measured>
 
 /** While capture runs, which is not measured. */
 export async function withCapture<T>(stage: Stage, work: () => Promise<T>): Promise<T> {
-  const program = [process.execPath, join(ROOT, 'src/cli/main.ts'), 'capture', '--json']
-  await using running = new RunningCommand([...program, '--config', configurationOf(stage)], world())
+  await using running = new RunningCommand(captureProgram(stage), captureWorld())
   await running.says('connected')
   return await work()
 }
 
-function world(): { readonly cwd: string; readonly env: NodeJS.ProcessEnv } {
+export function captureProgram(stage: Stage): string[] {
+  return [process.execPath, join(ROOT, 'src/cli/main.ts'), 'capture', '--json', '--config', configurationOf(stage)]
+}
+
+export function captureWorld(): { readonly cwd: string; readonly env: NodeJS.ProcessEnv } {
   return { cwd: ROOT, env: { ...process.env, CHARTKEEP_PASSPHRASE: PASSPHRASE } }
 }
 

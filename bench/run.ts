@@ -11,11 +11,20 @@ import { execFileSync } from 'node:child_process'
 import { cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { capture } from './capture.ts'
+import { day } from './day.ts'
 import { patient } from './patient.ts'
 import { base, fullRead, type Question, restore, scrub } from './questions.ts'
 import { type Finding, isInstalled, makeStage, ROOT } from './stage.ts'
 
-const questions: Readonly<Record<string, Question>> = { base, 'full-read': fullRead, restore, scrub, capture, patient }
+const questions: Readonly<Record<string, Question>> = {
+  base,
+  'full-read': fullRead,
+  restore,
+  scrub,
+  capture,
+  patient,
+  day,
+}
 const MIB = 1024 * 1024
 
 const missing = ['psql', 'pg_dump', 'pg_restore', 'restic', 'pgbackrest', 'pgbench'].filter(
