@@ -1,0 +1,159 @@
+/**
+ * All tables as of one moment: one session, one transaction under SNAPSHOT isolation, which waits for nobody and whom
+ * nobody waits for; catalogs are asked on another (introspect.ts).
+ *
+ *     catalogs   tables, rights ──────────────── tables again, DDL
+ *     keeper     BEGIN ── first look at data ──┘ rows, table after table (relay.ts)
+ *
+ * A snapshot transaction begins with its first look at data, not with BEGIN (learn.microsoft.com, "Transaction locking and
+ * row versioning guide"); so the keeper looks before the catalogs are read for the second time, and what they then show is
+ * what the transaction may read: a table that DDL touches later fails with error 3961.
+ *
+ * The position is the server's clock, in microseconds, in the notation of positions: it tells reads of one source apart
+ * and puts them in order, and nothing else is made of it until changes are followed.
+ */
+
+import { Failure } from '../../errors.ts'
+import type {
+  ConnectionSettings,
+  ConsistentRead,
+  ReadOptions,
+  ReadPosition,
+  SchemaDdl,
+  TableTicket,
+} from '../contract.ts'
+import { connect, type Session } from './connect.ts'
+import { readSchemaDdl } from './ddl.ts'
+import { toSqlServerFailure } from './failures.ts'
+import { readIdentity } from './identity.ts'
+import { type CatalogTable, introspect, readTables } from './introspect.ts'
+import { readLines } from './read-table.ts'
+import { assertReadable, refuse } from './readable.ts'
+import { type Relay, relayTables } from './relay.ts'
+
+/** @throws object-missing-in-source, missing-rights, rows-hidden, setting-not-pinned, schema-changed, not-available */
+export async function openConsistentRead(
+  connection: ConnectionSettings,
+  { tables, signal, lockTimeoutMs }: ReadOptions,
+): Promise<ConsistentRead> {
+  signal.throwIfAborted()
+  await using opened = new AsyncDisposableStack()
+  const catalogs = opened.use(await connect(connection, 'source'))
+  const keeper = opened.use(await connect(connection, 'source'))
+  const end = () => keeper.destroy()
+  signal.addEventListener('abort', end, { once: true })
+  try {
+    const taken = await takeRead({ catalogs, keeper, tables, lockTimeoutMs })
+    const relay = opened.use(relayTables((table) => readLines(keeper, catalogTable(taken.read, table))))
+    return assemble(connection, taken, { catalogs, relay, opened: opened.move() })
+  } catch (error) {
+    if (signal.aborted) throw signal.reason
+    throw toSqlServerFailure(error, { doing: 'taking a consistent read', side: 'source' })
+  } finally {
+    signal.removeEventListener('abort', end)
+  }
+}
+
+interface ReadWork {
+  readonly catalogs: Session
+  readonly keeper: Session
+  readonly tables: readonly string[]
+  readonly lockTimeoutMs: number
+}
+
+type Taken = Awaited<ReturnType<typeof takeRead>>
+
+async function takeRead({ catalogs, keeper, tables, lockTimeoutMs }: ReadWork) {
+  const identity = await readIdentity(catalogs)
+  const before = chosen(await readTables(catalogs), tables)
+  await assertReadable(catalogs, before)
+  await keeper.query(`SET LOCK_TIMEOUT ${Math.ceil(lockTimeoutMs)}; SET DEADLOCK_PRIORITY LOW`)
+  await keeper.query('SET TRANSACTION ISOLATION LEVEL SNAPSHOT')
+  await keeper.query('BEGIN TRANSACTION')
+  for (const { info } of before.slice(0, 1)) await keeper.query(`SELECT TOP (1) 1 AS one FROM ${info.sqlName}`)
+  const position = await readPosition(keeper)
+  const read = chosen(await readTables(catalogs), tables)
+  refuse(
+    read.filter((table, index) => shape(table) !== shape(before[index]!)).map(({ info }) => info.name),
+    (names) =>
+      new Failure('schema-changed', `while the read was taken, the source changed table ${names}`, {
+        hints: ['Run the command again.'],
+      }),
+  )
+  const { sequences, notCaptured } = await introspect(catalogs)
+  return { identity, position, read, schema: { tables: read.map(({ info }) => info), sequences, notCaptured } }
+}
+
+/** In the order of their names. @throws object-missing-in-source */
+function chosen(all: readonly CatalogTable[], names: readonly string[]): CatalogTable[] {
+  const wanted = new Set(names)
+  const found = all.filter(({ info }) => wanted.has(info.name))
+  const known = new Set(found.map(({ info }) => info.name))
+  refuse(
+    names.filter((name) => !known.has(name)),
+    (missing) =>
+      new Failure('object-missing-in-source', `the source has no table ${missing}`, {
+        hints: ['Tables are named schema.table. Correct the configuration: `chartkeep discover` drafts one anew.'],
+      }),
+  )
+  return found
+}
+
+function shape({ info, columns }: CatalogTable): string {
+  return JSON.stringify([info.oid, columns])
+}
+
+function catalogTable(tables: readonly CatalogTable[], name: string): CatalogTable {
+  const table = tables.find(({ info }) => info.name === name)
+  if (table) return table
+  throw new Failure('defect', `the read has no table ${name}`)
+}
+
+async function readPosition(keeper: Session): Promise<ReadPosition> {
+  const [row] = await keeper.query(`
+    SELECT CONVERT(nvarchar(20), CONVERT(bigint, DATEDIFF(day, '19700101', m.at)) * 86400000000 +
+        CONVERT(bigint, DATEDIFF(second, CONVERT(datetime2(6), CONVERT(date, m.at)), m.at)) * 1000000 +
+        DATEPART(microsecond, m.at)) AS us,
+      CONVERT(nvarchar(26), m.at, 121) AS at
+    FROM (SELECT CONVERT(datetime2(6), SYSUTCDATETIME()) AS at) m`)
+  const us = BigInt(row?.us ?? 0)
+  const lsn = `${(us >> 32n).toString(16).toUpperCase()}/${(us & 0xffffffffn).toString(16).toUpperCase()}`
+  return { lsn, visible: `${us}:${us}:`, sourceTime: `${(row?.at ?? '').replace(' ', 'T')}Z` }
+}
+
+interface Holders {
+  readonly catalogs: Session
+  readonly relay: Relay
+  readonly opened: AsyncDisposableStack
+}
+
+function assemble(connection: ConnectionSettings, taken: Taken, { catalogs, relay, opened }: Holders): ConsistentRead {
+  const { identity, position, schema, read } = taken
+  return {
+    identity,
+    position,
+    schema,
+    ticket: { engine: 'sqlserver', connection, snapshot: relay.name, encoding: identity.encoding },
+    tableTickets: read.map(ticketOf),
+    // Row versions are read without locks on rows, so that nobody in the application waits for a row of ours.
+    yielded: new AbortController().signal,
+    async readDdl(): Promise<SchemaDdl> {
+      try {
+        return await readSchemaDdl(catalogs)
+      } catch (error) {
+        throw toSqlServerFailure(error, { doing: 'reading the schema', side: 'source' })
+      }
+    },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
+
+function ticketOf({ info }: CatalogTable): TableTicket {
+  return {
+    name: info.name,
+    sqlName: info.sqlName,
+    oid: info.oid,
+    storage: info.oid,
+    columns: info.columns.map(({ name }) => name),
+  }
+}

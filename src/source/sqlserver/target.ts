@@ -1,0 +1,149 @@
+/**
+ * A SQL Server database to rebuild into. It must be empty, and must not be the source (I8, F19).
+ *
+ * Steps run in one transaction; CREATE and ALTER take part in it. A constraint that the source's own rows break is made
+ * without looking at them (WITH NOCHECK: the server then does not trust it) and listed in `skipped`.
+ */
+import { Failure } from '../../errors.ts'
+import type { ConnectionSettings, DdlStep, NotCaptured, SequenceInfo, SourceIdentity, Target } from '../contract.ts'
+import { isSameDatabase } from '../identity.ts'
+import { connect, type Session } from './connect.ts'
+import { CONSTRAINT_VIOLATED, errorNumber, toSqlServerFailure } from './failures.ts'
+import { readIdentity } from './identity.ts'
+import { setSequence } from './sequences.ts'
+import { tableOfStep, tablesOfForeignKey } from './steps.ts'
+import { clearDatabase, findObjects, readMark, setMark } from './target-mark.ts'
+
+/** @throws source-unreachable, source-login-refused, source-not-found */
+export async function openSqlServerTarget(settings: ConnectionSettings): Promise<Target> {
+  return new SqlServerTarget(await connect(settings, 'target'))
+}
+
+class SqlServerTarget implements Target {
+  readonly skipped: NotCaptured[] = []
+  readonly #session: Session
+
+  constructor(session: Session) {
+    this.#session = session
+  }
+
+  identify(): Promise<SourceIdentity> {
+    return failing('identifying the target', () => readIdentity(this.#session))
+  }
+
+  async assertUsable(source: SourceIdentity): Promise<void> {
+    const target = await this.identify()
+    if (source.engine !== target.engine) throw otherKind(source)
+    if (isSameDatabase(source, target)) throw isSource(source)
+    const found = await failing('looking whether the target is empty', () => findObjects(this.#session))
+    if (found.length > 0) throw notEmpty(target, found)
+  }
+
+  readMark(): Promise<string | null> {
+    return failing('reading the mark of a restore', () => readMark(this.#session))
+  }
+
+  setMark(mark: string | null): Promise<void> {
+    return failing('marking the target', () => setMark(this.#session, mark))
+  }
+
+  clear(): Promise<void> {
+    return failing('clearing the target', () => clearDatabase(this.#session))
+  }
+
+  async runSteps(steps: readonly DdlStep[]): Promise<void> {
+    await this.#session.query('BEGIN TRANSACTION')
+    try {
+      for (const step of steps) {
+        await failing(`making ${step.object}`, () => this.#runStep(step))
+      }
+      await failing('rebuilding the schema', () => this.#session.query('COMMIT TRANSACTION'))
+    } catch (error) {
+      // Some errors have rolled back already; when the connection is gone, the server does so by itself.
+      await this.#session.query('IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION').catch(() => {})
+      throw error
+    }
+  }
+
+  /** Checks are made when all rows are there, so that none can be broken by loading. */
+  isBrokenCheck(): boolean {
+    return false
+  }
+
+  async loosenChecks(): Promise<readonly never[]> {
+    return []
+  }
+
+  async tightenChecks(): Promise<void> {}
+
+  tableOf(step: DdlStep): string | null {
+    return tableOfStep(step)
+  }
+
+  tablesOfForeignKey(step: DdlStep): readonly string[] | null {
+    return tablesOfForeignKey(step)
+  }
+
+  async setSequences(sequences: readonly SequenceInfo[]): Promise<void> {
+    for (const sequence of sequences) {
+      await failing(`setting ${sequence.name}`, () => setSequence(this.#session, sequence))
+    }
+  }
+
+  /** Views hold no rows of their own: their indexes are listed as not carried. */
+  async refreshViews(): Promise<void> {}
+
+  async gatherStatistics(): Promise<void> {
+    await failing('gathering statistics', async () => {
+      const tables = await this.#session.query(
+        'SELECT s.name AS schema_name, t.name AS name FROM sys.tables t JOIN sys.schemas s ON s.schema_id = t.schema_id',
+      )
+      if (tables.length > 0) await this.#session.query('EXEC sys.sp_updatestats')
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#session[Symbol.asyncDispose]()
+  }
+
+  async #runStep(step: DdlStep): Promise<void> {
+    try {
+      await this.#session.query(step.sql)
+    } catch (error) {
+      if (errorNumber(error) !== CONSTRAINT_VIOLATED || !step.sql.includes(' WITH CHECK ADD ')) throw error
+      await this.#session.query('IF @@TRANCOUNT = 0 BEGIN TRANSACTION')
+      await this.#session.query(step.sql.replace(' WITH CHECK ADD ', ' WITH NOCHECK ADD '))
+      this.skipped.push({ kind: 'constraint', name: step.object, reason: 'rows break it; made WITH NOCHECK' })
+    }
+  }
+}
+
+async function failing<T>(doing: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw toSqlServerFailure(error, { doing, side: 'target' })
+  }
+}
+
+function otherKind(source: SourceIdentity): Failure {
+  return new Failure('target-failed', `the snapshot is of ${source.engine}, the target is SQL Server`, {
+    hints: ['A snapshot is rebuilt into the kind of database that it was taken of.'],
+  })
+}
+
+function isSource(source: SourceIdentity): Failure {
+  return new Failure('target-is-source', `the target is the source itself: database ${source.databaseName}`, {
+    hints: [
+      'Rebuild into a new, empty database.',
+      'A restored copy of the source under its own name counts as the source.',
+    ],
+    context: { systemId: source.systemId, databaseOid: source.databaseOid },
+  })
+}
+
+function notEmpty(target: SourceIdentity, found: readonly string[]): Failure {
+  return new Failure('target-not-empty', `database ${target.databaseName} is not empty: it has ${found.join(', ')}`, {
+    hints: ['Make a new database (CREATE DATABASE) and rebuild into that.'],
+  })
+}
