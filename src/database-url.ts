@@ -1,20 +1,14 @@
 /**
  * URLs of databases and stores: what may be shown of them, and where people hide passwords in them. A password may
- * stand before the `@` or in a parameter; both are taken out, and neither is ever shown.
+ * stand before the `@` or in a parameter; neither is ever shown.
  */
 import { Failure } from './errors.ts'
-
-export interface UrlParts {
-  /** Without any password. */
-  readonly url: string
-  /** Decoded; null when the URL held none. */
-  readonly password: string | null
-}
 
 const HIDDEN = '***'
 /** Parameters that libpq or a driver reads a secret from. */
 const SECRET_PARAMETERS = ['password', 'sslpassword', 'secret', 'secretkey', 'secret_key', 'accesskey', 'token']
-const DATABASE_SCHEMES = ['postgres:', 'postgresql:', 'sqlserver:', 'mssql:']
+const SQL_SERVER_SCHEMES = ['sqlserver:', 'mssql:']
+const DATABASE_SCHEMES = ['postgres:', 'postgresql:', ...SQL_SERVER_SCHEMES]
 
 /** For people: secrets become `***`. Text that is no URL is not shown at all, because nobody knows what is in it. */
 export function redactUrl(url: string): string {
@@ -30,14 +24,16 @@ export function hasPassword(url: string): boolean {
   return parsed !== null && (parsed.password !== '' || secretParameters(parsed).length > 0)
 }
 
-/** For a URL typed as an argument: people paste them whole. The password travels apart from here on. */
-export function splitPassword(url: string): UrlParts {
+/**
+ * A URL that was typed as an argument.
+ * @throws bad-usage when it is not the URL of a database, or holds a password: every account of the machine sees arguments
+ */
+export function argumentUrl(url: string): string {
   const parsed = parseDatabaseUrl(url)
-  const inParameters = parsed.searchParams.get('password')
-  const password = parsed.password !== '' ? decode(parsed.password) : inParameters
-  parsed.password = ''
-  for (const name of secretParameters(parsed)) parsed.searchParams.delete(name)
-  return { url: parsed.href, password: password === '' ? null : password }
+  if (!hasPassword(url)) return parsed.href
+  throw new Failure('bad-usage', `${redactUrl(url)} holds a password, which every account of this machine can see`, {
+    hints: ['Take it out, and give it by PGPASSWORD or the pgpass file; of SQL Server by SQLCMDPASSWORD.'],
+  })
 }
 
 /** @throws bad-usage when it is not the URL of a database */
@@ -51,19 +47,15 @@ export function parseDatabaseUrl(url: string): URL {
   return parsed
 }
 
+/** For where passwords come from: a matter of the programs that people know, not of the database. */
+export function isSqlServerUrl(url: string): boolean {
+  return SQL_SERVER_SCHEMES.includes(parse(url)?.protocol ?? '')
+}
+
 function secretParameters(url: URL): string[] {
   return [...url.searchParams.keys()].filter((name) => SECRET_PARAMETERS.includes(name.toLowerCase()))
 }
 
 function parse(url: string): URL | null {
   return URL.parse(url)
-}
-
-/** A lone `%` is not an escape; then the password is what was typed. */
-function decode(encoded: string): string {
-  try {
-    return decodeURIComponent(encoded)
-  } catch {
-    return encoded
-  }
 }

@@ -2,11 +2,12 @@
  * Where passwords, passphrases and store credentials come from: the environment, or files. Never from arguments or
  * from `chartkeep.yaml`, and never into a message.
  *
- * A database's password: `passwordFile` of the source, then PGPASSWORD, then the pgpass file. A repository's key: one
+ * A database's password: `passwordFile` of the source, then PGPASSWORD, then the pgpass file; for SQL Server, passwordFile,
+ * then SQLCMDPASSWORD, as sqlcmd reads it. A repository's key: one
  * of CHARTKEEP_PASSPHRASE, CHARTKEEP_PASSPHRASE_FILE, CHARTKEEP_KEY_FILE, CHARTKEEP_RECOVERY_SHEET.
  */
 import type { RepositoryConfiguration, SourceConfiguration } from './config.ts'
-import { splitPassword } from './database-url.ts'
+import { argumentUrl, isSqlServerUrl } from './database-url.ts'
 import { Failure } from './errors.ts'
 import { findPgpassPassword } from './pgpass.ts'
 import type { StoreSettings } from './repository/store/contract.ts'
@@ -54,10 +55,10 @@ export async function writerConnection(source: SourceConfiguration, world: World
   return connection(writer.url, password, caPem)
 }
 
-/** For `discover URL` and `--into URL`, where a password in the URL is accepted: people paste them. */
-export async function argumentConnection(url: string, world: World): Promise<ConnectionSettings> {
-  const parts = splitPassword(url)
-  return connection(parts.url, parts.password ?? (await passwordFromSurroundings(parts.url, world)), null)
+/** For `discover URL` and `--into URL`. @throws bad-usage when it holds a password */
+export async function argumentConnection(given: string, world: World): Promise<ConnectionSettings> {
+  const url = argumentUrl(given)
+  return connection(url, await passwordFromSurroundings(url, world), null)
 }
 
 /** @throws missing-secret when none is given; bad-usage when several are */
@@ -104,7 +105,9 @@ function connection(url: string, password: string | null, caPem: string | null):
   return { url, ...(password !== null && { password }), ...(caPem !== null && { caPem }) }
 }
 
+/** Each program's own variable: the password of one kind of server is never sent to another. */
 async function passwordFromSurroundings(url: string, world: World): Promise<string | null> {
+  if (isSqlServerUrl(url)) return world.variables.SQLCMDPASSWORD || null
   return world.variables.PGPASSWORD || (await findPgpassPassword(url, world))
 }
 

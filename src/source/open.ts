@@ -27,6 +27,11 @@ import type {
   TransactionOutcome,
 } from './row-contract.ts'
 import type { Answer, Question, ScratchServer, ScratchWish } from './scratch-contract.ts'
+import { loadTable as loadSqlServerTable } from './sqlserver/load-table.ts'
+import { notYet, refuseYet } from './sqlserver/not-yet.ts'
+import { readTable as readSqlServerTable } from './sqlserver/read-table.ts'
+import { openSqlServerSource } from './sqlserver/source.ts'
+import { openSqlServerTarget } from './sqlserver/target.ts'
 
 interface Kind {
   readonly schemes: readonly string[]
@@ -70,7 +75,26 @@ const postgres: Kind = {
   examineWriter: examinePostgresWriter,
 }
 
-const kinds: readonly Kind[] = [postgres]
+const sqlServer: Kind = {
+  schemes: ['sqlserver:', 'mssql:'],
+  openSource: openSqlServerSource,
+  openTarget: openSqlServerTarget,
+  openLiveRows: refuseYet("one patient's rows"),
+  applyRows: refuseYet('putting rows back'),
+  settleOutcome: refuseYet('the outcome of a restore'),
+  countByMonth: refuseYet('counting by month'),
+  readTable: readSqlServerTable,
+  loadTable: loadSqlServerTable,
+  setupSql: () => {
+    throw notYet('setup-sql')
+  },
+  ask: refuseYet('questions of a drill'),
+  openScratch: refuseYet('a server for drills'),
+  examine: refuseYet('doctor'),
+  examineWriter: refuseYet('doctor'),
+}
+
+const kinds: readonly Kind[] = [postgres, sqlServer]
 
 /** @throws bad-configuration for an address of no known kind; else what the kind's own opening throws */
 export async function openSource(settings: ConnectionSettings): Promise<Source> {
@@ -164,6 +188,9 @@ function kindOf(settings: Pick<ConnectionSettings, 'url'>): Kind {
   const kind = kinds.find((known) => known.schemes.includes(scheme))
   if (kind) return kind
   throw new Failure('bad-configuration', `no kind of database has addresses that begin with '${scheme}'`, {
-    hints: ['A PostgreSQL source is given as postgres://user@host:port/database.'],
+    hints: [
+      'A PostgreSQL source is given as postgres://user@host:port/database.',
+      'A SQL Server source is given as sqlserver://user@host:port/database.',
+    ],
   })
 }

@@ -37,8 +37,8 @@ const GENERIC_KEYS = new Set([
   '名称',
 ])
 const TYPE_FAMILIES: readonly (readonly [string, RegExp])[] = [
-  ['number', /^(smallint|integer|bigint|numeric.*)$/],
-  ['text', /^(text|character.*|varchar.*|char.*|name)$/],
+  ['number', /^(tinyint|smallint|int|integer|bigint|numeric.*|decimal.*)$/],
+  ['text', /^(n?text|character.*|n?varchar.*|n?char.*|name)$/],
 ]
 
 /** `undeclaredKeys`: those of tables without any declared one, that are called like one and look unique. */
