@@ -7,7 +7,7 @@ import { Failure } from '../errors.ts'
 import type { Manifest, TableManifest } from '../repository/manifest.ts'
 import type { Repository } from '../repository/repository.ts'
 import { tableSpec } from '../repository/table-spec.ts'
-import type { ConnectionSettings, DdlStep, NotCaptured, Target } from '../source/contract.ts'
+import type { ConnectionSettings, DdlStep, LoosenedCheck, NotCaptured, Target } from '../source/contract.ts'
 import { openTarget } from '../source/open.ts'
 import { LoadPool } from './load-pool.ts'
 import { runTasks, type Task } from './tasks.ts'
@@ -29,16 +29,27 @@ export interface RebuildTables {
   readonly onRowsDone: () => void
 }
 
+export interface RebuiltTables {
+  readonly skipped: readonly NotCaptured[]
+  /** To be put back when partitions are attached. */
+  readonly loosened: readonly LoosenedCheck[]
+}
+
 /** @throws target-…, repository-damaged, restore-unproved, store-… */
-export async function rebuildTables(request: RebuildTables): Promise<NotCaptured[]> {
+export async function rebuildTables(request: RebuildTables): Promise<RebuiltTables> {
   const { manifest, signal } = request
   await using pool = new LoadPool(LANES)
   await using targets = await openTargets(request.into)
   const rows = new Map<string, Task>()
+  const loosened: LoosenedCheck[] = []
   let left = manifest.tables.length
   for (const table of manifest.tables) {
     const run = async (stop: AbortSignal) => {
-      await loadTable(request, { table, pool, signal: stop })
+      const load = () => loadTable(request, { table, pool, signal: stop })
+      await load().catch(async (error) => {
+        loosened.push(...(await targets.loosenFor(table, error)))
+        await load()
+      })
       left -= 1
       if (left === 0) request.onRowsDone()
     }
@@ -55,7 +66,7 @@ export async function rebuildTables(request: RebuildTables): Promise<NotCaptured
       return { weight, after: ofTable ? [ofTable] : every, run: () => targets.run(step) }
     })
   await runTasks([...every, ...indexes], LANES, signal)
-  return targets.skipped()
+  return { skipped: targets.skipped(), loosened }
 }
 
 /**
@@ -84,6 +95,8 @@ export async function addForeignKeys(
 interface Targets extends AsyncDisposable {
   readonly any: Target
   run(step: DdlStep): Promise<void>
+  /** @throws `error`, when it is not that rows break checks */
+  loosenFor(table: TableManifest, error: unknown): Promise<readonly LoosenedCheck[]>
   skipped(): NotCaptured[]
 }
 
@@ -100,6 +113,13 @@ async function openTargets(into: ConnectionSettings): Promise<Targets> {
       const target = idle.pop()!
       await target.runSteps([step])
       idle.push(target)
+    },
+    loosenFor: async ({ sqlName }, error) => {
+      if (!(error instanceof Failure) || !targets[0]!.checks?.isBroken(error)) throw error
+      await using target = await openTarget(into)
+      const loosened = (await target.checks?.loosen(sqlName)) ?? []
+      if (loosened.length === 0) throw error
+      return loosened
     },
     skipped: () => targets.flatMap((target) => target.skipped),
     [Symbol.asyncDispose]: () => open.disposeAsync(),

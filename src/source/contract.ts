@@ -5,6 +5,7 @@
  * A row travels as one line of bytes: the fields of the named columns in COPY text form, separated by tabs, without
  * the final newline (docs/FORMAT.md, "Rows"). Fields never contain a raw tab, newline or carriage return; NULL is `\N`.
  */
+import type { Failure } from '../errors.ts'
 import type { ChangeSource } from './change-contract.ts'
 
 /** How to reach a database. Serialisable: workers get it by structured clone. The password never is in `url`. */
@@ -212,6 +213,23 @@ export interface ColumnRef {
 export type ReadTable = (ticket: ReadTicket, table: TableTicket, signal: AbortSignal) => AsyncIterable<Uint8Array>
 
 /** A database to rebuild into. */
+/** What puts a check back that was taken off. */
+export interface LoosenedCheck {
+  /** As statements name it. */
+  readonly table: string
+  readonly name: string
+  readonly definition: string
+}
+
+/** Checks that rows break which are loaded: they give way, and come back. */
+export interface TargetChecks {
+  isBroken(failure: Failure): boolean
+  /** Takes the checks off a table. @param table its `sqlName` */
+  loosen(table: string): Promise<readonly LoosenedCheck[]>
+  /** Puts them back when all rows are there: for the rows to come only, and into `skipped`, where those break them. */
+  tighten(checks: readonly LoosenedCheck[]): Promise<void>
+}
+
 export interface Target extends AsyncDisposable {
   identify(): Promise<SourceIdentity>
   /**
@@ -221,9 +239,12 @@ export interface Target extends AsyncDisposable {
   assertUsable(source: SourceIdentity): Promise<void>
   /**
    * Runs steps one after the other, in one transaction where the database can. Errors name the step's object. Owners
-   * and grants that this server cannot give, for want of a role or a right, go to `skipped` and fail nothing.
+   * and grants that this server cannot give, for want of a role or a right, go to `skipped` and fail nothing; so do
+   * constraints that the rows break, but for primary keys, and what needs something of `notMade`.
    */
-  runSteps(steps: readonly DdlStep[]): Promise<void>
+  runSteps(steps: readonly DdlStep[], notMade?: readonly NotCaptured[]): Promise<void>
+  /** Absent where rows are loaded past checks. */
+  readonly checks?: TargetChecks
   /**
    * `name` or `sqlName` of the table on whose rows a key or an index stands, so that it can be built as soon as they are
    * there; null when that cannot be told.

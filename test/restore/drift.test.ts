@@ -69,6 +69,7 @@ const DRIFTS: readonly Drift[] = [
   { table: 'dropped', change: 'DROP TABLE dropped' },
   { table: 'unpublished', change: 'ALTER PUBLICATION chartkeep DROP TABLE unpublished' },
   { table: 'told_in_full', change: 'ALTER TABLE told_in_full REPLICA IDENTITY FULL' },
+  { table: 'moved', change: 'CREATE SCHEMA elsewhere; ALTER TABLE moved SET SCHEMA elsewhere' },
   { table: 'renamed', change: 'ALTER TABLE renamed RENAME TO renamed_then' },
   {
     table: 'label_renamed',
@@ -159,14 +160,14 @@ afterAll(async () => {
 async function look(database: string): Promise<Looked> {
   await using client = await connectClient(database)
   const { rows: tables } = await client.query(
-    `SELECT c.relname AS name, c.relkind = 'r' AS has_rows, (SELECT string_agg(concat_ws(' ', a.attname,
+    `SELECT c.oid::regclass::text AS name, c.relkind = 'r' AS has_rows, (SELECT string_agg(concat_ws(' ', a.attname,
          format_type(a.atttypid, a.atttypmod), replace(pg_get_expr(d.adbin, d.adrelid), '::integer', ''), (SELECT string_agg(e.enumlabel, ',' ORDER BY
          e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = a.atttypid)), '; ' ORDER BY a.attnum) FROM pg_attribute a
          LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
        (SELECT pg_get_constraintdef(k.oid) FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'p') AS key,
        (SELECT p.relname FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent WHERE i.inhrelid = c.oid) AS parent
-     FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')`,
+     FROM pg_class c WHERE c.relnamespace::regnamespace::text IN ('public', 'elsewhere') AND c.relkind IN ('r', 'p')`,
   )
   const looked: Record<string, readonly string[]> = {}
   for (const { name, has_rows: hasRows, columns, key, parent } of tables) {

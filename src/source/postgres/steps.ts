@@ -13,6 +13,16 @@ export function isRightsStep(step: DdlStep): boolean {
   return RIGHTS.test(step.object)
 }
 
+export function isPrimaryKeyStep({ sql }: DdlStep): boolean {
+  return /\sPRIMARY KEY\s/.test(sql)
+}
+
+/** Whether a statement names a constraint or an index that another step would have made. @param object of that step */
+export function mentions({ sql }: DdlStep, object: string): boolean {
+  const name = /[^\s.]+$/.exec(object)?.[0]
+  return name !== undefined && sql.includes(name.replaceAll('"', ''))
+}
+
 /**
  * The table on whose rows a key or an index stands, as the statement names it; null when it does not begin as pg_dump's
  * and ours do: then nothing is known.

@@ -4,21 +4,37 @@
  * It must be empty, and must not be the source: by system identifier and database oid, not by the name of a host
  * (I8, F19). Steps run in one transaction, so that a rebuild that fails leaves the database as empty as it was.
  * Owners and grants of roles that this server does not have cannot be given and must not cost the rows: each such
- * statement stands in a savepoint, and what could not be given is listed in `skipped`. So is a foreign key that the
- * source's own rows break.
+ * statement stands in a savepoint, and what could not be given is listed in `skipped`. So is a constraint that the
+ * source's own rows break: rows of a moment are worth more than the rules of the snapshot before it.
  */
 import { Failure } from '../../errors.ts'
-import type { ConnectionSettings, DdlStep, NotCaptured, SequenceInfo, SourceIdentity, Target } from '../contract.ts'
+import type {
+  ConnectionSettings,
+  DdlStep,
+  LoosenedCheck,
+  NotCaptured,
+  SequenceInfo,
+  SourceIdentity,
+  Target,
+  TargetChecks,
+} from '../contract.ts'
+import { addCheck, CHECK_VIOLATION, hasCheck, loosenChecks } from './broken-checks.ts'
 import { inExtension, shownName, statementName, USER_SCHEMA } from './catalog.ts'
 import { connect, type Session } from './connect.ts'
 import { isServerError, toPostgresFailure } from './failures.ts'
 import { readIdentity } from './identity.ts'
 import { otherEncoding } from './load-table.ts'
 import { setSequence } from './sequences.ts'
-import { isRightsStep, tableOfStep, tablesOfForeignKey } from './steps.ts'
+import { isPrimaryKeyStep, isRightsStep, mentions, tableOfStep, tablesOfForeignKey } from './steps.ts'
 import { clearDatabase, readMark, setMark } from './target-mark.ts'
 
 const FOREIGN_KEY_VIOLATION = '23503'
+/** No key is there that the foreign key could refer to. */
+const INVALID_FOREIGN_KEY = '42830'
+/** Of a unique constraint or index, of an exclusion constraint. */
+const KEY_VIOLATIONS = ['23505', '23P01']
+/** A check cannot be merged with that of a child which is not valid. */
+const CHECK_REFUSALS = [CHECK_VIOLATION, '42P16', '42P17', '55000']
 
 /**
  * For indexes and for the checking of foreign keys: the default of 64 MB sends the sorting of any larger table through
@@ -36,6 +52,11 @@ export async function openPostgresTarget(settings: ConnectionSettings): Promise<
 
 class PostgresTarget implements Target {
   readonly skipped: NotCaptured[] = []
+  readonly checks: TargetChecks = {
+    isBroken: ({ code, context }) => code === 'target-failed' && context.sqlstate === CHECK_VIOLATION,
+    loosen: async (table) => await this.#loosenChecks(table),
+    tighten: async (checks) => await this.#tightenChecks(checks),
+  }
   readonly #session: Session
 
   constructor(session: Session) {
@@ -48,6 +69,7 @@ class PostgresTarget implements Target {
 
   async assertUsable(source: SourceIdentity): Promise<void> {
     const target = await this.identify()
+    if (source.engine !== target.engine) throw otherKind(source)
     if (source.systemId === target.systemId && source.databaseOid === target.databaseOid) throw isSource(source)
     const found = await failing('looking whether the target is empty', () => findObjects(this.#session))
     if (found.length > 0) throw notEmpty(target, found)
@@ -68,18 +90,12 @@ class PostgresTarget implements Target {
     return failing('clearing the target', () => clearDatabase(this.#session))
   }
 
-  async runSteps(steps: readonly DdlStep[]): Promise<void> {
-    await failing('rebuilding the schema', async () => {
-      await this.#session.query('BEGIN')
-      try {
-        for (const step of steps) await this.#runStep(step)
-        await this.#session.query('COMMIT')
-      } catch (error) {
-        // When the connection is gone, the server rolls back by itself.
-        await this.#session.query('ROLLBACK').catch(() => {})
-        throw error
-      }
-    })
+  async runSteps(steps: readonly DdlStep[], notMade: readonly NotCaptured[] = []): Promise<void> {
+    await failing('rebuilding the schema', () =>
+      this.#inTransaction(async () => {
+        for (const step of steps) await this.#runStep(step, notMade)
+      }),
+    )
   }
 
   async setSequences(sequences: readonly SequenceInfo[]): Promise<void> {
@@ -108,17 +124,78 @@ class PostgresTarget implements Target {
     await this.#session[Symbol.asyncDispose]()
   }
 
-  async #runStep(step: DdlStep): Promise<void> {
+  async #inTransaction<T>(work: () => Promise<T>): Promise<T> {
+    await this.#session.query('BEGIN')
+    try {
+      const result = await work()
+      await this.#session.query('COMMIT')
+      return result
+    } catch (error) {
+      // When the connection is gone, the server rolls back by itself.
+      await this.#session.query('ROLLBACK').catch(() => {})
+      throw error
+    }
+  }
+
+  async #runStep(step: DdlStep, notMade: readonly NotCaptured[]): Promise<void> {
+    const lacks = notMade.find(({ name }) => mentions(step, name))
     if (isRightsStep(step)) await this.#runRightsStep(step)
     else if (step.phase === 'foreign-key') await this.#runForeignKeyStep(step)
+    else if (step.phase === 'key-or-index' && !isPrimaryKeyStep(step)) await this.#runKeyStep(step)
+    else if (lacks !== undefined) await this.#runWithout(step, lacks)
     else await failing(`making ${step.object}`, () => this.#session.query(step.sql))
+  }
+
+  /** A primary key is what rows are found by: with one that is broken, something else is wrong than a rule. */
+  async #runKeyStep(step: DdlStep): Promise<void> {
+    const error = await this.#tryStep(step)
+    if (error === undefined) return
+    if (!isServerError(error) || !KEY_VIOLATIONS.includes(error.code)) throw unmade(step, error)
+    this.skipped.push({ kind: 'key or index', name: step.object, reason: 'rows break it; not made' })
+  }
+
+  /** Such as the attachment of an index that is not there to its parent's, or what was said of a constraint. */
+  async #runWithout(step: DdlStep, lacks: NotCaptured): Promise<void> {
+    const error = await this.#tryStep(step)
+    if (error === undefined) return
+    if (!isServerError(error) || !error.code.startsWith('42')) throw unmade(step, error)
+    this.skipped.push({ kind: 'key or index', name: step.object, reason: `${lacks.name} was not made` })
+  }
+
+  async #loosenChecks(table: string): Promise<readonly LoosenedCheck[]> {
+    return await failing(`taking the checks off ${table}`, () =>
+      this.#inTransaction(() => loosenChecks(this.#session, table)),
+    )
+  }
+
+  async #tightenChecks(checks: readonly LoosenedCheck[]): Promise<void> {
+    await failing('putting checks back', () =>
+      this.#inTransaction(async () => {
+        for (const check of checks) await this.#tightenCheck(check)
+      }),
+    )
+  }
+
+  async #tightenCheck(check: LoosenedCheck): Promise<void> {
+    if (await hasCheck(this.#session, check)) return
+    const step = {
+      phase: 'after',
+      object: `CHECK CONSTRAINT ${check.table} ${check.name}`,
+      sql: addCheck(check),
+    } as const
+    const error = await this.#tryStep(step)
+    if (error === undefined) return
+    if (!isServerError(error) || !CHECK_REFUSALS.includes(error.code)) throw unmade(step, error)
+    const refused = await this.#tryStep({ ...step, sql: `${step.sql} NOT VALID` })
+    if (refused !== undefined) throw unmade(step, refused)
+    this.skipped.push({ kind: 'check', name: step.object, reason: 'rows break it; made NOT VALID' })
   }
 
   async #runRightsStep(step: DdlStep): Promise<void> {
     const error = await this.#tryStep(step)
     if (error === undefined) return
     const reason = rightsReason(error)
-    if (reason === undefined) throw toPostgresFailure(error, { doing: `making ${step.object}`, side: 'target' })
+    if (reason === undefined) throw unmade(step, error)
     this.skipped.push({ kind: 'owner, grant or policy', name: step.object, reason })
   }
 
@@ -131,14 +208,14 @@ class PostgresTarget implements Target {
   async #runForeignKeyStep(step: DdlStep): Promise<void> {
     const error = await this.#tryStep(step)
     if (error === undefined) return
-    if (!isServerError(error) || error.code !== FOREIGN_KEY_VIOLATION) {
-      throw toPostgresFailure(error, { doing: `making ${step.object}`, side: 'target' })
+    if (isServerError(error) && error.code === INVALID_FOREIGN_KEY) {
+      this.skipped.push({ kind: 'foreign key', name: step.object, reason: 'the key that it refers to was not made' })
+      return
     }
+    if (!isServerError(error) || error.code !== FOREIGN_KEY_VIOLATION) throw unmade(step, error)
     const unproved = `${step.sql.trimEnd().replace(/;$/, '')} NOT VALID`
     const refused = await this.#tryStep({ ...step, sql: unproved })
-    if (refused !== undefined && !isServerError(refused)) {
-      throw toPostgresFailure(refused, { doing: `making ${step.object}`, side: 'target' })
-    }
+    if (refused !== undefined && !isServerError(refused)) throw unmade(step, refused)
     const made = refused === undefined ? 'made NOT VALID' : 'not made: this server has no NOT VALID key here'
     this.skipped.push({ kind: 'foreign key', name: step.object, reason: `rows break it; ${made}` })
   }
@@ -171,6 +248,10 @@ class PostgresTarget implements Target {
       }
     }
   }
+}
+
+function unmade({ object }: DdlStep, error: unknown): Error {
+  return toPostgresFailure(error, { doing: `making ${object}`, side: 'target' })
 }
 
 async function failing<T>(doing: string, work: () => Promise<T>): Promise<T> {
@@ -222,6 +303,12 @@ const VIEWS_IN_ORDER = `
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind = 'm' AND ${USER_SCHEMA} AND NOT ${inExtension('pg_class', 'c.oid')}
   ORDER BY (SELECT max(levels) FROM depth WHERE depth.view = c.oid), 1`
+
+function otherKind(source: SourceIdentity): Failure {
+  return new Failure('target-failed', `the snapshot is of ${source.engine}, the target is PostgreSQL`, {
+    hints: ['A snapshot is rebuilt into the kind of database that it was taken of.'],
+  })
+}
 
 function isSource(source: SourceIdentity): Failure {
   return new Failure('target-is-source', `the target is the source itself: database ${source.databaseName}`, {
