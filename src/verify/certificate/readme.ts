@@ -4,11 +4,7 @@ import type { Certificate } from './document.ts'
 
 export function handVerification(certificate: Certificate, certificateSha256: string): string {
   const { number, ledger, end } = certificate
-  const largest = [...certificate.balance].sort((a, b) => b.now - a.now)[0]
-  const table = largest?.table ?? 'schema.table'
-  const month = largest?.month ?? '2026-01'
   const offset = formatOffset({ offsetMinutes: certificate.rules.utcOffsetMinutes })
-  const clock = certificate.tables.find(({ countedAs }) => countedAs === table)?.clock ?? 'time'
   return `# 验证说明 / How to verify
 
 证明编号 / Certificate: ${number}
@@ -50,7 +46,7 @@ The entry in proofs/ledger-end.json names the SHA-256 of the \`manifest\` member
 在恢复出来的副本上执行（生产库此后仍在变化）；结果应等于 tables.csv 中该表该月的 now。
 On a restored copy (production has gone on since). The count must be \`now\` of that table and month in tables.csv:
 
-    psql -c "SET TIME ZONE INTERVAL '${offset}' HOUR TO MINUTE" -c "SELECT count(*) FROM ${table} WHERE to_char(${clock}, 'YYYY-MM') = '${month}'"
+    psql -c "SET TIME ZONE INTERVAL '${offset}' HOUR TO MINUTE" -c ${shellQuoted(countingSql(certificate))}
 
 每一行都应满足 / every line of tables.csv closes:
 
@@ -76,6 +72,16 @@ group of rows (bytes [start, end) of its file, \`salt\` from patient.json) has t
 局限 / Limits: 本证明确认数据自基线以来的一致性，不对录入时的真实性、准确性作出保证。
 It shows that data did not change since the baseline, and not that they were true when they were entered.
 `
+}
+
+/** Of the largest line that has a month, or of the largest table. */
+function countingSql({ balance, tables }: Certificate): string {
+  const clockOf = (name: string) => tables.find(({ countedAs }) => countedAs === name)?.clock ?? null
+  const largest = [...balance].sort((a, b) => b.now - a.now)
+  const dated = largest.find(({ table, month }) => /^\d{4}-\d\d$/.test(month) && clockOf(table) !== null)
+  if (!dated) return `SELECT count(*) FROM ${largest[0]?.table ?? 'schema.table'}`
+  const clock = `"${clockOf(dated.table)!.replaceAll('"', '""')}"`
+  return `SELECT count(*) FROM ${dated.table} WHERE to_char(${clock}, 'YYYY-MM') = '${dated.month}'`
 }
 
 function shellQuoted(text: string): string {

@@ -139,7 +139,7 @@ function times({ report, language, zone, say }: Page): PdfNode[] {
   ]
 }
 
-function figures({ report, language, say }: Page): PdfNode[] {
+function figures({ report, zone, language, say }: Page): PdfNode[] {
   const { rto, rpo, timeline: steps } = report
   const row = (name: string, { ms, targetMs, met }: Measured) => [
     name,
@@ -171,7 +171,7 @@ function figures({ report, language, say }: Page): PdfNode[] {
     ),
     ...(rpo.recoveredUpTo === null
       ? []
-      : [note(fill(say(DRILL_WORDS.rpoNote), { at: rpo.recoveredUpTo.slice(0, 19).replace('T', ' '), basis }))]),
+      : [note(fill(say(DRILL_WORDS.rpoNote), { at: formatInstant(Date.parse(rpo.recoveredUpTo), zone), basis }))]),
     note(say(DRILL_WORDS.rtoNote)),
   ]
 }
@@ -181,7 +181,7 @@ function verification({ report, say }: Page): PdfNode[] {
     return [heading(say(DRILL_WORDS.verification)), paragraph(say(DRILL_WORDS.noTables))]
   }
   const rows = report.tables.map(({ table, category, rows, foundRoot, equal }) => [
-    table,
+    { text: table, wordBreak: 'break-all' as const },
     category,
     formatCount(rows),
     foundRoot === null ? '—' : digestCell(foundRoot),
@@ -192,7 +192,7 @@ function verification({ report, say }: Page): PdfNode[] {
     dataTable(
       [
         { title: say(DRILL_WORDS.table), width: '*' },
-        { title: say(DRILL_WORDS.category), width: 70 },
+        { title: say(DRILL_WORDS.category), width: 58 },
         { title: say(DRILL_WORDS.rows), align: 'right', width: 58 },
         { title: say(DRILL_WORDS.root), width: 156 },
         { title: say(DRILL_WORDS.result), width: 46 },
@@ -237,7 +237,7 @@ function questions({ report, language, say }: Page): PdfNode[] {
   ]
 }
 
-function loss({ report, say }: Page): PdfNode[] {
+function loss({ report, zone, say }: Page): PdfNode[] {
   const title = heading(say(DRILL_WORDS.loss))
   const { lost, lostReadAt } = report.rpo
   if (lost === null || lostReadAt === null) return [title, paragraph(say(DRILL_WORDS.lossNotRead))]
@@ -246,9 +246,12 @@ function loss({ report, say }: Page): PdfNode[] {
       return !comparable || notRecovered + changedSince + deletedSince > 0
     })
     .map(({ table, notRecovered, changedSince, deletedSince }) => {
-      return [table, ...[notRecovered, changedSince, deletedSince].map(formatCount)]
+      return [
+        { text: table, wordBreak: 'break-all' as const },
+        ...[notRecovered, changedSince, deletedSince].map(formatCount),
+      ]
     })
-  const when = note(fill(say(DRILL_WORDS.lossNote), { at: lostReadAt.slice(0, 19).replace('T', ' ') }))
+  const when = note(fill(say(DRILL_WORDS.lossNote), { at: formatInstant(Date.parse(lostReadAt), zone) }))
   if (rows.length === 0) return [title, paragraph(say(DRILL_WORDS.noLoss)), when]
   const counts = [DRILL_WORDS.notRecovered, DRILL_WORDS.changedSince, DRILL_WORDS.deletedSince]
   const columns = counts.map((phrase) => ({ title: say(phrase), align: 'right' as const, width: 92 }))

@@ -104,8 +104,8 @@ export const DRILL_WORDS = {
     en: 'Usable means T8: rows, keys and indexes are there, every root is verified and the questions are answered. What is read for comparison after T8 does not count.',
   },
   rpoNote: {
-    zh: '截至 {at}（UTC）之前提交的事务均已在副本中，依据：{basis}。',
-    en: 'Everything committed up to {at} (UTC) is in the copy, by {basis}.',
+    zh: '截至 {at} 之前提交的事务均已在副本中，依据：{basis}。',
+    en: 'Everything committed up to {at} is in the copy, by {basis}.',
   },
   heartbeat: { zh: '变更日志心跳', en: 'the heartbeat of the change log' },
   transaction: { zh: '最后一个恢复的事务', en: 'the last transaction recovered' },
@@ -136,8 +136,8 @@ export const DRILL_WORDS = {
   changedSince: { zh: '其后被修改', en: 'Changed since' },
   deletedSince: { zh: '其后被删除', en: 'Deleted since' },
   lossNote: {
-    zh: '源库读取时间 {at}（UTC），晚于故障时刻：其间写入的行也计入下表。',
-    en: 'The source was read at {at} (UTC), after the fault: rows written in between count, too.',
+    zh: '源库读取时间 {at}，晚于故障时刻：其间写入的行也计入下表。',
+    en: 'The source was read at {at}, after the fault: rows written in between count, too.',
   },
   lossNotRead: {
     zh: '未与源库对照（目标为历史时刻、场景不适用或源库不可询问）。',

@@ -24,6 +24,8 @@ export interface IssuedPackage extends AsyncDisposable {
   readonly files: Files
   /** Of patient 3. */
   readonly patient: Files
+  /** The copy that the certificate was tried on, which a hospital would have thrown away. */
+  readonly copyUrl: string
   /** Another certificate about the same. */
   again(): Promise<Files>
 }
@@ -41,7 +43,7 @@ export async function issuePackage(): Promise<IssuedPackage> {
   const end = await hospital.snapshot()
   const repository = await made.open()
   const ends = { baseline: baseline.snapshotId, end: end.snapshotId }
-  const issued = await issue(server, made, repository, ends)
+  const { issued, copyUrl } = await issue(server, made, repository, ends)
   const files = await packageCertificate(repository, issued, printCertificate)
   const { files: patient } = await packagePatient(repository, files, patientOf(repository, '3'))
   const own = stack.move()
@@ -50,8 +52,10 @@ export async function issuePackage(): Promise<IssuedPackage> {
     issued,
     files,
     patient,
+    copyUrl,
     again: async () => {
-      return await packageCertificate(repository, await issue(server, made, repository, ends), printCertificate)
+      const other = await issue(server, made, repository, ends)
+      return await packageCertificate(repository, other.issued, printCertificate)
     },
     [Symbol.asyncDispose]: () => own.disposeAsync(),
   }
@@ -73,8 +77,10 @@ async function issue(
   made: TestRepository,
   repository: Repository,
   ends: { readonly baseline: string; readonly end: string },
-): Promise<IssuedCertificate> {
-  return await issueCertificate({
+): Promise<{ readonly issued: IssuedCertificate; readonly copyUrl: string }> {
+  copies += 1
+  const copyUrl = await server.createDatabase(`copy_${copies}`)
+  const issued = await issueCertificate({
     repository,
     baseline: await repository.readManifest(ends.baseline),
     end: await repository.readManifest(ends.end),
@@ -84,9 +90,7 @@ async function issue(
     sampleSeed: '2026年验收 第1次抽样',
     sample: { rows: 200, patients: 3 },
     openScratch: async () => {
-      copies += 1
-      const copy = await server.createDatabase(`copy_${copies}`)
-      return { connection: { url: copy }, server: 'a test server', [Symbol.asyncDispose]: async () => {} }
+      return { connection: { url: copyUrl }, server: 'a test server', [Symbol.asyncDispose]: async () => {} }
     },
     buildPool: made.pool,
     drills: [],
@@ -95,6 +99,7 @@ async function issue(
     signal: never(),
     onProgress: () => {},
   })
+  return { issued, copyUrl }
 }
 
 export function patientOf(repository: Repository, key: string) {

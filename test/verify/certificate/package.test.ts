@@ -3,15 +3,17 @@
  * patient's proof without anybody else's data.
  */
 import { execFile } from 'node:child_process'
-import { createHmac, generateKeyPairSync } from 'node:crypto'
+import { createHash, createHmac, generateKeyPairSync } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { BalanceLine, Certificate, Demonstration, TableFacts } from '../../../src/verify/certificate/document.ts'
-import { tablesRoot } from '../../../src/verify/certificate/merkle-tables.ts'
+import { type LeafPath, tablesRoot } from '../../../src/verify/certificate/merkle-tables.ts'
 import { packageCertificate } from '../../../src/verify/certificate/package.ts'
+import type { PatientProof } from '../../../src/verify/certificate/patient-proof.ts'
 import { countersign, withSums } from '../../../src/verify/certificate/seal.ts'
 import { acceptedChanges, type Files, type IssuedPackage, issuePackage, patientOf, problemOf } from './package-rig.ts'
 
@@ -57,6 +59,27 @@ async function runInside(directory: string, ...words: readonly string[]): Promis
       resolve({ status: error ? Number(error.code) : 0, out })
     })
   })
+}
+
+function hasPrograms(...names: readonly string[]): boolean {
+  return names.every((name) => OWN_PROGRAMS.some((folder) => existsSync(join(folder, name))))
+}
+
+function pageOf(files: Files): string {
+  return Buffer.from(files.get('README_验证说明.md')!).toString('utf8')
+}
+
+/** By RFC 9162, 2.1.3.2. @returns hex */
+function upTo(leaf: string, { index, size, path }: LeafPath): string {
+  let [digest, at, last] = [Buffer.from(leaf, 'hex'), index, size - 1]
+  for (const beside of path.map((hex) => Buffer.from(hex, 'hex'))) {
+    const isRight = at % 2 === 1 || at === last
+    const pair = isRight ? [beside, digest] : [digest, beside]
+    while (isRight && at % 2 === 0 && at > 0) [at, last] = [at >> 1, last >> 1]
+    digest = createHash('sha256').update(Buffer.of(1)).update(Buffer.concat(pair)).digest()
+    ;[at, last] = [at >> 1, last >> 1]
+  }
+  return digest.toString('hex')
 }
 
 function damagedFiles(): Files {
@@ -121,8 +144,7 @@ describe('a certificate', () => {
 
   it('can be checked as its page says, without a line of that file', async () => {
     const whole = await laidOut(rig.files)
-    const page = Buffer.from(rig.files.get('README_验证说明.md')!).toString('utf8')
-    const commands = [...page.matchAll(/^ {4}(.+)$/gm)].map(([, command]) => command!)
+    const commands = [...pageOf(rig.files).matchAll(/^ {4}(.+)$/gm)].map(([, command]) => command!)
     const manifest = commands.find((command) => command.includes('manifest-end.json'))!
     const draws = commands.find((command) => command.includes('openssl'))!
 
@@ -130,6 +152,45 @@ describe('a certificate', () => {
     expect((await runInside(whole, 'sh', '-c', manifest)).out).toContain(rig.issued.certificate.end.manifestSha256)
     const drawn = createHmac('sha256', rig.issued.certificate.sampleSeed).update('look-up\n0').digest('hex')
     expect((await runInside(whole, 'sh', '-c', draws)).out).toContain(drawn)
+  })
+
+  it.skipIf(!hasPrograms('psql'))('counts in the copy what its page lets an auditor count with psql', async () => {
+    const [[command, month] = []] = [...pageOf(rig.files).matchAll(/^ {4}(psql .+'(\d{4}-\d\d)'.*)$/gm)].map((found) =>
+      found.slice(1),
+    )
+    const { hostname, port, username, password, pathname } = new URL(rig.copyUrl)
+    const parts = {
+      PGHOST: hostname,
+      PGPORT: port,
+      PGUSER: username,
+      PGPASSWORD: password,
+      PGDATABASE: pathname.slice(1),
+    }
+    const environment = Object.entries(parts).map(([name, value]) => `${name}=${decodeURIComponent(value)}`)
+    const counted = await runInside(scratch, ...environment, 'sh', '-c', command!.replace('psql', 'psql -XAtq'))
+
+    const csv = Buffer.from(rig.files.get('tables.csv')!).toString('utf8').split('\r\n')
+    const now = csv[0]!.split(',').indexOf('now')
+    const line = csv.find((each) => each.includes(`public.vital_sign,${month},`))!.split(',')
+    expect([counted.status, counted.out.trim()]).toEqual([0, line[now]])
+  })
+
+  it.skipIf(!hasPrograms('xxd'))("leads by hand from a patient's rows to a digest of the proof", async () => {
+    const pattern = pageOf(rig.files).match(/^ {4}(\{ printf .+ \| sha256sum)$/m)![1]!
+    const proof: PatientProof = JSON.parse(Buffer.from(rig.patient.get('patient.json')!).toString('utf8'))
+    const whole = await laidOut(rig.patient)
+    for (const { file, groups } of proof.tables) {
+      const [group] = groups
+      const command = pattern
+        .replace('SALT', group!.salt)
+        .replace('START', String(group!.start))
+        .replace('END - START', String(group!.end - group!.start))
+        .replace('rows/001.copy', file)
+      const { out } = await runInside(whole, 'sh', '-c', command)
+      const { node, child } = group!.nodes[0]!
+
+      expect(upTo(out.slice(0, 64), group!.leaf), file).toBe(proof.nodes[node]!.children[child]!.digest)
+    }
   })
 
   it('is verified when the hospital has signed too, and not when that signature is of another package', async () => {
