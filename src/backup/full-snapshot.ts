@@ -147,7 +147,8 @@ class Standing {
     const head = later instanceof NotAlongTheLog ? this.#before : later
     const previous = this.#previous
     const from = previous === null ? log.start.startLsn : parseLsn(previous.log.scanFrom)
-    const scanFrom = await scanFromOf(log, visible, { from, before })
+    const firstXid = previous === null ? BigInt(log.start.xidHorizon) : parseVisibility(previous.position.visible).xmax
+    const scanFrom = await scanFromOf(log, visible, { from, before, firstXid })
     const closed = head
       ? await closedBetween(log, this.#before?.header.number ?? null, head.header.number)
       : new Set<string>()

@@ -15,7 +15,7 @@ import { tableSpec } from '../repository/table-spec.ts'
 import { locatorSpec } from '../repository/tree/spec.ts'
 import { storedNodes } from '../repository/tree/stored-leaves.ts'
 import { TreeReader } from '../repository/tree/tree-reader.ts'
-import { isVisible, parseVisibility } from '../repository/visibility.ts'
+import { isVisible, parseVisibility, WholeXids } from '../repository/visibility.ts'
 import type { ConsistentRead, SchemaInfo } from '../source/contract.ts'
 import type { AdoptedPacks } from './adopt-packs.ts'
 import { decideFold, type FoldDecision } from './incremental-plan.ts'
@@ -178,7 +178,8 @@ interface FoldParts {
 async function foldAlong({ signal }: SnapshotRequest, { run, link, previous, after, visible, fold }: FoldParts) {
   const then = parseVisibility(previous.position.visible)
   const guard = historyGuard(previous)
-  const leftovers = new Leftovers(parseVisibility(visible))
+  const whole = new WholeXids(then.xmax)
+  const leftovers = new Leftovers(parseVisibility(visible), then.xmax)
   const { scanFrom, scanSegment, head } = previous.log
   const folded = await run.fold(
     fold.map((each) => each.previous),
@@ -191,7 +192,8 @@ async function foldAlong({ signal }: SnapshotRequest, { run, link, previous, aft
       }),
       accept: (stamp) => {
         guard(stamp)
-        return leftovers.pass(stamp) && !isVisible(then, stamp.xid)
+        const wasThere = isVisible(then, whole.of(stamp.xid))
+        return leftovers.pass(stamp) && !wasThere
       },
       signal,
     },

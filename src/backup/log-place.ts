@@ -9,7 +9,7 @@ import type { SegmentHead } from '../repository/change-log/segment-store.ts'
 import { formatLsn } from '../repository/lsn.ts'
 import type { Manifest } from '../repository/manifest.ts'
 import type { TreeRoot } from '../repository/tree/tree-root.ts'
-import { isVisible, parseVisibility, type Visibility } from '../repository/visibility.ts'
+import { isVisible, parseVisibility, type Visibility, WholeXids } from '../repository/visibility.ts'
 
 export type LogPlace = NonNullable<Manifest['log']>
 
@@ -51,14 +51,17 @@ export function lateTables(visible: string, { tables, previous, closed, horizon 
 export class Leftovers {
   first: bigint | null = null
   readonly #visibility: Visibility
+  readonly #whole: WholeXids
 
-  constructor(visibility: Visibility) {
+  /** @param first a number near those of the first transactions that go by */
+  constructor(visibility: Visibility, first: bigint) {
     this.#visibility = visibility
+    this.#whole = new WholeXids(first)
   }
 
   /** @returns whether the read has it */
   pass({ xid, commitLsn }: TransactionStamp): boolean {
-    const isThere = isVisible(this.#visibility, xid)
+    const isThere = isVisible(this.#visibility, this.#whole.of(xid))
     if (!isThere) this.first ??= commitLsn
     return isThere
   }
@@ -91,16 +94,16 @@ export async function placeOf({ log, scanFrom, head, transactions }: PlaceParts)
  * read too, but for transactions that had written their commit and were not visible yet. The list of those in progress
  * does not name them all: not those that are newer than every transaction that has ended.
  * @param before the log's end before the read began
- * @param from where the log was last known to be contained whole
+ * @param from where the log was last known to be contained whole, when numbers of transactions were near `firstXid`
  */
 export async function scanFromOf(
   log: ChangeLog,
   visible: string,
-  { from, before }: { readonly from: bigint; readonly before: bigint },
+  { from, before, firstXid }: { readonly from: bigint; readonly before: bigint; readonly firstXid: bigint },
 ): Promise<bigint> {
   const visibility = parseVisibility(visible)
   if (before <= from) return before
-  const leftovers = new Leftovers(visibility)
+  const leftovers = new Leftovers(visibility, firstXid)
   let fromSegment = await log.locate(from)
   const newest = (await log.head())?.header.number ?? -1
   while (fromSegment > 0 && fromSegment <= newest && (await log.segment(fromSegment)).header.continues) fromSegment -= 1

@@ -16,17 +16,36 @@ export function parseVisibility(text: string): Visibility {
   return { xmin: BigInt(xmin), xmax: BigInt(xmax), inProgress }
 }
 
-/** `xid` has 32 bits, as in the stream: the one within half the circle of `xmax` is meant. */
-export function isVisible(visibility: Visibility, xid: number): boolean {
-  const full = nearest(BigInt(xid), visibility.xmax)
-  if (full < visibility.xmin) return true
-  return full < visibility.xmax && !visibility.inProgress.has(full)
+/** @param xid whole: see `WholeXids` */
+export function isVisible(visibility: Visibility, xid: bigint): boolean {
+  if (xid < visibility.xmin) return true
+  return xid < visibility.xmax && !visibility.inProgress.has(xid)
+}
+
+const CIRCLE = 1n << 32n
+const HALF = CIRCLE >> 1n
+
+/**
+ * Numbers of transactions as the stream gives them, 32 bits each, made whole. They are to be given in the stream's order,
+ * from where numbers are near `first`: each is the one within half the circle of the highest before it. Measured from one
+ * place for ever, two thousand million transactions later a new one would be taken for one that was long ago.
+ */
+export class WholeXids {
+  #highest: bigint
+
+  constructor(first: bigint) {
+    this.#highest = first
+  }
+
+  of(xid: number): bigint {
+    const whole = nearest(BigInt(xid), this.#highest)
+    if (whole > this.#highest) this.#highest = whole
+    return whole
+  }
 }
 
 function nearest(xid: bigint, to: bigint): bigint {
-  const circle = 1n << 32n
-  const half = circle >> 1n
-  const candidate = (to & ~(circle - 1n)) | xid
-  if (candidate > to + half) return candidate - circle
-  return candidate < to - half ? candidate + circle : candidate
+  const candidate = (to & ~(CIRCLE - 1n)) | xid
+  if (candidate > to + HALF) return candidate - CIRCLE
+  return candidate < to - HALF ? candidate + CIRCLE : candidate
 }

@@ -128,6 +128,8 @@ export interface CatalogFingerprint {
   readonly tables: ReadonlyMap<string, string>
   /** Read before anything else of it: the fingerprint speaks of this moment or a later one. */
   readonly lsn: bigint
+  /** Just before that, by the database's clock, in microseconds since 1970; null where it does not say. */
+  readonly timeUs: bigint | null
 }
 
 export interface StreamOptions {

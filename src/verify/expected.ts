@@ -21,7 +21,7 @@ import type { Manifest } from '../repository/manifest.ts'
 import type { Repository } from '../repository/repository.ts'
 import { advance, type State, theSnapshotItself } from '../repository/state/state.ts'
 import { firstSegmentAfter, isLogged, type LoggedManifest, sortClosings } from '../repository/state/target.ts'
-import { isVisible, parseVisibility } from '../repository/visibility.ts'
+import { isVisible, parseVisibility, WholeXids } from '../repository/visibility.ts'
 import type { ChangeSource } from '../source/change-contract.ts'
 import type { ReadPosition, Source } from '../source/contract.ts'
 import { type Finding, finding } from './finding.ts'
@@ -95,6 +95,7 @@ async function advanced(request: ExpectedRequest, { manifest, at, log, head }: R
   const { number, end } = head.header
   const before = parseVisibility(manifest.position.visible)
   const now = parseVisibility(at.visible)
+  const whole = new WholeXids(before.xmax)
   const closings = await log.closedTables(firstSegmentAfter(manifest), number + 1)
   const { closed, coarse } = sortClosings(manifest, closings)
   const doubts = new Map([
@@ -105,7 +106,10 @@ async function advanced(request: ExpectedRequest, { manifest, at, log, head }: R
   const state = await advance(request.repository, world, {
     base: manifest,
     stretch: { log, fromSegment: manifest.log.scanSegment, toSegment: number, bound: end },
-    accept: ({ xid }) => isVisible(now, xid) && !isVisible(before, xid),
+    accept: (stamp) => {
+      const xid = whole.of(stamp.xid)
+      return isVisible(now, xid) && !isVisible(before, xid)
+    },
     isFolded: ({ name }) => !doubts.has(name),
   })
   return { state, doubts, notAdvanced: null, findings: [], [Symbol.asyncDispose]: () => state[Symbol.asyncDispose]() }

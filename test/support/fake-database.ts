@@ -64,6 +64,8 @@ export class FakeDatabase {
   limitBytes: bigint | null = null
   /** Committed, and not visible to a read yet, as while a commit waits for its standby (P3). Inserts only. */
   hidden: ReadonlySet<number> = new Set()
+  /** What it says when it is asked for the time, in microseconds since 1970. */
+  clockUs: bigint | null = null
   isDown = false
   /** The connection stands, and nothing comes over it. */
   isMute = false
@@ -178,7 +180,7 @@ export class FakeDatabase {
         if (this.isDown) throw new Failure('source-unreachable', 'the fake database is down')
         this.onFingerprint()
         const tables = new Map(Object.keys(this.tables).map((name) => [name, `${this.definitions.get(name) ?? 0}`]))
-        return { digest: JSON.stringify([...tables]), tables, lsn: this.#lsn }
+        return { digest: JSON.stringify([...tables]), tables, lsn: this.#lsn, timeUs: this.clockUs }
       },
       requestSeal: async () => this.requestSeal(),
       xidHorizon: async () => String(this.#xid + 1),

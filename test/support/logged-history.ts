@@ -40,6 +40,8 @@ export interface SegmentByHand {
   readonly second?: number
   /** Where the database stood at that look; the segment's end when not given. */
   readonly seen?: number
+  /** The second that the database's clock said at that look; it said none when not given. */
+  readonly clock?: number
   /** Tables by name: any text that stands for what their definition is from then on. */
   readonly definitions?: Readonly<Record<string, string>>
 }
@@ -81,7 +83,7 @@ export class LogByHand {
     return this.#writer.start.logId
   }
 
-  async seal({ end, commits = [], second, seen, definitions }: SegmentByHand): Promise<void> {
+  async seal({ end, commits = [], second, seen, clock, definitions }: SegmentByHand): Promise<void> {
     if (definitions) this.#definitions = new Map(Object.entries(definitions))
     const sealedUs = secondUs(second ?? commits.at(-1)?.[1] ?? 0)
     await this.#writer.append({
@@ -91,7 +93,12 @@ export class LogByHand {
       transactions: commits.map((commit) => this.#transaction(commit)),
       continues: false,
       unfinished: false,
-      fingerprint: { digest: 'look', lsn: BigInt(seen ?? end), tables: this.#definitions },
+      fingerprint: {
+        digest: 'look',
+        lsn: BigInt(seen ?? end),
+        timeUs: clock === undefined ? null : secondUs(clock),
+        tables: this.#definitions,
+      },
       closed: [],
     })
   }

@@ -5,7 +5,7 @@
  */
 import { Failure } from '../../errors.ts'
 import { type LogStart, listLogs } from '../../repository/change-log/log-start.ts'
-import { ChangeLogWriter } from '../../repository/change-log/writer.ts'
+import { ChangeLogWriter, type LogHead } from '../../repository/change-log/writer.ts'
 import { formatLsn } from '../../repository/lsn.ts'
 import type { Repository } from '../../repository/repository.ts'
 import type { CapturePlan, ChangeSource, SlotState } from '../../source/change-contract.ts'
@@ -48,7 +48,7 @@ export async function chooseLog(question: LogQuestion): Promise<ChosenLog> {
   const writer = await resumeOr(repository, newest)
   if (writer instanceof Failure)
     return await begin(question, newest, `the newest segment is lost: ${writer.message}`, null)
-  const reason = question.breakReason ?? (await reasonAgainst(question, newest, writer.head.end, state))
+  const reason = question.breakReason ?? (await reasonAgainst(question, newest, writer.head, state))
   if (reason === null) return { writer, begun: null }
   return await begin(question, newest, reason, writer.head.end)
 }
@@ -66,12 +66,14 @@ async function resumeOr(repository: Repository, { logId }: LogStart): Promise<Ch
 async function reasonAgainst(
   { changes, identity, slot }: LogQuestion,
   start: LogStart,
-  end: bigint,
+  { end, segment }: LogHead,
   state: SlotState | null,
 ): Promise<string | null> {
+  // Of the newest segment: a log may have gone on over a change of servers before.
+  const known = segment?.header.timeline ?? start.source.timeline
   if (!isSameDatabase(start.source, identity)) return 'the source is another database'
-  if (state === null && identity.timeline !== start.source.timeline) {
-    const from = `timeline ${start.source.timeline} to ${identity.timeline}`
+  if (state === null && identity.timeline !== known) {
+    const from = `timeline ${known} to ${identity.timeline}`
     return `another server took over, or the database was put back (${from}), and slot ${slot} is gone`
   }
   if (state === null) return `slot ${slot} is gone: it was dropped, or the database was made anew`
@@ -79,9 +81,9 @@ async function reasonAgainst(
   if (state.confirmedLsn !== null && state.confirmedLsn > end) {
     return `slot ${slot} stands at ${formatLsn(state.confirmedLsn)}, and the log ends at ${formatLsn(end)}`
   }
-  if (identity.timeline !== start.source.timeline) {
-    const left = (await changes.timelines()).find(({ timeline }) => timeline === start.source.timeline)
-    if (!left) return `timeline ${identity.timeline} of the source did not come out of ${start.source.timeline}`
+  if (identity.timeline !== known) {
+    const left = (await changes.timelines()).find(({ timeline }) => timeline === known)
+    if (!left) return `timeline ${identity.timeline} of the source did not come out of ${known}`
     if (left.forkLsn < end) {
       return `another server took over at ${formatLsn(left.forkLsn)}, before the log's end at ${formatLsn(end)}`
     }

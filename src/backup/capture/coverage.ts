@@ -14,12 +14,13 @@ export interface Coverage {
   readonly digest: string
   /** See `CatalogFingerprint`. */
   readonly lsn: bigint
+  readonly timeUs: bigint | null
   /** Covered tables by `TableInfo.name`: hex digests. */
   readonly tables: ReadonlyMap<string, string>
 }
 
 /** @param fingerprint of the whole database */
-export function coverageOf(plan: CapturePlan, { tables: found, lsn }: CatalogFingerprint): Coverage {
+export function coverageOf(plan: CapturePlan, { tables: found, lsn, timeUs }: CatalogFingerprint): Coverage {
   const tables = new Map<string, string>()
   for (const { table, resolution } of plan.tables) {
     const digest = found.get(table)
@@ -27,5 +28,5 @@ export function coverageOf(plan: CapturePlan, { tables: found, lsn }: CatalogFin
     if (resolution === 'transaction' && digest !== undefined) tables.set(table, digest)
   }
   const pairs = [...tables].sort(([a], [b]) => (a < b ? -1 : 1))
-  return { digest: Buffer.from(sha256(canonicalBytes(pairs))).toString('hex'), lsn, tables }
+  return { digest: Buffer.from(sha256(canonicalBytes(pairs))).toString('hex'), lsn, timeUs, tables }
 }

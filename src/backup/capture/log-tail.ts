@@ -21,13 +21,19 @@ export class LogTail {
   readonly #writer: ChangeLogWriter
   readonly #fence: Fence
   readonly #nowMs: () => number
+  readonly #timeline: number
   /** The last transaction that is in the log whole, as far as this session knows. */
   lastCommit: TransactionStamp | null = null
 
-  constructor(writer: ChangeLogWriter, fence: Fence, nowMs: () => number) {
+  constructor(
+    writer: ChangeLogWriter,
+    fence: Fence,
+    world: { readonly nowMs: () => number; readonly timeline: number },
+  ) {
     this.#writer = writer
     this.#fence = fence
-    this.#nowMs = nowMs
+    this.#nowMs = world.nowMs
+    this.#timeline = world.timeline
   }
 
   get logId(): string {
@@ -50,6 +56,7 @@ export class LogTail {
       end: content.end,
       sealedAt: new Date(this.#nowMs()).toISOString(),
       leaseToken: this.#fence.token,
+      timeline: this.#timeline,
       transactions: content.transactions,
       continues: content.continues,
       unfinished: content.unfinished,

@@ -54,9 +54,10 @@ export async function runSession(request: SessionRequest, world: SessionWorld): 
   const plan = await planCapture(source, changes, request)
   if (plan.dangers.length > 0) onEvent({ kind: 'dangers', dangers: plan.dangers })
 
+  const identity = await source.identify()
   const { writer, begun } = await chooseLog({
     ...{ repository, sourceName, changes, plan, slot, signal, nowMs, random },
-    identity: await source.identify(),
+    identity,
     breakReason: world.breakReason,
     createSlotTimeoutMs: settings.createSlotTimeoutMs,
   })
@@ -67,7 +68,7 @@ export async function runSession(request: SessionRequest, world: SessionWorld): 
   const { silenceMaxMs } = settings
   const { spillDirectory } = request
   await using stream = await changes.openStream({ slot, tables, spillDirectory, signal, silenceMaxMs })
-  const tail = new LogTail(writer, fence, nowMs)
+  const tail = new LogTail(writer, fence, { nowMs, timeline: stream.identity.timeline })
   const confirmedLsn = await standingOf(changes, slot, tail.end)
   const catalog = await changes.fingerprint()
   const check = resumeCheck({ request, plan, catalog, tail, confirmedLsn })

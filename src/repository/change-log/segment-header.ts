@@ -26,6 +26,7 @@ const headerSchema = z.looseObject({
   end: lsn,
   sealedAt: z.string(),
   leaseToken: count.nullable(),
+  timeline: count.optional(),
   transactions: count,
   changes: count,
   textBytes: count,
@@ -43,6 +44,7 @@ const headerSchema = z.looseObject({
     .looseObject({
       digest: z.string(),
       lsn,
+      time: microseconds.optional(),
       tables: z.array(z.looseObject({ name: z.string(), digest: z.string() })).nullable(),
     })
     .nullable(),
@@ -61,6 +63,8 @@ export interface TableClosing {
 export interface SegmentFingerprint {
   readonly digest: string
   readonly lsn: bigint
+  /** By the database's clock, when it stood there or before; null where nobody asked. */
+  readonly timeUs: bigint | null
   /** Null when they are those of `fingerprintIn`. */
   readonly tables: ReadonlyMap<string, string> | null
 }
@@ -80,6 +84,8 @@ export interface SegmentHeader {
   readonly sealedAt: string
   /** Of the lease under which it was written; never less than that of the segment before. */
   readonly leaseToken: number | null
+  /** Of the server that sent it; null where nobody asked. */
+  readonly timeline: number | null
   /** Parts of transactions count as transactions here. */
   readonly transactions: number
   readonly changes: number
@@ -102,10 +108,11 @@ export interface SegmentHeader {
   readonly lastClosed: number | null
 }
 
-export function encodeHeader(header: SegmentHeader): Uint8Array {
+export function encodeHeader({ timeline, ...header }: SegmentHeader): Uint8Array {
   const { fingerprint } = header
   return canonicalBytes({
     ...header,
+    ...(timeline !== null && { timeline }),
     format: LOG_FORMAT,
     start: formatLsn(header.start),
     end: formatLsn(header.end),
@@ -116,6 +123,7 @@ export function encodeHeader(header: SegmentHeader): Uint8Array {
     fingerprint: fingerprint && {
       digest: fingerprint.digest,
       lsn: formatLsn(fingerprint.lsn),
+      ...(fingerprint.timeUs !== null && { time: fingerprint.timeUs.toString() }),
       tables: fingerprint.tables && digestList(fingerprint.tables),
     },
     closed: header.closed.map(({ table, reason }) => ({ table, reason })),
@@ -135,6 +143,7 @@ export function decodeHeader(bytes: Uint8Array, what: string): SegmentHeader {
   const { data } = parsed
   return {
     ...data,
+    timeline: data.timeline ?? null,
     start: parseLsn(data.start),
     end: parseLsn(data.end),
     firstCommitTimeUs: orNull(data.firstCommitTimeUs, BigInt),
@@ -143,6 +152,7 @@ export function decodeHeader(bytes: Uint8Array, what: string): SegmentHeader {
     fingerprint: orNull(data.fingerprint, (found) => ({
       digest: found.digest,
       lsn: parseLsn(found.lsn),
+      timeUs: orNull(found.time ?? null, BigInt),
       tables: orNull(found.tables, digestMap),
     })),
   }

@@ -24,6 +24,8 @@ export interface SegmentDraft {
   readonly sealedAt: string
   /** Null where nobody else can write. */
   readonly leaseToken: number | null
+  /** Of the server that sent it; null where nobody asked. */
+  readonly timeline?: number | null
   readonly transactions: readonly LoggedTransaction[]
   /** The first one began in the segment before. */
   readonly continues: boolean
@@ -33,6 +35,8 @@ export interface SegmentDraft {
   readonly fingerprint: {
     readonly digest: string
     readonly lsn: bigint
+    /** By the database's clock, when it stood there or before; null where nobody asked. */
+    readonly timeUs?: bigint | null
     readonly tables: ReadonlyMap<string, string>
   } | null
   /** What else puts an end to a table's past. Tables whose fingerprint changed are added by `append`. */
@@ -130,11 +134,16 @@ export class ChangeLogWriter {
       end: draft.end,
       sealedAt: draft.sealedAt,
       leaseToken: draft.leaseToken,
+      timeline: draft.timeline ?? null,
       ...counts,
       maxCommitTimeUs: latest(previous?.maxCommitTimeUs ?? null, draft.transactions),
       continues: draft.continues,
       unfinished: draft.unfinished,
-      fingerprint: fingerprint && { ...fingerprint, tables: listsTables ? fingerprint.tables : null },
+      fingerprint: fingerprint && {
+        ...fingerprint,
+        timeUs: fingerprint.timeUs ?? null,
+        tables: listsTables ? fingerprint.tables : null,
+      },
       fingerprintIn: listsTables ? number : (previous?.fingerprintIn ?? null),
       closed,
       lastClosed: closed.length > 0 ? number : (previous?.lastClosed ?? null),

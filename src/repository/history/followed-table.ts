@@ -13,7 +13,7 @@ import type { Manifest, TableManifest } from '../manifest.ts'
 import { tableSpec } from '../table-spec.ts'
 import { doesNotFit } from '../tree/misfit.ts'
 import type { TreeSpec } from '../tree/spec.ts'
-import { isVisible, parseVisibility, type Visibility } from '../visibility.ts'
+import { isVisible, parseVisibility, type Visibility, WholeXids } from '../visibility.ts'
 import type { HistoryPlace } from './change-id.ts'
 import { type EventTime, type HistoryEvent, rowEvent, truncateEvent } from './event.ts'
 import { type KeyText, keyTextOf, rowsByKey, type SnapshotReader } from './rows-by-key.ts'
@@ -55,6 +55,7 @@ export class FollowedTable {
   /** The rows of the base are gone. */
   truncatedBy: number | null = null
   readonly #visible: Visibility
+  readonly #whole: WholeXids
   readonly #reader: SnapshotReader
   #pending: PendingChange[] = []
 
@@ -66,12 +67,13 @@ export class FollowedTable {
     this.keyColumns = table.primaryKey
     this.lost = lost
     this.#visible = parseVisibility(base.position.visible)
+    this.#whole = new WholeXids(this.#visible.xmax)
     this.#reader = reader
   }
 
-  /** Whether the base lacks what this transaction did. */
+  /** Whether the base lacks what this transaction did. To be asked in the order of the log. */
   lacks(xid: number): boolean {
-    return !isVisible(this.#visible, xid)
+    return !isVisible(this.#visible, this.#whole.of(xid))
   }
 
   fits(logged: LogTable): boolean {

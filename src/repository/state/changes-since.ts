@@ -15,7 +15,7 @@ import { NetChanges } from '../fold/net-changes.ts'
 import { formatLsn } from '../lsn.ts'
 import type { Manifest, TableManifest } from '../manifest.ts'
 import { tableSpec } from '../table-spec.ts'
-import { isVisible, parseVisibility } from '../visibility.ts'
+import { isVisible, parseVisibility, WholeXids } from '../visibility.ts'
 import { formatTimeUs } from './moment.ts'
 import { type StateWorld, transactionsOf } from './state.ts'
 import { isLogged, type StateTarget } from './target.ts'
@@ -58,6 +58,7 @@ export async function changesSince(
   const spool = new ChangeSpool(world.temporaryDirectory, MEMORY_BYTES)
   if (along === null || !isLogged(base)) return answering(base, spool)
   const visible = parseVisibility(base.position.visible)
+  const whole = new WholeXids(visible.xmax)
   const closedNames = new Set(closed.map(({ table }) => table))
   const isTold = (table: TableManifest) => table.resolution === 'transaction' && !closedNames.has(table.name)
   try {
@@ -65,7 +66,7 @@ export async function changesSince(
       {
         tables: base.tables.filter((table) => isTold(table) && isWanted(table)).map(foldedFrom),
         transactions: transactionsOf(along, base, {}),
-        accept: ({ xid }) => !isVisible(visible, xid),
+        accept: ({ xid }) => !isVisible(visible, whole.of(xid)),
         signal: world.signal,
       },
       spool,

@@ -38,7 +38,7 @@ const STEADY: ClockNote = { stampedEarlier: 0, latestStampedEarlier: null, backw
 const LOOK_BEHIND = 12
 /** Segments looked at for the newest that says until when the log is complete. */
 const LOOK_BACK = 64
-/** Between the look at the catalog and the sealing of a segment there is a little time. */
+/** Between the look at the catalog and the sealing of a segment, or the stamp of a commit and its place, there is a little time. */
 const SEALING_US = 1_000_000n
 /**
  * Capture writes a word into the database's log each minute, so that the last commit is never much older than the last
@@ -107,9 +107,10 @@ export async function lastBefore(log: ChangeLog, cut: LogCut, fromSegment: numbe
 }
 
 /**
- * Until when the log is known to hold everything that was committed, in microseconds since 1970, or null. By the clock
- * of the machine that captures: a segment says where the database stood when the catalog was looked at, and once the
- * log has got there, nothing that was committed before that look is missing. Never far from the last commit.
+ * Until when the log is known to hold everything that was committed, in microseconds since 1970, or null. A segment says
+ * where the database stood when the catalog was looked at, and what its clock said; once the log has got there, nothing
+ * that was committed before that look is missing. Segments that say no time have the clock of the machine that captures,
+ * which is believed near the last commit only.
  * @throws change-log-gap, store-…
  */
 export async function completeUntil(log: ChangeLog): Promise<bigint | null> {
@@ -121,6 +122,7 @@ export async function completeUntil(log: ChangeLog): Promise<bigint | null> {
   for (let number = newest; number >= oldest; number -= 1) {
     const { fingerprint, sealedAt } = (await log.segment(number)).header
     if (!fingerprint || fingerprint.lsn > end) continue
+    if (fingerprint.timeUs !== null) return fingerprint.timeUs - SEALING_US
     const [seenUs, mostUs] = [timeUsOf(sealedAt) - SEALING_US, maxCommitTimeUs + CLOCKS_APART_US]
     return seenUs < mostUs ? seenUs : mostUs
   }

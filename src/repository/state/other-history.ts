@@ -7,19 +7,21 @@ import { Failure } from '../../errors.ts'
 import type { TransactionStamp } from '../change-log/change.ts'
 import { formatLsn, parseLsn } from '../lsn.ts'
 import type { Manifest } from '../manifest.ts'
-import { isVisible, parseVisibility } from '../visibility.ts'
+import { isVisible, parseVisibility, WholeXids } from '../visibility.ts'
 
 type Standing = Pick<Manifest, 'snapshotId' | 'position'>
 
-/** To be asked of every transaction from the snapshot's place in the log on. @throws history-differs */
+/** To be asked of every transaction from the snapshot's place in the log on, in order. @throws history-differs */
 export function historyGuard({
   snapshotId,
   position,
 }: Standing): (stamp: Pick<TransactionStamp, 'xid' | 'commitLsn'>) => void {
   const then = parseVisibility(position.visible)
+  const whole = new WholeXids(then.xmax)
   const lsn = parseLsn(position.lsn)
   return ({ xid, commitLsn }) => {
-    if (commitLsn < lsn || !isVisible(then, xid)) return
+    const isThere = isVisible(then, whole.of(xid))
+    if (commitLsn < lsn || !isThere) return
     const at = `${formatLsn(commitLsn)}, behind its position ${position.lsn}`
     throw new Failure(
       'history-differs',

@@ -18,7 +18,7 @@ import { Repository } from '../repository.ts'
 import { openDirectoryStore } from '../store/directory.ts'
 import { makeScratch, OverlayStore } from '../store/overlay.ts'
 import { tableSpec } from '../table-spec.ts'
-import { isVisible, parseVisibility } from '../visibility.ts'
+import { isVisible, parseVisibility, WholeXids } from '../visibility.ts'
 import { formatTimeUs } from './moment.ts'
 import { historyGuard } from './other-history.ts'
 import { isLogged, type LoggedManifest, type LogStretch, type StateTarget } from './target.ts'
@@ -60,11 +60,12 @@ export async function stateAt(repository: Repository, target: StateTarget, world
   const { base, along, transaction } = target
   if (along === null || !isLogged(base)) return theSnapshotItself(repository, base)
   const visible = parseVisibility(base.position.visible)
+  const whole = new WholeXids(visible.xmax)
   const closed = new Set(target.closed.map(({ table }) => table))
   const state = await advance(repository, world, {
     base,
     stretch: along,
-    accept: ({ xid }) => !isVisible(visible, xid),
+    accept: ({ xid }) => !isVisible(visible, whole.of(xid)),
     isFolded: ({ name }) => !closed.has(name),
   })
   const lsn = formatLsn(along.bound)

@@ -80,6 +80,22 @@ describe('a change log begins anew', () => {
     expect(await logsAfter(rig)).toBe(1)
   })
 
+  it('and not at the next start either, when the log went on under the other server', async () => {
+    const rig = await rigWithLog()
+    rig.database.identity = { ...rig.database.identity, timeline: 2 }
+    rig.database.forks = [{ timeline: 1, forkLsn: rig.database.lsn + 1n }]
+    const session = rig.start()
+    await until(() => session.events.some(({ kind }) => kind === 'connected'))
+    await rig.settled(rig.database.insert('public.drug', 'behind the fork'))
+    await session.stop()
+
+    expect(await logsAfter(rig)).toBe(1)
+    rig.database.identity = { ...rig.database.identity, timeline: 3 }
+    rig.database.forks.push({ timeline: 2, forkLsn: rig.database.lsn - 50n })
+    expect(await logsAfter(rig)).toBe(2)
+    expect(await breakReason(rig)).toContain('another server took over')
+  })
+
   it('when the database was put back to before the log’s end', async () => {
     const rig = await CaptureRig.make()
     const first = rig.start()

@@ -133,6 +133,15 @@ describe('a time', () => {
     expect((await refusal(atSecond(1800))).code).toBe('change-log-gap')
   })
 
+  test('is answered by the clock of the database where a segment says it, and not by that of the machine (F28)', async () => {
+    const log = await LogByHand.begin(repository, 100, {})
+    await writeSnapshot(repository, { id: K1, lsn: 150, second: 10, log: log.place(), tables: {} })
+    await log.seal({ end: 300, commits: [[200, 20]], second: 200, clock: 60 })
+
+    expect(summary(await resolve(atSecond(58)))).toMatchObject({ base: K1, bound: 300 })
+    expect((await refusal(atSecond(61))).code).toBe('change-log-gap')
+  })
+
   test('is not answered from a snapshot that has what is stamped later: the clock was set back', async () => {
     const log = await LogByHand.begin(repository, 100, {})
     await writeSnapshot(repository, { id: K1, lsn: 150, second: 10, log: log.place(), tables: {} })

@@ -6,7 +6,8 @@
  * noticed too; so a table's name, of which its row type has a copy. A domain's constraints are among them: rows that a new
  * one allows do not fit into a table made by the old one. Left out on purpose: pg_class's own xmin and the file of the
  * table, which TRUNCATE and VACUUM FULL change (the first is in the stream, the second changes no row), indexes that are
- * not the key, and statistics. All of it is one statement, and so one snapshot; system types cannot change and are passed
+ * not the key, and statistics. Of a table that is published by what is above it only, the file is looked at all the
+ * same: the server lets such a table become unlogged, and logged again, and tells nothing of what was written between. All of it is one statement, and so one snapshot; system types cannot change and are passed
  * over.
  */
 import { createHash } from 'node:crypto'
@@ -18,12 +19,14 @@ import type { Row, Session } from '../connect.ts'
 const FIRST_USER_OID = 16_384
 
 export async function readFingerprint(session: Session, publication: string): Promise<CatalogFingerprint> {
+  // The time first: whatever is stamped earlier had then begun to write its commit.
+  const [clock] = await session.query(`SELECT floor(extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS time`)
   const [position] = await session.query(`SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0') AS lsn`)
   const rows = await session.query(fingerprintSql(session.serverVersionNumber), [publication])
-  return { ...digestOf(rows), lsn: BigInt(position?.lsn ?? 0) }
+  return { ...digestOf(rows), lsn: BigInt(position?.lsn ?? 0), timeUs: BigInt(clock?.time ?? 0) }
 }
 
-function digestOf(rows: readonly Row[]): Omit<CatalogFingerprint, 'lsn'> {
+function digestOf(rows: readonly Row[]): Pick<CatalogFingerprint, 'digest' | 'tables'> {
   const tables = new Map(rows.map((row) => [row.name ?? '', row.digest ?? '']))
   const all = createHash('sha256')
   for (const name of [...tables.keys()].sort()) all.update(`${name}\t${tables.get(name)}\n`)
@@ -43,7 +46,7 @@ function fingerprintSql(version: number): string {
   return `WITH RECURSIVE
     publication AS MATERIALIZED (SELECT p.oid, p.xmin::text AS xmin, p.puballtables FROM pg_catalog.pg_publication p WHERE p.pubname = $1),
     wanted AS MATERIALIZED (SELECT c.oid, ${shownName('n.nspname', 'c.relname')} AS name, c.relpersistence, c.relreplident,
-        c.relispartition, c.relrowsecurity, c.relforcerowsecurity, c.relnamespace, row_type.xmin::text AS named
+        c.relispartition, c.relfilenode, c.relrowsecurity, c.relforcerowsecurity, c.relnamespace, row_type.xmin::text AS named
       FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         LEFT JOIN pg_catalog.pg_type row_type ON row_type.oid = c.reltype
       WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND ${USER_SCHEMA} AND NOT ${inExtension('pg_class', 'c.oid')}),
@@ -87,15 +90,16 @@ function fingerprintSql(version: number): string {
       FROM pg_catalog.pg_index i JOIN wanted ON wanted.oid = i.indrelid
       WHERE i.indisprimary OR i.indisreplident GROUP BY i.indrelid),
     published(relid, kind, oid, xmin) AS (
-      SELECT above.leaf, 'table', r.oid, r.xmin::text FROM above
+      SELECT above.leaf, CASE depth WHEN 0 THEN 'table' ELSE 'above' END, r.oid, r.xmin::text FROM above
         JOIN pg_catalog.pg_publication_rel r ON r.prrelid = above.relid JOIN publication p ON p.oid = r.prpubid
       UNION ALL SELECT wanted.oid, 'all', 0, '' FROM wanted, publication WHERE puballtables
       ${schemaPublications}),
-    publication_parts AS (SELECT relid, concat_ws(' ', (SELECT concat_ws(' ', oid, xmin) FROM publication),
+    publication_parts AS (SELECT relid, bool_or(kind = 'table') AS is_listed, concat_ws(' ', (SELECT concat_ws(' ', oid, xmin) FROM publication),
         string_agg(concat_ws(' ', kind, oid, xmin), ',' ORDER BY kind, oid)) AS text FROM published GROUP BY relid)
     SELECT w.name, encode(sha256(convert_to(concat_ws('|', w.oid, w.relpersistence, w.relreplident, w.relispartition,
         w.relrowsecurity, w.relforcerowsecurity, w.relnamespace, w.named, 'above ' || lineage.text, 'columns ' || c.text,
-        'types ' || t.text, 'key ' || k.text, 'published ' || p.text), getdatabaseencoding())), 'hex') AS digest
+        'types ' || t.text, 'key ' || k.text, 'published ' || p.text,
+        CASE WHEN NOT p.is_listed THEN 'file ' || w.relfilenode END), getdatabaseencoding())), 'hex') AS digest
     FROM wanted w LEFT JOIN lineage ON lineage.leaf = w.oid LEFT JOIN column_parts c ON c.attrelid = w.oid
       LEFT JOIN type_parts t ON t.relid = w.oid LEFT JOIN key_parts k ON k.indrelid = w.oid
       LEFT JOIN publication_parts p ON p.relid = w.oid`

@@ -18,6 +18,8 @@ export interface TableFacts {
   /** An index that could become the primary key as it is. */
   readonly candidateIndex: string | null
   readonly isPublished: boolean
+  /** By itself, not only by what is above it. */
+  readonly isListed: boolean
   readonly isPartition: boolean
   readonly hasColumnList: boolean
   readonly hasRowFilter: boolean
@@ -45,6 +47,7 @@ export async function readTableFacts(session: Session, publication: string): Pro
     namingColumn: row.naming_column ?? null,
     candidateIndex: row.candidate ?? null,
     isPublished: row.published === 't',
+    isListed: row.is_listed === 't',
     isPartition: row.partition === 't',
     hasColumnList: row.column_list === 't',
     hasRowFilter: row.row_filter === 't',
@@ -114,6 +117,8 @@ function tableSql(version: number): string {
             ON a.attrelid = c.oid AND a.attnum = k.attnum WHERE NOT a.attnotnull)
         ORDER BY i.indnkeyatts, x.relname LIMIT 1) AS candidate,
       EXISTS (SELECT FROM published p WHERE p.leaf = c.oid) AS published,
+      EXISTS (SELECT FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid
+        WHERE r.prrelid = c.oid AND p.pubname = $1) AS is_listed,
       coalesce(l.has_list, false) AS column_list, coalesce(l.has_filter, false) AS row_filter
     FROM wanted c LEFT JOIN listed l ON l.leaf = c.oid
       LEFT JOIN LATERAL (SELECT i.*, con.conname,

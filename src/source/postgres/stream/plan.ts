@@ -17,6 +17,8 @@ import {
   type TableFacts,
 } from './plan-facts.ts'
 
+/** Before it, a walsender that saw a table before that was attached to a published one goes on to leave it out (P7). */
+const ATTACHED_IS_SENT_SINCE = 150_000
 const GENERATED_BINDS_SINCE = 180_000
 
 export interface PlanOptions {
@@ -135,7 +137,7 @@ function judgeRows(table: TableFacts, { version }: Judging): Verdict | null {
   return { reason: `replica identity is ${what}`, remedySql: makeIdentityDefault(table) }
 }
 
-function judgePublished(table: TableFacts, { publication, publicationName }: Judging): Verdict | null {
+function judgePublished(table: TableFacts, { publication, publicationName, version }: Judging): Verdict | null {
   const set = (what: string) => `ALTER PUBLICATION ${publicationName} SET (${what});`
   const { sqlName } = table
   if (!table.isPublished) {
@@ -154,6 +156,12 @@ function judgePublished(table: TableFacts, { publication, publicationName }: Jud
     return {
       reason: `publication ${publicationName} names partitions by their root`,
       remedySql: set('publish_via_partition_root = false'),
+    }
+  }
+  if (version < ATTACHED_IS_SENT_SINCE && table.isPartition && !table.isListed && !publication.takesNewTables) {
+    return {
+      reason: `in publication ${publicationName} by what is above it only: before PostgreSQL 15 rows may not be sent`,
+      remedySql: `ALTER PUBLICATION ${publicationName} ADD TABLE ONLY ${sqlName};`,
     }
   }
   if (publication.sendsGenerated && table.hasGenerated) {

@@ -125,6 +125,14 @@ describeOnServers('The catalog fingerprint', streamVersions, (server) => {
     expect(noticed).toEqual([])
   })
 
+  it('is another one after a partition was unlogged for a while, which a publication of its root allows', async () => {
+    await using captured = await capture(server(), { sql: SCHEMA, publish: 'root' })
+    const unlogged = 'ALTER TABLE leaf1 SET UNLOGGED; INSERT INTO root VALUES (3); ALTER TABLE leaf1 SET LOGGED'
+
+    expect(await changedBy(captured, unlogged)).toEqual(['leaf1'])
+    expect(await changedBy(captured, 'INSERT INTO root VALUES (4)')).toEqual([])
+  })
+
   it('speaks of its position or a later moment, and digests all tables into one', async () => {
     await using captured = await capture(server(), { sql: SCHEMA, publish: 't' })
     const before = await captured.changes.fingerprint()
