@@ -4,12 +4,14 @@
  */
 import { Failure } from '../errors.ts'
 import { includedTables, type PatientLayout } from '../intake/table-plan.ts'
+import { findLostTail } from '../repository/change-log/lost-tail.ts'
 import { type ChangeLog, type LogStart, listLogs, openLog } from '../repository/change-log/reader.ts'
 import { CAPTURE_LEASE, leaseHolder, leaseName } from '../repository/lease.ts'
 import { formatLsn } from '../repository/lsn.ts'
 import type { Manifest } from '../repository/manifest.ts'
 import type { Repository } from '../repository/repository.ts'
 import { completeUntil } from '../repository/state/log-cut.ts'
+import type { SlotState } from '../source/change-contract.ts'
 import type { Source } from '../source/contract.ts'
 import { slotLimit } from './capture/slot-watch.ts'
 
@@ -50,6 +52,8 @@ export interface ProtectionStatus {
     readonly begunAt: string
     readonly reason: string
   }[]
+  /** The newest segments were kept and are gone from the store: changes between the two will not be sent again. */
+  readonly lostTail: { readonly log: string; readonly slot: string; readonly from: string; readonly to: string } | null
   readonly notAsked: readonly string[]
 }
 
@@ -95,8 +99,9 @@ export async function protectionStatus(request: StatusRequest): Promise<Protecti
   for (const { logId, failure } of unreadable) notAsked.push(`change log ${logId}: ${failure.message}`)
   const start = logs.at(-1) ?? null
   const carriesOn = start !== null && newest?.log?.logId === start.logId
+  // The slot before the log: what is confirmed in between is then no loss.
+  const asked = await askDatabase(request, { start, newest }, notAsked)
   const looked = start ? await lookAtLog(request, { start, newest: carriesOn ? newest : null }, notAsked) : null
-  const asked = await askDatabase(request, { start, end: looked?.end ?? null, newest }, notAsked)
 
   const holder = await leaseHolder(repository, leaseName(repository.id, CAPTURE_LEASE, sourceName), nowMs())
   const protectedMs = latest(
@@ -117,14 +122,27 @@ export async function protectionStatus(request: StatusRequest): Promise<Protecti
     },
     log: looked?.log ?? null,
     capture: holder && { holder: holder.holder, renewedAt: holder.madeAt },
-    slot: asked.slot,
+    slot: asked.slot && slotOf(asked.slot, looked?.end ?? null),
     protectedUntil: protectedMs === null ? null : iso(protectedMs),
     protectedAgeSeconds: protectedMs === null ? null : ageSeconds(protectedMs),
     coarse: asked.coarse,
     closed: looked?.closed ?? [],
     gaps: logs.flatMap(gapOf),
+    lostTail: await lostTailOf(request, asked, looked),
     notAsked,
   }
+}
+
+/** Looked at once more where it seems so: a log that was begun in between has a slot of the same name. */
+async function lostTailOf(
+  { repository, sourceName }: StatusRequest,
+  { slot }: Asked,
+  looked: LookedAt | null,
+): Promise<ProtectionStatus['lostTail']> {
+  if (!slot || !looked || (slot.state.confirmedLsn ?? 0n) <= looked.end) return null
+  const { confirmedLsn } = slot.state
+  const lost = await findLostTail(repository, sourceName, { name: slot.name, confirmedLsn })
+  return lost && { log: lost.logId, slot: lost.slot, from: formatLsn(lost.from), to: formatLsn(lost.to) }
 }
 
 async function newestSnapshot({ repository, sourceName }: StatusRequest, notAsked: string[]): Promise<Manifest | null> {
@@ -180,21 +198,23 @@ async function closedSince(log: ChangeLog, { log: place }: Manifest): Promise<Pr
 
 interface AskedFor {
   readonly start: LogStart | null
-  readonly end: bigint | null
   readonly newest: Manifest | null
 }
 
+interface AskedSlot {
+  readonly name: string
+  readonly state: SlotState
+  /** Where the database is. */
+  readonly lsn: bigint
+}
+
 interface Asked {
-  readonly slot: SlotStatus | null
+  readonly slot: AskedSlot | null
   readonly coarse: readonly CoarseTable[]
 }
 
 /** What only the database knows; of the tables, what the last snapshot says where it does not answer. */
-async function askDatabase(
-  request: StatusRequest,
-  { start, end, newest }: AskedFor,
-  notAsked: string[],
-): Promise<Asked> {
+async function askDatabase(request: StatusRequest, { start, newest }: AskedFor, notAsked: string[]): Promise<Asked> {
   try {
     await using source = await request.openSource()
     const { changes } = source
@@ -207,15 +227,20 @@ async function askDatabase(
     const state = start ? await changes.slotState(start.slot) : null
     if (!start || !state) return { slot: null, coarse }
     const { lsn } = await changes.fingerprint()
-    const { active, walStatus, catalogXminAge } = state
-    const lagBytes = Number(end === null || lsn < end ? 0n : lsn - end)
-    const sizes = { retainedBytes: Number(state.retainedBytes), limitBytes: slotLimit(state) }
-    return { slot: { slot: start.slot, active, walStatus, catalogXminAge, lagBytes, ...sizes }, coarse }
+    return { slot: { name: start.slot, state, lsn }, coarse }
   } catch (error) {
     if (!(error instanceof Failure)) throw error
     notAsked.push(`the database: ${error.message}`)
     return { slot: null, coarse: fromManifest(newest) }
   }
+}
+
+/** `end`: of the log, or null. */
+function slotOf({ name, state, lsn }: AskedSlot, end: bigint | null): SlotStatus {
+  const { active, walStatus, catalogXminAge } = state
+  const lagBytes = Number(end === null || lsn < end ? 0n : lsn - end)
+  const sizes = { retainedBytes: Number(state.retainedBytes), limitBytes: slotLimit(state) }
+  return { slot: name, active, walStatus, catalogXminAge, lagBytes, ...sizes }
 }
 
 function fromManifest(manifest: Manifest | null): CoarseTable[] {
@@ -245,10 +270,11 @@ function iso(ms: number): string {
 
 /** In words, why the source counts as badly protected; null when it does not. */
 export function lateness(
-  { protectedUntil, protectedAgeSeconds, snapshot }: ProtectionStatus,
+  { protectedUntil, protectedAgeSeconds, snapshot, lostTail }: ProtectionStatus,
   maxAgeSeconds: number,
 ): string | null {
   if (snapshot === null || protectedAgeSeconds === null) return 'there is no snapshot'
+  if (lostTail !== null) return `changes from ${lostTail.from} to ${lostTail.to} were kept and are gone from the store`
   if (protectedAgeSeconds <= maxAgeSeconds) return null
   return `nothing later than ${protectedUntil} is kept, which is ${Math.round(protectedAgeSeconds)} s ago, ${maxAgeSeconds} s are allowed`
 }

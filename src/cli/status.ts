@@ -107,8 +107,13 @@ function slotLines({ slot }: ProtectionStatus): string[] {
   ]
 }
 
-function tableLines({ coarse, closed, gaps, notAsked }: ProtectionStatus): string[] {
+function tableLines({ coarse, closed, gaps, lostTail, notAsked }: ProtectionStatus): string[] {
   const lines: string[] = []
+  if (lostTail) {
+    const { log, from, to } = lostTail
+    lines.push(`lost       ${from} to ${to}: log ${log} had them, and its newest segments are gone from the store`)
+    lines.push('           bring them back from a copy, or run chartkeep backup')
+  }
   for (const { table, reason, from } of closed) {
     lines.push(`closed     ${table} ${reason}: no points in time since ${from}; run chartkeep backup`)
   }

@@ -69,6 +69,8 @@ export interface HealthQuestion {
 
 export interface DatabaseHealth {
   readonly identity: SourceIdentity | null
+  /** Up to where the slot that was asked about is confirmed, or null; absent where it could not be asked. */
+  readonly slotConfirmedLsn?: bigint | null
   /** Topics that were looked at; a topic that is in none of these lists does not apply. */
   readonly looked: readonly HealthTopic[]
   readonly observations: readonly Observation[]

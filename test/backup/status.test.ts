@@ -3,8 +3,10 @@ import { describe, expect, it } from 'vitest'
 import { takeSnapshot } from '../../src/backup/snapshot.ts'
 import { lateness, type ProtectionStatus, protectionStatus } from '../../src/backup/status.ts'
 import type { PatientLayout } from '../../src/intake/table-plan.ts'
+import { formatLsn } from '../../src/repository/lsn.ts'
 import { CaptureRig, FAST, until } from '../support/capture-rig.ts'
 import { InProcessPool } from '../support/fake-source.ts'
+import type { MemoryStore } from '../support/memory-store.ts'
 
 const layout: PatientLayout = {
   patient: { table: 'public.patient', key: 'patient_id', label: [] },
@@ -100,6 +102,37 @@ describe('the status of a source', () => {
     expect(status.gaps).toHaveLength(1)
     expect(status.gaps[0]!.reason).toContain('is gone')
     expect(status.gaps[0]!.from).toBe(`0/${end.toString(16).toUpperCase()}`)
+  })
+
+  it('names newest segments that vanished from the store, and misses none that is only not confirmed yet (F2)', async () => {
+    const rig = await makeRig()
+    const session = rig.start()
+    await until(() => session.events.some(({ kind }) => kind === 'connected'))
+    await backUp(rig)
+    const first = await rig.settled(rig.database.insert('public.drug', 'D1')).then(newestSegment)
+    await rig.settled(rig.database.insert('public.drug', 'D2'))
+    const going = await statusOf(rig)
+    await session.stop()
+    const stopped = await statusOf(rig)
+    const { objects } = rig.simulated.store as MemoryStore
+    for (const key of segmentKeys()) if (key > first) objects.delete(key)
+
+    const status = await statusOf(rig)
+
+    expect([going.lostTail, stopped.lostTail]).toEqual([null, null])
+    const log = await rig.newestLog()
+    const to = formatLsn(rig.database.slots.get(rig.slot)!.confirmed)
+    expect(status.lostTail).toEqual({ log: log.start.logId, slot: rig.slot, from: formatLsn(await log.end()), to })
+    expect(lateness(status, 1e9)).toContain('gone from the store')
+
+    function segmentKeys(): string[] {
+      return [...(rig.simulated.store as MemoryStore).objects.keys()]
+        .filter((key) => key.startsWith('segments/'))
+        .sort()
+    }
+    function newestSegment(): string {
+      return segmentKeys().at(-1)!
+    }
   })
 
   it('works while the database is down, and says what it could not ask', async () => {

@@ -26,6 +26,8 @@ export interface CapturedDatabase extends AsyncDisposable {
   snapshot(): Promise<Manifest>
   /** Waits until the log holds everything that is committed now. @returns up to where */
   caughtUp(): Promise<bigint>
+  /** Waits until the database was told so: that comes a second after the log has it. */
+  confirmedBeyond(lsn: bigint): Promise<void>
   /** The log goes on no further, until `start`. */
   stop(): Promise<void>
   start(): Promise<void>
@@ -97,6 +99,15 @@ export async function captureDatabase({ made, url, layout, tables, isPublished }
     }
     throw new Error(`the log did not get to ${formatLsn(wanted)}`)
   }
+  const confirmedBeyond = async (lsn: bigint) => {
+    await using source = await openSource({ url })
+    const { slot } = (await newestLog()).start
+    for (let waited = 0; waited < WAIT_MS; waited += 50) {
+      if (((await source.changes!.slotState(slot))?.confirmedLsn ?? 0n) > lsn) return
+      await pause(50)
+    }
+    throw new Error(`nothing beyond ${formatLsn(lsn)} was confirmed`)
+  }
   const newestLog = async () => {
     const { logs } = await listLogs(repository, 'icu')
     return await openLog(repository, logs.at(-1)!.logId)
@@ -108,6 +119,7 @@ export async function captureDatabase({ made, url, layout, tables, isPublished }
     start,
     stop,
     caughtUp,
+    confirmedBeyond,
     snapshot: async () => {
       snapshots += 1
       await using source = await openSource({ url })

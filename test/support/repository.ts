@@ -88,3 +88,19 @@ export async function whileDamaged<T>(
     await writeFile(path, whole)
   }
 }
+
+/** The objects come back. */
+export async function whileGone<Result>(
+  directory: string,
+  keys: readonly string[],
+  look: () => Promise<Result>,
+): Promise<Result> {
+  const [key, ...others] = keys
+  if (key === undefined) return await look()
+  return await whileDamaged(
+    directory,
+    key,
+    () => null,
+    () => whileGone(directory, others, look),
+  )
+}

@@ -88,6 +88,7 @@ const statusSchema = z
     coarse: z.array(z.object({ table: text, reason: text, remedySql: text.nullable() })).readonly(),
     closed: z.array(z.object({ table: text, reason: text, from: text })).readonly(),
     gaps: z.array(z.object({ from: text.nullable(), to: text, begunAt: text, reason: text })).readonly(),
+    lostTail: z.object({ log: text, slot: text, from: text, to: text }).nullable(),
     notAsked: z.array(text).readonly(),
   })
   .openapi('ProtectionStatus')

@@ -53,6 +53,24 @@ function lag(status: ProtectionStatus, lagMsMax: number): Condition[] {
 }
 
 function gaps(status: ProtectionStatus): Condition[] {
+  return [...lostTail(status), ...declaredGaps(status)]
+}
+
+function lostTail(status: ProtectionStatus): Condition[] {
+  if (status.lostTail === null) return []
+  const { log, from, to } = status.lostTail
+  return [
+    condition(status, {
+      kind: 'gap',
+      key: `lost:${to}`,
+      severity: 'critical',
+      en: `changes from ${from} to ${to} were kept in log ${log} and are gone from the store`,
+      zh: `自 ${from} 至 ${to} 的变更曾保存在日志 ${log} 中，现已从存储中消失`,
+    }),
+  ]
+}
+
+function declaredGaps(status: ProtectionStatus): Condition[] {
   return status.gaps.map(({ from, to, begunAt, reason }) =>
     condition(status, {
       kind: 'gap',

@@ -53,6 +53,7 @@ export const REPOSITORY_TOPICS = [
   'capture-not-running',
   'changes-age',
   'change-log-damaged',
+  'change-log-shortened',
   'table-closed',
   'gap-declared',
   'history-changed',

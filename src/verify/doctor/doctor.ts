@@ -15,7 +15,7 @@ import type { World } from '../../world.ts'
 import { CONFIGURATION_TOPICS, KEY_TOPICS, REPOSITORY_TOPICS, type Topic } from './check.ts'
 import { DEFAULT_LIMITS, type Limits } from './limits.ts'
 import { lookAtChoices, lookAtLayout, tablesAskedAbout } from './look-configuration.ts'
-import { type Kept, lookAtIdentity, lookAtLog, lookAtSnapshot, readKept } from './look-history.ts'
+import { type Kept, lookAtIdentity, lookAtLog, lookAtSnapshot, lookAtTail, readKept } from './look-history.ts'
 import { lookAtSigners, lookAtWrappers } from './look-keys.ts'
 import { lookAtSecrets, lookAtSpill, storeFindings, storeSilences } from './look-machine.ts'
 import { lookAtAudit, lookAtLedger, lookAtPacks, lookAtRestores } from './look-records.ts'
@@ -89,8 +89,12 @@ async function lookAtTheStore({ lookAtStore, configuration }: DoctorRequest, loo
   })
 }
 
+interface KeptHere extends Kept {
+  readonly repository: Repository
+}
+
 /** @returns what is kept of the source, or null where that is not known */
-async function lookAtTheRepository(request: DoctorRequest, looks: Looks): Promise<Kept | null> {
+async function lookAtTheRepository(request: DoctorRequest, looks: Looks): Promise<KeptHere | null> {
   const { source, configuration, nowMs } = request
   const limits = looks.limits
   const repository = await looks.open('repository-closed', request.openRepository)
@@ -114,7 +118,7 @@ async function lookAtTheRepository(request: DoctorRequest, looks: Looks): Promis
   await looks.at(['snapshot-missing', 'snapshot-age'], async () => lookAtSnapshot(kept, source.name, nowMs()))
   const question = { repository, sourceName: source.name, kept, nowMs: nowMs(), limits }
   await looks.at(LOG_TOPICS, () => lookAtLog(question))
-  return kept
+  return { ...kept, repository }
 }
 
 async function lookAtTheSchema({ introspect, source, spill }: DoctorRequest, looks: Looks): Promise<SchemaInfo | null> {
@@ -128,7 +132,7 @@ async function lookAtTheSchema({ introspect, source, spill }: DoctorRequest, loo
 async function lookAtTheDatabase(
   request: DoctorRequest,
   looks: Looks,
-  kept: Kept | null,
+  kept: KeptHere | null,
   schema: SchemaInfo | null,
 ): Promise<void> {
   const { source, nowMs } = request
@@ -136,6 +140,8 @@ async function lookAtTheDatabase(
   const question = { tables, slot: kept?.logs.logs.at(-1)?.slot ?? null, nowMs }
   const health = await looks.open('source-unreachable', () => request.examine(question))
   takeHealth(looks, health, HEALTH_TOPICS)
+  const confirmedLsn = health instanceof Failure ? undefined : health?.slotConfirmedLsn
+  await lookAtTheTail(looks, kept, { sourceName: source.name, slot: question.slot, confirmedLsn })
   if (source.writer !== null) {
     takeHealth(looks, await looks.open('writer-unreachable', () => request.examineWriter(question)), WRITER_TOPICS)
   }
@@ -143,6 +149,23 @@ async function lookAtTheDatabase(
   const topics = ['history-changed', 'history-timeline'] as const
   if (kept !== null && identity !== null) await looks.at(topics, async () => lookAtIdentity(kept, identity))
   else looks.couldNot(topics.map((topic) => ({ topic, reason: 'the database or the repository did not answer' })))
+}
+
+/** Where the slot stands was asked before the log is looked at. */
+async function lookAtTheTail(
+  looks: Looks,
+  kept: KeptHere | null,
+  {
+    sourceName,
+    slot,
+    confirmedLsn,
+  }: { sourceName: string; slot: string | null; confirmedLsn: bigint | null | undefined },
+): Promise<void> {
+  const topic = 'change-log-shortened'
+  if (kept === null) return
+  if (confirmedLsn === undefined) looks.couldNot([{ topic, reason: 'the database did not answer' }])
+  else if (slot === null) looks.saw([topic], [])
+  else await looks.at([topic], () => lookAtTail(kept.repository, sourceName, { name: slot, confirmedLsn }))
 }
 
 function takeHealth(looks: Looks, health: DatabaseHealth | Failure | null, all: readonly Topic[]): void {

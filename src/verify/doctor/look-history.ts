@@ -2,6 +2,7 @@
 
 import { Failure } from '../../errors.ts'
 import { type LogListing, listLogs } from '../../repository/change-log/log-start.ts'
+import { findLostTail } from '../../repository/change-log/lost-tail.ts'
 import { openLog } from '../../repository/change-log/reader.ts'
 import { CAPTURE_LEASE, leaseHolder, leaseName } from '../../repository/lease.ts'
 import { formatLsn } from '../../repository/lsn.ts'
@@ -98,6 +99,18 @@ function gaps({ logs }: LogListing, nowMs: number, limits: Limits): Found {
     const found = `${from} … ${formatLsn(startLsn)}, ${createdAt}: ${previousLog.reason}`
     return [{ topic: 'gap-declared', objects: [logId], found }]
   })
+}
+
+/** @param slot as it stood before this look */
+export async function lookAtTail(
+  repository: Repository,
+  sourceName: string,
+  slot: { readonly name: string; readonly confirmedLsn: bigint | null },
+): Promise<Found> {
+  const lost = await findLostTail(repository, sourceName, slot)
+  if (lost === null) return []
+  const found = `${formatLsn(lost.from)} … ${formatLsn(lost.to)}, ${lost.slot}`
+  return [{ topic: 'change-log-shortened', objects: [lost.logId], found }]
 }
 
 /** The newest snapshot and the newest log, each beside the database as it is now (I6). */

@@ -314,6 +314,7 @@ export class SimProcess {
       coarse: [],
       closed: [],
       gaps,
+      lostTail: null,
       notAsked: trouble.database === 'down' ? ['the database: it does not answer'] : [],
     }
   }

@@ -11,7 +11,7 @@ import type { Topic } from '../../../src/verify/doctor/check.ts'
 import { CHECKS } from '../../../src/verify/doctor/checks.ts'
 import type { DoctorReport } from '../../../src/verify/doctor/looks.ts'
 import { runSql } from '../../source/postgres/support.ts'
-import { objectKeys, whileDamaged } from '../../support/repository.ts'
+import { objectKeys, whileDamaged, whileGone } from '../../support/repository.ts'
 import { type HealthyWard, makeHealthyWard, type Otherwise } from './healthy-ward.ts'
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
@@ -569,6 +569,23 @@ describe('doctor finds, as a capture dies,', () => {
 
     expect(idle.filter((id) => id !== 'proof-age')).toEqual(['capture-not-running', 'slot-idle'])
     expect(kept).toEqual(expect.arrayContaining(['changes-age', 'slot-catalog-xmin', 'slot-idle', 'slot-retention']))
+  })
+
+  it('that the newest pieces of the log are gone from the store (F2)', async () => {
+    await ward.captured.start()
+    const end = await ward.captured.caughtUp()
+    const before = await objects('segments/')
+    await runSql(ward.url, `INSERT INTO drug VALUES ('T1', 'x')`)
+    await ward.captured.caughtUp()
+    await ward.captured.confirmedBeyond(end)
+    await ward.captured.stop()
+    const newest = (await objects('segments/')).filter((key) => !before.includes(key))
+
+    const whole = ids(await ward.look())
+    const cut = await whileGone(ward.made.directory, newest, async () => ids(await ward.look()))
+
+    expect(whole).not.toContain('change-log-shortened')
+    expect(cut).toContain('change-log-shortened')
   })
 
   it('that the server gave the slot up, and that it is gone', async () => {

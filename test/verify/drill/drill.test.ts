@@ -11,7 +11,14 @@ import type { DrillRequest } from '../../../src/verify/drill/drill-request.ts'
 import { runDrill } from '../../../src/verify/drill/run-drill.ts'
 import { runSql } from '../../source/postgres/support.ts'
 import { type CapturedDatabase, captureDatabase } from '../../support/capture-by-hand.ts'
-import { makeRepository, never, objectKeys, type TestRepository, whileDamaged } from '../../support/repository.ts'
+import {
+  makeRepository,
+  never,
+  objectKeys,
+  type TestRepository,
+  whileDamaged,
+  whileGone,
+} from '../../support/repository.ts'
 import { wardLayout, wardSql } from '../../support/ward.ts'
 
 const PUBLISHED = ['patient', 'icu_stay', 'vital_sign', 'diagnosis', 'note_2025', 'note_2026', 'drug']
@@ -139,6 +146,27 @@ describe('damage in a backup', () => {
     expect(report.status).toBe('failed')
     expect(report.findings.filter(({ severity }) => severity === 'error').length).toBeGreaterThan(0)
     expect(report.cleanup?.clean ?? true).toBe(true)
+  })
+
+  it('at the end of the change log fails the drill of this moment, though the chain holds (F2)', async () => {
+    const segments = async () => (await objectKeys(made.directory)).filter((name) => name.startsWith('segments/'))
+    const end = await captured.caughtUp()
+    const before = await segments()
+    await runSql(url, "UPDATE drug SET label = label WHERE code LIKE '%1'")
+    await captured.caughtUp()
+    await captured.confirmedBeyond(end)
+    await captured.stop()
+    const newest = (await segments()).filter((key) => !before.includes(key))
+    try {
+      const { report } = await whileGone(made.directory, newest, async () => {
+        return await drill({ scenario: 'table', at: 'now', source: { url }, repository: await made.open() })
+      })
+
+      expect(report.findings).toMatchObject([{ kind: 'segment-missing' }])
+      expect(report.status).toBe('failed')
+    } finally {
+      await captured.start()
+    }
   })
 
   it.each([

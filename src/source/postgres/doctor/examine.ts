@@ -5,6 +5,7 @@ import type { DatabaseHealth, HealthQuestion, HealthTopic, Observation } from '.
 import { connect, type Session } from '../connect.ts'
 import { toPostgresFailure } from '../failures.ts'
 import { readIdentity } from '../identity.ts'
+import { readSlotState } from '../stream/slot.ts'
 import { notKept, sequences } from './contents.ts'
 import type { HealthGroup } from './group.ts'
 import { publicationAndTables } from './publication.ts'
@@ -63,7 +64,10 @@ async function examine(
     observations.push(...seen)
   }
   const identity = await lookAt(session, () => readIdentity(session))
-  return { identity: identity instanceof Failure ? null : identity, looked, observations, notLooked }
+  const { slot } = question
+  const state = slot === null ? null : await lookAt(session, () => readSlotState(session, slot))
+  const confirmed = state instanceof Failure ? {} : { slotConfirmedLsn: state?.confirmedLsn ?? null }
+  return { identity: identity instanceof Failure ? null : identity, ...confirmed, looked, observations, notLooked }
 }
 
 /** Each question is its own short transaction, which waits for nobody. @throws defect */

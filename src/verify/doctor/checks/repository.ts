@@ -60,6 +60,19 @@ export const repositoryChecks = {
     zh: { title: '变更日志不完整', meaning: '有片段缺失或被改动，其后的时间点无法恢复。' },
     run: ['chartkeep check', 'chartkeep backup'],
   },
+  'change-log-shortened': {
+    severity: 'error',
+    en: {
+      title: 'The newest pieces of the change log are gone from the store',
+      meaning:
+        'They were stored, and the database will not send their changes again. Only a copy of the store has them.',
+    },
+    zh: {
+      title: '变更日志最新的片段已从存储中消失',
+      meaning: '这些片段曾经写入，数据库不会再次发送其中的变更；只有存储的副本里还有。',
+    },
+    run: ['chartkeep status', 'chartkeep backup'],
+  },
   'table-closed': {
     severity: 'warning',
     en: {
