@@ -17,7 +17,7 @@ import { writeReportFiles } from './report-files.ts'
 
 export interface DrillOptions extends CommonOptions {
   readonly scenario: Scenario
-  readonly at: string
+  readonly at?: string
   readonly table?: string
   readonly patient?: string
   readonly into?: string
@@ -63,7 +63,10 @@ export function register(program: Command, cli: Cli): void {
   })
   withConfiguration(command)
     .addOption(new Option('--scenario <name>', 'what was lost').choices([...SCENARIOS]).default('database'))
-    .option('--at <target>', 'to which moment, as `restore database` takes it', 'now')
+    .option(
+      '--at <target>',
+      'to which moment, as `restore database` takes it; to the last change kept, or the newest snapshot, when not given',
+    )
     .option('--table <name>', 'of --scenario table: which one; the largest when not given')
     .option('--patient <key>', 'of --scenario patient: whose rows; drawn when not given')
     .option('--into <url>', 'an empty database instead of a server of its own')
@@ -118,7 +121,7 @@ async function hold(
     organisation: options.organisation ?? drill.organisation ?? configured.name,
     actor: actorOf(cli),
     scenario: options.scenario,
-    at: options.at,
+    at: options.at ?? null,
     table: options.table ?? null,
     patient: options.patient ?? null,
     authorisation: authorisationOf(options),

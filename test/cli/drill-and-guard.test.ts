@@ -64,8 +64,11 @@ describe('drill', () => {
     await killed(drill)
     expect([existsSync(home), isProcessRunning(postmaster)]).toEqual([true, true])
 
-    const next = await site.run(['drill', '--at', 'latest', '--json'])
-    expect([next.status, lastObject(next.stdout).status]).toEqual([0, 'passed'])
+    // No moment is named, and no change was ever captured: the newest snapshot it is.
+    const next = await site.run(['drill', '--json'])
+    const { status, asked, deviations } = lastObject(next.stdout)
+    expect([next.status, status, asked]).toEqual([0, 'passed', 'latest'])
+    expect(deviations).toEqual([expect.stringContaining('no captured changes carry on')])
     expect([existsSync(home), isProcessRunning(postmaster)]).toEqual([false, false])
     expect((await site.run(['check'])).status).toBe(0)
   })

@@ -18,8 +18,8 @@ export interface DrillRequest {
   readonly organisation: string
   readonly actor: string
   readonly scenario: Scenario
-  /** As `parseMoment` takes it; of `random-moment` it is drawn. */
-  readonly at: string
+  /** As `parseMoment` takes it; null: the last change kept, or the newest snapshot. Of `random-moment` it is drawn. */
+  readonly at: string | null
   /** Of `table`: which; the largest when null. */
   readonly table: string | null
   /** Of `patient`: the key as text; drawn when null. */
