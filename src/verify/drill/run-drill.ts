@@ -23,6 +23,7 @@ import { lostRows, measured, Questions, reasonNotMeasured, recoveredUpTo } from 
 import { recover, tablesFound } from './recover.ts'
 import { openPlace, type ScratchPlace } from './scratch-place.ts'
 import { StepTimes } from './step-times.ts'
+import { askSlot, lookAtTail, type StandingSlot } from './tail-of-log.ts'
 
 /** What is known so far; the report is made of it, however far the drill came. */
 interface Course {
@@ -104,17 +105,30 @@ async function hold(request: DrillRequest, course: Course): Promise<void> {
     course.asked = 'latest'
     course.deviations.push(NO_LOG)
   }
+  const slot = await askWhetherPresent(request, course)
   request.onProgress('finding the moment')
   const target = await resolveTarget({ repository, sourceName, at: course.asked })
   course.target = target
   course.manifestSha256 = (await repository.readManifest(target.base.snapshotId)).sha256
   course.recoveredUpTo = await recoveredUpTo(target)
+  if (slot !== null) course.findings.push(...(await lookAtTail(request, slot)).map(reported))
   await using place = await openPlace(request, target.base.source)
   course.environment = { ...course.environment, server: place.server }
   try {
     await recoverAndMeasure(request, course, target, place)
   } finally {
     await cleanUp(request, course, place)
+  }
+}
+
+/** Only of this moment can the database say what must be kept. */
+async function askWhetherPresent(request: DrillRequest, course: Course): Promise<StandingSlot | null> {
+  if (course.asked !== 'now') return null
+  try {
+    return await askSlot(request)
+  } catch (error) {
+    course.deviations.push(`the end of the change log was not compared: ${reasonNotMeasured(error)}`)
+    return null
   }
 }
 
