@@ -16,6 +16,7 @@ import { histories } from './soak/histories.ts'
 import { kills } from './soak/kills.ts'
 import { mutations } from './soak/mutations.ts'
 import type { SoakPart } from './soak/part.ts'
+import { patients } from './soak/patients.ts'
 import { rescue } from './soak/rescue.ts'
 import { retention } from './soak/retention.ts'
 import { roundTripDump, roundTripS } from './soak/round-trips.ts'
@@ -32,6 +33,7 @@ const parts: readonly SoakPart[] = [
   histories,
   folds,
   retention,
+  patients,
   certificates,
   certificatePackages,
   serviceWeeks,

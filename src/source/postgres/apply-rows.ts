@@ -22,7 +22,7 @@ import { settleOutcome } from './outcome.ts'
 import { quoteName, quoteText } from './quote.ts'
 import { checkPresent, proveFuture } from './row-proof.ts'
 import { sideEffectsOf } from './side-effects.ts'
-import { childrenFirst, groupByTable, type TableEdits } from './write-order.ts'
+import { childrenFirst, deferrableKeys, groupByTable, lateDeletes, type TableEdits } from './write-order.ts'
 
 /** Somebody holds a row, changed it since our snapshot, or a deadlock was broken at our expense. */
 const MOVED = new Set(['55P03', '40001', '40P01', '57014'])
@@ -91,16 +91,31 @@ async function write(session: Session, tables: readonly TableEdits[], searchPath
   // What the application's triggers call they find by the application's path; ours is empty.
   await session.query(`SET LOCAL search_path = ${searchPath}`)
   await session.query('SET CONSTRAINTS ALL DEFERRED')
-  for (const edits of childrenFirst(tables)) {
-    await refuseOrphans(session, edits)
-    for (const statement of deleteStatements(edits, session.encoding)) await counted(session, statement)
-  }
-  for (const edits of [...childrenFirst(tables)].reverse()) {
+  const ordered = childrenFirst(tables, await deferrableKeys(session, tables))
+  const late = lateDeletes(tables)
+  await deleteRows(session, ordered, (edit) => !late.has(edit))
+  for (const edits of ordered.toReversed()) {
     await insertRows(session, edits)
     for (const statement of updateStatements(edits, session.encoding)) await counted(session, statement)
   }
+  await deleteRows(session, ordered, (edit) => late.has(edit))
   await session.query('SET CONSTRAINTS ALL IMMEDIATE')
   await session.query("SET LOCAL search_path = ''")
+}
+
+async function deleteRows(
+  session: Session,
+  ordered: readonly TableEdits[],
+  isMeant: (edit: RowEdit) => boolean,
+): Promise<void> {
+  const deletions = ordered.map((edits) => ({
+    ...edits,
+    rows: edits.rows.filter((edit) => edit.kind === 'delete' && isMeant(edit)),
+  }))
+  for (const edits of deletions) {
+    await refuseOrphans(session, edits, deletions)
+    for (const statement of deleteStatements(edits, session.encoding)) await counted(session, statement)
+  }
 }
 
 /** What was locked and compared cannot be gone: a trigger or a rule then turned the statement aside. */

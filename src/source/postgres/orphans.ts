@@ -8,14 +8,23 @@ import { keysIn } from './edit-statements.ts'
 import { quoteName } from './quote.ts'
 import type { TableEdits } from './write-order.ts'
 
-/** To be called when the plan's own children are gone already. @throws plan-moved */
-export async function refuseOrphans(session: Session, { table, rows }: TableEdits): Promise<void> {
+/**
+ * @param deletions all of the plan's: of a circle, children go after what they refer to
+ * @throws plan-moved
+ */
+export async function refuseOrphans(
+  session: Session,
+  { table, rows }: TableEdits,
+  deletions: readonly TableEdits[],
+): Promise<void> {
   const gone = rows.filter(({ kind }) => kind === 'delete')
   if (gone.length === 0 || table.primaryKey.length === 0) return
   const keys = keysIn(gone, session.encoding)
-  for (const { child, isSelf, columns, referenced } of await references(session, table.oid)) {
+  for (const { child, columns, referenced } of await references(session, table.oid)) {
     const wanted = `SELECT ${referenced.map(quoteName).join(', ')} FROM ONLY ${table.sqlName} WHERE ${keys}`
-    const others = isSelf ? ` AND NOT (${keys})` : ''
+    const others = ownDeletions(child, deletions)
+      .map((own) => ` AND NOT (${keysIn(own.rows, session.encoding)})`)
+      .join('')
     const [row] = await session.query(
       `SELECT EXISTS (SELECT FROM ${child} WHERE (${columns.map(quoteName).join(', ')}) IN (${wanted})${others}) AS found`,
     )
@@ -31,16 +40,23 @@ export async function refuseOrphans(session: Session, { table, rows }: TableEdit
   }
 }
 
+/** What the plan takes out of the table, or of its partitions. */
+function ownDeletions(child: string, deletions: readonly TableEdits[]): TableEdits[] {
+  return deletions.filter(
+    ({ table, rows }) =>
+      rows.length > 0 && table.primaryKey.length > 0 && (table.name === child || table.partitionOf === child),
+  )
+}
+
 interface Referring {
   readonly child: string
-  readonly isSelf: boolean
   readonly columns: readonly string[]
   readonly referenced: readonly string[]
 }
 
 async function references(session: Session, oid: string): Promise<Referring[]> {
   const rows = await session.query(
-    `SELECT format('%I.%I', n.nspname, c.relname) AS child, k.conrelid = k.confrelid AS self,
+    `SELECT format('%I.%I', n.nspname, c.relname) AS child,
        (SELECT json_agg(a.attname ORDER BY u.at) FROM unnest(k.conkey) WITH ORDINALITY u(number, at)
           JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.number) AS columns,
        (SELECT json_agg(a.attname ORDER BY u.at) FROM unnest(k.confkey) WITH ORDINALITY u(number, at)
@@ -52,7 +68,6 @@ async function references(session: Session, oid: string): Promise<Referring[]> {
   )
   return rows.map((row) => ({
     child: row.child ?? '',
-    isSelf: row.self === 't',
     columns: JSON.parse(row.columns ?? '[]'),
     referenced: JSON.parse(row.referenced ?? '[]'),
   }))

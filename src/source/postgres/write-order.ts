@@ -1,6 +1,8 @@
 /** The order in which tables are written, so that no foreign key is broken in between where that can be helped. */
 import type { TableInfo } from '../contract.ts'
 import type { RowEdit } from '../row-contract.ts'
+import type { Session } from './connect.ts'
+import { splitLine } from './edit-statements.ts'
 
 export interface TableEdits {
   readonly table: TableInfo
@@ -13,24 +15,80 @@ export function groupByTable(edits: readonly RowEdit[]): TableEdits[] {
   return [...groups.values()].map((rows) => ({ table: rows[0]!.table, columns: rows[0]!.columns, rows }))
 }
 
+/** Names of foreign keys that wait for the end of the transaction, by table. */
+export type DeferrableKeys = ReadonlyMap<string, ReadonlySet<string>>
+
+export async function deferrableKeys(session: Session, tables: readonly TableEdits[]): Promise<DeferrableKeys> {
+  const rows = await session.query(
+    `SELECT conrelid AS oid, conname AS name FROM pg_catalog.pg_constraint
+     WHERE contype = 'f' AND condeferrable AND conrelid = ANY ($1::oid[])`,
+    [tables.map(({ table }) => table.oid)],
+  )
+  const names = (oid: string) => new Set(rows.filter((row) => row.oid === oid).map(({ name }) => name ?? ''))
+  return new Map(tables.map(({ table }) => [table.name, names(table.oid)]))
+}
+
 /**
- * Those that refer before those that are referred to. A circle is entered somewhere: its constraints must be deferrable,
- * or the database refuses. Equal tables always come in the same order, so that two restores cannot wait for each other.
+ * Those that refer before those that are referred to. A circle is entered where only keys that can wait are broken; where
+ * there are none, the database refuses. Equal tables always come in the same order, so that two restores cannot wait for
+ * each other.
  */
-export function childrenFirst(tables: readonly TableEdits[]): TableEdits[] {
-  const byName = new Map(tables.map((edits) => [edits.table.name, edits]))
+export function childrenFirst(tables: readonly TableEdits[], deferrable: DeferrableKeys): TableEdits[] {
   const parts = Map.groupBy(tables, ({ table }) => table.partitionOf ?? table.name)
-  const parents = (table: TableInfo) => [
-    ...new Set(table.foreignKeys.flatMap(({ references }) => parts.get(references) ?? byName.get(references) ?? [])),
-  ]
-  const ordered: TableEdits[] = []
-  const visited = new Set<string>()
-  const visit = (edits: TableEdits) => {
-    if (visited.has(edits.table.name)) return
-    visited.add(edits.table.name)
-    for (const parent of parents(edits.table)) visit(parent)
-    ordered.push(edits)
+  const waiting = new Set([...tables].sort((a, b) => (a.table.name < b.table.name ? -1 : 1)))
+  const isReady = (edits: TableEdits, canWait: ReadonlySet<string>) =>
+    edits.table.foreignKeys
+      .filter(({ name }) => !canWait.has(name))
+      .flatMap(({ references }) => parts.get(references) ?? tables.filter(({ table }) => table.name === references))
+      .every((parent) => parent === edits || !waiting.has(parent))
+  const parentsFirst: TableEdits[] = []
+  while (waiting.size > 0) {
+    const [first] = waiting
+    const next =
+      [...waiting].find((edits) => isReady(edits, NONE)) ??
+      [...waiting].find((edits) => isReady(edits, deferrable.get(edits.table.name) ?? NONE)) ??
+      first!
+    waiting.delete(next)
+    parentsFirst.push(next)
   }
-  for (const name of [...byName.keys()].sort()) visit(byName.get(name)!)
-  return ordered.reverse()
+  return parentsFirst.reverse()
+}
+
+const NONE: ReadonlySet<string> = new Set()
+
+/**
+ * Deletions that have to wait for the updates: rows of the plan refer to them as they are now, and will not any more. And
+ * so on up, to what rows refer to that wait.
+ */
+export function lateDeletes(tables: readonly TableEdits[]): ReadonlySet<RowEdit> {
+  const late = new Set<RowEdit>()
+  const losing = tables.filter(({ rows }) => rows.some(({ kind }) => kind === 'delete'))
+  for (let before = -1; late.size > before; ) {
+    before = late.size
+    for (const child of losing.length === 0 ? [] : tables) addReferred(late, child, losing)
+  }
+  return late
+}
+
+function addReferred(late: Set<RowEdit>, child: TableEdits, losing: readonly TableEdits[]): void {
+  const leaving = child.rows.filter((row) => row.kind === 'update' || late.has(row))
+  if (leaving.length === 0) return
+  for (const { columns, references, referencedColumns } of child.table.foreignKeys) {
+    const parents = losing.filter(
+      ({ table: { name, partitionOf } }) => name === references || partitionOf === references,
+    )
+    if (parents.length === 0) continue
+    const wanted = new Set(leaving.map(({ present }) => fieldsText(child.columns, present!, columns)))
+    for (const parent of parents) {
+      for (const row of parent.rows) {
+        if (row.kind !== 'delete') continue
+        if (wanted.has(fieldsText(parent.columns, row.present!, referencedColumns))) late.add(row)
+      }
+    }
+  }
+}
+
+function fieldsText(columns: readonly string[], line: Buffer, wanted: readonly string[]): string {
+  const fields = splitLine(line)
+  return wanted.map((column) => fields[columns.indexOf(column)]?.toString('latin1') ?? '').join('\t')
 }

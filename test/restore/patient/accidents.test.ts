@@ -1,0 +1,24 @@
+/** A few seeds of `npm run soak -- patients`; those that once failed are among them. */
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { playRound } from './accidents/round.ts'
+import { type AccidentSite, openAccidentSite } from './accidents/site.ts'
+
+let site: AccidentSite
+
+beforeAll(async () => {
+  site = await openAccidentSite({ rows: 12_000, moments: 2, seed: 1 })
+}, 120_000)
+
+afterAll(() => site?.[Symbol.asyncDispose]())
+
+it.each([
+  1, 2, 3, 4, 5, 6,
+])('seed %i: the patient is as then under the policy, everybody else as before', async (seed) => {
+  const { findings, story } = await playRound(site, seed, false)
+  expect({ story, findings }).toEqual({ story, findings: [] })
+}, 60_000)
+
+it.each([11, 12])('seed %i, with wards at work beside it', async (seed) => {
+  const { findings, story } = await playRound(site, seed, true)
+  expect({ story, findings }).toEqual({ story, findings: [] })
+}, 60_000)
