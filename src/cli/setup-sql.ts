@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { chooseSource, type SourceConfiguration } from '../config.ts'
-import { splitPassword } from '../database-url.ts'
+import { argumentUrl } from '../database-url.ts'
 import { setupSql } from '../source/open.ts'
 import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
 import { readConfiguration } from './open.ts'
@@ -39,7 +39,7 @@ export function register(program: Command, cli: Cli): void {
 
 async function run(cli: Cli, given: string | undefined, options: SetupOptions): Promise<void> {
   const { url, exclude } =
-    given === undefined ? await chosenRole(cli, options) : { url: splitPassword(given).url, exclude: [] }
+    given === undefined ? await chosenRole(cli, options) : { url: argumentUrl(given), exclude: [] }
   const sql = setupSql(url, { exclude: [...exclude], writer: options.writer })
   cli.terminal.out(options.json ? JSON.stringify({ type: 'setup-sql', sql }) : sql.trimEnd())
 }
