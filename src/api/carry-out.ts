@@ -3,10 +3,11 @@
  *
  *     claim ─→ turn ─→ work ─→ keep the answer ─→ send it
  *
+ * A failure that passes by itself is not kept: the same request under the same key is tried anew.
  * A request that writes goes on to its end whoever has gone away: its answer is kept, and asked for again under its key.
  */
 import { Failure } from '../errors.ts'
-import { claimRequest, keepAnswer, type StoredAnswer } from '../repository/access/answered-requests.ts'
+import { claimRequest, keepAnswer, releaseRequest, type StoredAnswer } from '../repository/access/answered-requests.ts'
 import type { ApiDependencies, ApiLimits } from './dependencies.ts'
 import { Gate } from './gate.ts'
 import { invalidRequest, problemOf, problemResponse } from './problem.ts'
@@ -48,10 +49,13 @@ export class Carrier {
       nowMs: nowMs(),
     })
     if (claim.kind === 'answered') return asResponse(claim.answer)
-    const response = await work().catch((error: unknown) => {
+    const response = await work().catch(async (error: unknown) => {
       const problem = problemOf(error, context.get('requestId'))
       if (problem.code === 'defect') throw error
-      return problemResponse(problem)
+      if (!problem.retry) return problemResponse(problem)
+      // Who is told to come again comes with the same key: no answer of the past is to meet him.
+      await releaseRequest(repository, claim.name).catch(() => {})
+      throw error
     })
     const answer = {
       status: response.status,

@@ -43,9 +43,10 @@ export type Claim =
 /** @throws request-conflicts for another body under this key, and for one whose answer is not known */
 export async function claimRequest(repository: Repository, asked: AskedRequest): Promise<Claim> {
   const { sealed } = repository
-  const [today, yesterday] = [asked.nowMs, asked.nowMs - DAY_MS].map((ms) => nameOf(repository, asked, ms))
+  // Tomorrow: by the clock of another host, which is a little ahead of ours.
+  const [today, yesterday, tomorrow] = [0, -DAY_MS, DAY_MS].map((ms) => nameOf(repository, asked, asked.nowMs + ms))
   const bodySha256 = createHash('sha256').update(asked.body).digest('hex')
-  for (const name of [yesterday!, today!]) {
+  for (const name of [yesterday!, today!, tomorrow!]) {
     if (await sealed.store.stat(name)) return await earlier(repository, name, bodySha256)
   }
   try {
@@ -61,6 +62,11 @@ export async function claimRequest(repository: Repository, asked: AskedRequest):
 /** Durable on return. */
 export async function keepAnswer(repository: Repository, name: string, answer: StoredAnswer): Promise<void> {
   await repository.sealed.write(answerName(name), OBJECT_TYPES.apiAnswer, canonicalBytes(answer))
+}
+
+/** Of a request that failed by what passes: the same one is done anew when it comes again. @throws store-… */
+export async function releaseRequest(repository: Repository, name: string): Promise<void> {
+  await repository.store.delete(name)
 }
 
 /** Removes what is older than yesterday. @returns how many objects. @throws store-… */
