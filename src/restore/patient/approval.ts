@@ -178,14 +178,19 @@ function refuseUnfit(signer: KnownSigner, plan: ReadPlan, others: readonly strin
   ])
 }
 
-/** Whatever the spelling: case, width and spaces do not make another person. */
+/** Whatever the spelling: case, width, accents, spaces and the order of names do not make another person. */
 export function isSamePerson(name: string, others: readonly string[]): boolean {
-  const plain = (text: string) =>
-    text
-      .normalize('NFKC')
-      .replace(/[^\p{L}\p{N}]+/gu, '')
-      .toLowerCase()
-  return others.some((other) => plain(other) === plain(name))
+  const words = plainWords(name)
+  return others.some((other) => {
+    const otherWords = plainWords(other)
+    return words.join('') === otherWords.join('') || words.toSorted().join('') === otherWords.toSorted().join('')
+  })
+}
+
+function plainWords(name: string): string[] {
+  // Upper case first: of a sharp s there are two spellings.
+  const letters = name.normalize('NFKD').toUpperCase().toLowerCase().normalize('NFKD')
+  return letters.replace(/\p{M}|\p{Cf}/gu, '').split(/[^\p{L}\p{N}]+/u)
 }
 
 function refuseExpired(plan: ReadPlan, nowMs: number): void {
