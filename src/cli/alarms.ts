@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { failures } from '../errors.ts'
 import { AlarmStore } from '../service/alarm/alarm-store.ts'
 import { acknowledge } from '../service/service.ts'
 import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
@@ -69,7 +70,12 @@ function ackCommand(cli: Cli): Command {
 
 async function list(cli: Cli, { all, lang, ...options }: ListOptions): Promise<void> {
   await using repository = await openConfiguredRepository(cli, await readConfiguration(cli, options))
-  const alarms = (await new AlarmStore(repository).readAll()).filter(({ endedAt }) => all || endedAt === null)
+  const kept = await new AlarmStore(repository).readAll()
+  const alarms = kept.alarms.filter(({ endedAt }) => all || endedAt === null)
+  for (const id of kept.unreadable) {
+    cli.terminal.err(`alarm ${id} cannot be read: its record is damaged in the store`)
+    cli.setExitStatus(failures['repository-damaged'].exit)
+  }
   if (options.json) {
     for (const { key: _, events: __, ...alarm } of alarms) cli.terminal.out(JSON.stringify({ type: 'alarm', ...alarm }))
     return

@@ -39,6 +39,8 @@ export class Care {
   readonly #hanging = new Set<string>()
   #down: { readonly sinceMs: number; readonly failure: FailureRecord } | null = null
   #wasLeader = false
+  /** Of the book, as it was found when we began to lead. */
+  #notRead: readonly Condition[] = []
   #pause = new AbortController()
   #sinceWatchedMs = Number.POSITIVE_INFINITY
   #sinceBeatMs = Number.POSITIVE_INFINITY
@@ -85,15 +87,18 @@ export class Care {
     const { book, notifier, localWatches, leaderWatches, watchEveryMs, isLeader } = this.#parts
     await this.#ping(signal)
     const leads = isLeader()
+    if (!leads) this.#sinceWatchedMs = Number.POSITIVE_INFINITY
     if (leads && !this.#wasLeader) await this.#takeOver()
     if (!leads && this.#wasLeader) this.#handOver()
     for (const watch of [this.#clock, this.#storeWatch, ...localWatches]) await this.#look(watch, signal)
     this.#sinceWatchedMs += this.#parts.turnMs
-    if (leads && this.#wasLeader && this.#sinceWatchedMs >= watchEveryMs) {
+    // Also before the book could be read: what is told twice is better than what nobody hears.
+    if (leads && this.#sinceWatchedMs >= watchEveryMs) {
       this.#sinceWatchedMs = 0
       await Promise.all(leaderWatches.map((watch) => this.#look(watch, signal)))
     }
     book.see('channels', notifier.conditions)
+    if (leads) book.see('alarms', this.#notRead)
     // Before people hear of it: the id that they are told is the one to acknowledge.
     if (book.unsaved.length > 0) await this.#write()
     await notifier.tell(book)
@@ -113,15 +118,14 @@ export class Care {
   async #takeOver(): Promise<void> {
     const { book, log } = this.#parts
     try {
-      await book.load()
+      this.#notRead = (await book.load()).map(cannotRead)
+      this.#wasLeader = true
     } catch (error) {
-      // Tried again at the next turn; until then nobody is kept from hearing of the store.
+      // Tried again at the next turn; until then nobody is kept from hearing of anything.
       const { code, message } = toFailureRecord(error)
       log({ level: 'warn', event: 'alarm.not-read', code, message })
-      return
+      this.#notRead = [couldNotLook('alarms', { code, message })]
     }
-    this.#wasLeader = true
-    this.#sinceWatchedMs = Number.POSITIVE_INFINITY
   }
 
   /** What only the leader sees is for the next one to see. */
@@ -193,6 +197,19 @@ export class Care {
     } finally {
       over.abort(OVER)
     }
+  }
+}
+
+function cannotRead(id: string): Condition {
+  return {
+    key: `damaged:${id}`,
+    kind: 'finding',
+    severity: 'critical',
+    subject: `alarm ${id}`,
+    text: {
+      en: `the record of alarm ${id} is damaged in the store: what it was about is not known`,
+      zh: `存储中告警 ${id} 的记录已损坏：其内容未知`,
+    },
   }
 }
 

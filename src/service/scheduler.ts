@@ -1,5 +1,5 @@
 /** Starts what is due, while this service leads: looks at every task, every half minute or so, so that a clock that was moved is soon noticed. */
-import { toFailureRecord } from '../errors.ts'
+import { type FailureRecord, toFailureRecord } from '../errors.ts'
 import type { QuietHours } from './calendar/quiet-hours.ts'
 import type { Job } from './contract.ts'
 import { decide, isSuccess } from './jobs/decide.ts'
@@ -35,6 +35,8 @@ export interface SchedulerParts {
 export class Scheduler {
   readonly #parts: SchedulerParts
   readonly #records = new Map<string, TaskRecord & { readonly readAtMs: number }>()
+  /** Of a task whose jobs could not be read at the last look, why: nothing of it is started then. */
+  readonly #unread = new Map<string, FailureRecord>()
   /** Of a task that could not be begun: not before. */
   readonly #notBefore = new Map<string, number>()
   /** When the loop last turned, by our clock. */
@@ -48,6 +50,16 @@ export class Scheduler {
   /** As last read; null before. */
   recordOf(task: Task): TaskRecord | null {
     return this.#records.get(task.name) ?? null
+  }
+
+  unreadOf(task: Task): FailureRecord | null {
+    return this.#unread.get(task.name) ?? null
+  }
+
+  /** When somebody else leads: what was read is soon of yesterday. */
+  forgetAll(): void {
+    this.#records.clear()
+    this.#unread.clear()
   }
 
   /** After a job of it ended, or somebody else may have run one. */
@@ -115,7 +127,7 @@ export class Scheduler {
     return !tasks.some(({ name, lane }) => lane === task.lane && running.has(name))
   }
 
-  /** Null when the store does not answer: a watch of its own says so. */
+  /** Null when they cannot be read. */
   async #read(task: Task): Promise<TaskRecord | null> {
     const { store, world, log } = this.#parts
     const known = this.#records.get(task.name)
@@ -127,9 +139,12 @@ export class Scheduler {
       const lastSuccess = jobs.find(isSuccess) ?? (await olderSuccess(store, task, jobs))
       const record = { jobs, sinceMs, lastSuccess, readAtMs: nowMs }
       this.#records.set(task.name, record)
+      this.#unread.delete(task.name)
       return record
     } catch (error) {
-      const { code, message } = toFailureRecord(error)
+      const failure = toFailureRecord(error)
+      const { code, message } = failure
+      this.#unread.set(task.name, failure)
       log({ level: 'warn', event: 'service.cannot-read', task: titleOf(task), code, message })
       return null
     }

@@ -25,7 +25,7 @@ import type {
   ServiceState,
   TaskState,
 } from './contract.ts'
-import { deadlineOf } from './jobs/decide.ts'
+import { deadlineOf, isSuccess } from './jobs/decide.ts'
 import { JobStore } from './jobs/job-store.ts'
 import { ServiceJobs } from './jobs/jobs.ts'
 import { JobRunner } from './jobs/runner.ts'
@@ -104,7 +104,12 @@ export class ChartkeepService implements Service {
       notifier,
       localWatches: [watchLoop('the scheduler', schedulerTurn, nowMs)],
       leaderWatches: [
-        watchTasks({ tasks, recordOf: (task) => this.#scheduler.recordOf(task), nowMs }),
+        watchTasks({
+          tasks,
+          recordOf: (task) => this.#scheduler.recordOf(task),
+          unreadOf: (task) => this.#scheduler.unreadOf(task),
+          nowMs,
+        }),
         watchCaptures(this.#captures, nowMs),
         ...parts.watches(this.metrics),
       ],
@@ -134,7 +139,7 @@ export class ChartkeepService implements Service {
   get alarms(): Alarms {
     return {
       list: async ({ all = false } = {}) => {
-        const kept = await this.#alarmStore.readAll()
+        const { alarms: kept } = await this.#alarmStore.readAll()
         const open = [...this.#book.unsaved, ...kept].filter(({ endedAt }) => endedAt === null)
         return [...open, ...(all ? kept.filter(({ endedAt }) => endedAt !== null) : [])].map(shownAlarm)
       },
@@ -201,13 +206,14 @@ export class ChartkeepService implements Service {
       await Promise.all([this.#scheduler.run(term), ...captures])
     } finally {
       this.#leads = false
+      this.#scheduler.forgetAll()
     }
   }
 
   #onEnd(task: Task, job: Job): void {
     this.#scheduler.forget(task)
     this.metrics.jobEnded(task, job)
-    if (job.state === 'done') this.metrics.lastSuccess(task, job)
+    if (isSuccess(job)) this.metrics.lastSuccess(task, job)
   }
 
   #stateOf(task: Task): TaskState {

@@ -125,7 +125,7 @@ describe('an alarm', () => {
     await second.sync()
 
     expect([toldEarly, sent.length]).toEqual([1, 2])
-    expect(await store.readAll()).toHaveLength(1)
+    expect((await store.readAll()).alarms).toHaveLength(1)
   })
 
   it('that one way did not take is told when it works again, and that it does not is an alarm', async () => {
@@ -141,6 +141,27 @@ describe('an alarm', () => {
     expect(broken).toMatchObject({ kind: 'not-watched', subject: 'people' })
     expect(JSON.stringify(broken)).not.toContain(PLANTED)
     expect([sent.length, notifier.conditions]).toEqual([1, []])
+  })
+
+  it('that grows from a warning to something critical is told at once, whoever acknowledged the warning', async () => {
+    const { repository, clock, sent, store, makeBook, makeNotifier } = await makeDesk()
+    const [book, notifier] = [makeBook(), makeNotifier()]
+    const look = async (severity: Condition['severity']) => {
+      book.see('space', [{ ...full, severity }])
+      await notifier.tell(book)
+      await book.sync()
+      clock.nowMs += 6 * 60_000
+    }
+    await look('warning')
+    await acknowledge({ store, repository, nowMs: clock.nowMs }, '0', { person: 'dba', reason: 'disk ordered' })
+    for (const severity of ['warning', 'critical', 'warning', 'critical', 'critical'] as const) await look(severity)
+
+    expect(sent.map(({ open, over }) => [...open.map(({ severity }) => severity), over.length])).toEqual([
+      ['warning', 0],
+      ['critical', 0],
+      [1],
+    ])
+    expect(book.open.map(({ severity }) => severity)).toEqual(['critical'])
   })
 
   it('with others goes in one message', async () => {

@@ -7,6 +7,7 @@
 import { z } from 'zod'
 import { Failure } from '../../errors.ts'
 import { canonicalBytes, parseCanonical } from '../../repository/canonical-json.ts'
+import { isDamage } from '../../repository/damage.ts'
 import { ALARM_PREFIX, numbered } from '../../repository/layout.ts'
 import type { Repository } from '../../repository/repository.ts'
 import { OBJECT_TYPES } from '../../repository/sealed-object.ts'
@@ -40,8 +41,17 @@ export interface KeptAlarm extends Alarm {
   readonly events: number
 }
 
+export interface KeptAlarms {
+  /** Newest first. */
+  readonly alarms: readonly KeptAlarm[]
+  /** Ids of those of which an object is damaged. */
+  readonly unreadable: readonly string[]
+}
+
 export class AlarmStore {
   readonly #repository: Repository
+  /** As last read: of an alarm that has no more objects than then, nothing has changed. */
+  #known: ReadonlyMap<string, KeptAlarm> = new Map()
 
   constructor(repository: Repository) {
     this.#repository = repository
@@ -87,15 +97,26 @@ export class AlarmStore {
     return applyAll(String(Number(id)), events)
   }
 
-  /** Newest first. */
-  async readAll(): Promise<KeptAlarm[]> {
-    const ids = [...(await this.counts()).keys()].sort((a, b) => Number(b) - Number(a))
+  /** One that cannot be read stands in nobody's way: whoever waits for alarms must hear of the others. @throws store-… */
+  async readAll(): Promise<KeptAlarms> {
+    const counts = await this.counts()
     const alarms: KeptAlarm[] = []
-    for (const id of ids) {
-      const alarm = await this.read(id)
-      if (alarm) alarms.push(alarm)
+    const unreadable: string[] = []
+    for (const id of [...counts.keys()].sort((a, b) => Number(b) - Number(a))) {
+      const known = this.#known.get(id)
+      if (known && known.events === counts.get(id)) {
+        alarms.push(known)
+        continue
+      }
+      const alarm = await this.read(id).catch((error) => {
+        if (isDamage(error)) return 'damaged' as const
+        throw error
+      })
+      if (alarm === 'damaged') unreadable.push(id)
+      else if (alarm) alarms.push(alarm)
     }
-    return alarms
+    this.#known = new Map(alarms.map((alarm) => [alarm.id, alarm]))
+    return { alarms, unreadable }
   }
 
   /** Removes ended ones beyond the newest. The audit keeps that they were. Best effort. */

@@ -10,6 +10,8 @@ import type { Log, ServiceWorld } from '../world.ts'
 import { type AlarmEvent, type AlarmStore, applyEvent, type KeptAlarm } from './alarm-store.ts'
 import type { Condition } from './condition.ts'
 
+/** Behind the key of an alarm that somebody may have acknowledged as a warning, and that is worse now. */
+const WORSE = '/worse'
 /** Not seen for so long, it is over: what comes and goes every minute is one alarm. */
 const SETTLE_MS = 5 * 60_000
 
@@ -56,13 +58,12 @@ export class AlarmBook {
   /** What a watch sees now. What it does not see any more ends in a while. */
   see(watch: string, conditions: readonly Condition[]): void {
     const nowMs = this.#parts.world.nowMs()
-    const seen = new Map(conditions.map((condition) => [`${watch}/${condition.key}`, condition]))
+    const seen = new Map(conditions.map((condition) => [this.#keyOf(watch, condition), condition]))
     for (const [key, condition] of seen) {
-      const entry = this.#entries.get(key)
-      if (entry && entry.alarm.endedAt === null) {
+      const entry = this.#open(key)
+      if (entry) {
         entry.absentSinceMs = null
-        const { severity, text } = condition
-        entry.alarm = { ...entry.alarm, severity, text }
+        entry.alarm = { ...entry.alarm, text: condition.text }
       } else this.#raise(watch, key, condition, nowMs)
     }
     for (const [key, entry] of this.#entries) {
@@ -98,9 +99,9 @@ export class AlarmBook {
     }
   }
 
-  /** What others left open, when we begin to lead. @throws store-… */
-  async load(): Promise<void> {
-    const all = await this.#parts.store.readAll()
+  /** What others left open, when we begin to lead. @returns ids of alarms that cannot be read. @throws store-… */
+  async load(): Promise<readonly string[]> {
+    const { alarms: all, unreadable } = await this.#parts.store.readAll()
     for (const alarm of all.filter(({ endedAt }) => endedAt === null).reverse()) {
       const known = this.#entries.get(alarm.key)
       if (known?.isStored) continue
@@ -108,11 +109,25 @@ export class AlarmBook {
       this.#entries.set(alarm.key, { alarm, watch, isStored: true, unwritten: [], absentSinceMs: null })
     }
     await this.#parts.store.trim(all)
+    return unreadable
   }
 
   /** When somebody else leads: what these watches do not see is his. */
   keepOnly(watches: ReadonlySet<string>): void {
     for (const [key, { watch }] of this.#entries) if (!watches.has(watch)) this.#entries.delete(key)
+  }
+
+  /** What was a warning and is critical now is another alarm: whoever took the first upon himself hears of it. */
+  #keyOf(watch: string, { key, severity }: Condition): string {
+    const usual = `${watch}/${key}`
+    if (this.#open(usual + WORSE)) return usual + WORSE
+    const isWorse = severity === 'critical' && this.#open(usual)?.alarm.severity === 'warning'
+    return isWorse ? usual + WORSE : usual
+  }
+
+  #open(key: string): Entry | null {
+    const entry = this.#entries.get(key)
+    return entry && entry.alarm.endedAt === null ? entry : null
   }
 
   #raise(watch: string, key: string, { kind, severity, subject, text }: Condition, nowMs: number): void {

@@ -7,8 +7,9 @@
  *     jobs/<task>/since    when the service first saw the task: the absence of a success counts from there
  */
 import { z } from 'zod'
-import { Failure } from '../../errors.ts'
+import { Failure, toFailureRecord } from '../../errors.ts'
 import { canonicalBytes, parseCanonical } from '../../repository/canonical-json.ts'
+import { isDamage } from '../../repository/damage.ts'
 import { JOB_END_PREFIX, JOB_PREFIX, numbered } from '../../repository/layout.ts'
 import type { Repository } from '../../repository/repository.ts'
 import { OBJECT_TYPES } from '../../repository/sealed-object.ts'
@@ -101,11 +102,17 @@ export class JobStore {
     }
   }
 
-  /** Newest first. @throws store-…, repository-damaged */
+  /** Newest first. One whose record is damaged has failed by that, and keeps no other from being run. @throws store-… */
   async newest(task: string, limit: number): Promise<Job[]> {
     const numbers = (await this.#numbers(task)).slice(-limit)
     const jobs: Job[] = []
-    for (const number of numbers.reverse()) jobs.push(await this.#read(task, number))
+    for (const number of numbers.reverse()) {
+      const job = await this.#read(task, number).catch((error) => {
+        if (isDamage(error)) return damagedJob(task, number, error)
+        throw error
+      })
+      jobs.push(job)
+    }
     return jobs
   }
 
@@ -121,7 +128,7 @@ export class JobStore {
     }
   }
 
-  /** When the task was first seen, by the clock of whoever did. @throws store-… */
+  /** When the task was first seen, by the clock of whoever did; 0 when nobody can tell any more. @throws store-… */
   async since(task: string, nowMs: number): Promise<number> {
     const name = `${JOB_PREFIX}${task}/${SINCE}`
     const since = { since: new Date(nowMs).toISOString() }
@@ -131,10 +138,13 @@ export class JobStore {
     } catch (error) {
       if (!(error instanceof Failure && error.code === 'object-exists')) throw error
     }
-    const bytes = await this.#repository.sealed.read(name, OBJECT_TYPES.job)
-    const parsed = sinceSchema.safeParse(parseCanonical(bytes, name))
-    if (!parsed.success) throw damaged(name)
-    return Date.parse(parsed.data.since)
+    try {
+      const bytes = await this.#repository.sealed.read(name, OBJECT_TYPES.job)
+      return Date.parse(sinceSchema.parse(parseCanonical(bytes, name)).since)
+    } catch (error) {
+      if (isDamage(error) || error instanceof z.ZodError) return 0
+      throw error
+    }
   }
 
   /** The audit keeps what was done; records beyond the newest go. Best effort. */
@@ -195,6 +205,26 @@ function toJob({ task, number, reason: _, ...begun }: Begun, end: End | null): J
     // As this version or another wrote them: a code that this one does not know is shown as it is.
     failure: (end?.failure ?? null) as Job['failure'],
     result: (end?.result ?? null) as JobResult | null,
+  }
+}
+
+/** What stands in for it: when it was due and what came of it is not known. */
+function damagedJob(task: string, number: number, error: Failure): Job {
+  return {
+    id: `${task}-${number}`,
+    kind: JOB_KINDS.find((kind) => task.startsWith(`${kind}-`)) ?? 'check',
+    source: null,
+    state: 'failed',
+    cause: 'schedule',
+    requestedBy: '',
+    host: '',
+    token: 0,
+    attempt: 1,
+    dueAt: null,
+    startedAt: '',
+    endedAt: null,
+    failure: toFailureRecord(error),
+    result: null,
   }
 }
 

@@ -1,4 +1,7 @@
 /** What the last jobs of every task say: it failed, it found something, it has not succeeded for too long (F29). */
+import { createHash } from 'node:crypto'
+import { type FailureRecord, failures } from '../../errors.ts'
+import type { Finding } from '../../verify/finding.ts'
 import type { Condition, Watch } from '../alarm/condition.ts'
 import type { Job } from '../contract.ts'
 import { deadlineOf } from '../jobs/decide.ts'
@@ -19,15 +22,18 @@ export interface TasksWatchParts {
   readonly tasks: readonly Task[]
   /** Null when it was not read yet. */
   readonly recordOf: (task: Task) => TaskRecord | null
+  /** Why not, at the last look; null when they could. */
+  readonly unreadOf: (task: Task) => FailureRecord | null
   readonly nowMs: () => number
 }
 
-export function watchTasks({ tasks, recordOf, nowMs }: TasksWatchParts): Watch {
+export function watchTasks({ tasks, recordOf, unreadOf, nowMs }: TasksWatchParts): Watch {
   return {
     name: 'tasks',
     look: async () =>
       tasks.flatMap((task) => {
-        const record = recordOf(task)
+        const [record, unread] = [recordOf(task), unreadOf(task)]
+        if (unread !== null && !failures[unread.code].retry) return [cannotRead(task, unread)]
         if (record === null) return []
         return [...late(task, record, nowMs()), ...failed(task, record), ...found(task, record)]
       }),
@@ -36,6 +42,20 @@ export function watchTasks({ tasks, recordOf, nowMs }: TasksWatchParts): Watch {
 
 export function titleZh({ kind, source }: Pick<Task, 'kind' | 'source'>): string {
   return source === null ? KINDS_ZH[kind] : `${source} 的${KINDS_ZH[kind]}`
+}
+
+/** What passes by itself is the store's, which has a watch of its own. */
+function cannotRead(task: Task, { code, message }: FailureRecord): Condition {
+  return {
+    key: `unread:${task.name}`,
+    kind: 'not-watched',
+    severity: 'critical',
+    subject: titleOf(task),
+    text: {
+      en: `the jobs of ${titleOf(task)} cannot be read, and none is started: ${code}: ${message}`,
+      zh: `${titleZh(task)}的作业记录无法读取，不会启动作业：${code}：${message}`,
+    },
+  }
 }
 
 function late(task: Task, { lastSuccess, sinceMs }: TaskRecord, nowMs: number): Condition[] {
@@ -88,7 +108,7 @@ function found(task: Task, { jobs }: TaskRecord): Condition[] {
   const isDamage = verdict === 'failed'
   return [
     {
-      key: `finding:${task.name}`,
+      key: `finding:${task.name}${isDamage ? `:${digestOf(findings)}` : ''}`,
       kind: isDamage ? 'finding' : 'inconclusive',
       severity: isDamage ? 'critical' : 'warning',
       subject: titleOf(task),
@@ -103,6 +123,14 @@ function found(task: Task, { jobs }: TaskRecord): Condition[] {
           },
     },
   ]
+}
+
+/** Other findings are another alarm: who took the first ones upon himself has not heard of these. */
+function digestOf(findings: readonly Finding[]): string {
+  const about = findings.map(({ kind, object, tables, snapshots, patients }) =>
+    JSON.stringify([kind, object, tables, snapshots, patients]),
+  )
+  return createHash('sha256').update(about.sort().join('\n')).digest('hex').slice(0, 16)
 }
 
 function iso(ms: number): string {
