@@ -187,7 +187,9 @@ export class JobRunner {
       .then((result) => ({ state: 'done' as const, failure: null, result }))
       .catch((error) => {
         const state = asked.aborted ? ('cancelled' as const) : ('failed' as const)
-        return { state, failure: toFailureRecord(error), result: null }
+        // A wait that was cut short throws an error of the platform's: why it was cut short is what there is to say.
+        const why = stopping.aborted && !(error instanceof Failure) ? stopping.reason : error
+        return { state, failure: toFailureRecord(why), result: null }
       })
     const ended = { ...job, ...end, endedAt: iso(this.#parts.world.nowMs()) }
     await this.#record(ended)
