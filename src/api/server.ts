@@ -6,7 +6,7 @@
  *     more than a thousand connections                          not accepted
  *
  * In clear text it listens on this machine only: tokens and patients' rows go over it. TLS takes certificate and key from
- * files, and reads them again when told to.
+ * files, and reads them again when told to (serve.ts: every hour).
  */
 import { readFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'

@@ -2,10 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import type { Command } from 'commander'
 import type { AnsweredRequest } from '../api/dependencies.ts'
+import type { ApiServer } from '../api/server.ts'
 import { Failure, fromFailureRecord, toFailureRecord } from '../errors.ts'
 import { jsonLog } from '../service/log.ts'
 import { ChartkeepService } from '../service/service.ts'
 import { serviceSettings } from '../service/settings.ts'
+import type { Log } from '../service/world.ts'
 import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
 import { openConfiguredRepository, readConfiguration } from './open.ts'
 import {
@@ -27,6 +29,7 @@ interface ServeOptions extends CommonOptions {
 
 /** Requests that run are let end for so long when the service stops. */
 const API_GRACE_MS = 10_000
+const TLS_READ_EVERY_MS = 60 * 60_000
 
 export function register(program: Command, cli: Cli): void {
   const command = describe({
@@ -112,7 +115,22 @@ async function answer(
   })
   const server = await listen({ app, listen: address, tls })
   log({ level: 'info', event: 'api.listens', address: server.url })
+  if (tls) void renewTls(cli, server, log)
   return server
+}
+
+/** A certificate that was renewed in its file serves within the hour: nobody has to end captures for it. */
+async function renewTls({ sleep, signal }: Cli, server: ApiServer, log: Log): Promise<void> {
+  while (!signal.aborted) {
+    await sleep(TLS_READ_EVERY_MS, signal).catch(() => {})
+    if (signal.aborted) return
+    try {
+      await server.reloadTls()
+    } catch (error) {
+      const { code, message } = toFailureRecord(error)
+      log({ level: 'warn', event: 'api.certificate-not-read', code, message })
+    }
+  }
 }
 
 type TlsPair = { readonly certificateFile: string; readonly keyFile: string } | null
