@@ -16,6 +16,12 @@ export const allVersions = availablePostgresVersions()
 /** Enough for a rule that versions may treat differently, when each takes its time. */
 export const oldestAndNewest = [...new Set([Math.min(...allVersions), Math.max(...allVersions)])]
 
+/** Of `wanted`, what this machine has; with EVERY_VERSION=1 in the environment, all from the lowest of them on. */
+export function someVersions(wanted: readonly number[]): number[] {
+  const every = process.env.EVERY_VERSION === '1'
+  return allVersions.filter((version) => (every ? version >= Math.min(...wanted) : wanted.includes(version)))
+}
+
 /** One server for all tests of the block. */
 export function describeOnServers(
   title: string,
