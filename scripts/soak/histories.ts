@@ -11,9 +11,10 @@ import type { SoakPart, SoakRun, SoakTally } from './part.ts'
 
 export const histories: SoakPart = { name: 'histories', run }
 
-const TURNS = 300
-const ROUNDS = 4
-const LOOKS = 12
+/** Half a minute each on a busy machine, most of it a fixed cost: longer ones judge fewer tables in a minute, shorter ones, too. */
+const TURNS = 120
+const ROUNDS = 3
+const LOOKS = 6
 /** A server and a repository serve so many histories; then the next version has its turn. */
 const HISTORIES_AT_ONCE = 5
 
