@@ -119,13 +119,16 @@ async function end(cli: Cli, options: EndOptions): Promise<void> {
 function linesOf({ report, sha256 }: SignedReport<GuardEnd>): string[] {
   const sum = (counts: GuardEnd['tables'][number]['updated']) => Object.values(counts).reduce((a, b) => a + b, 0)
   const lines = [`guard     ${report.id}: ${report.reason}`]
-  for (const { table, rootBefore, rootAfter, inserted, updated, deleted } of report.tables) {
+  for (const { table, rootBefore, rootAfter, inserted, updated, deleted, movedIn, movedOut } of report.tables) {
     if (rootBefore === rootAfter) continue
     const closed = updated.closed + deleted.closed
     lines.push(
       `changed   ${table}: ${formatCount(inserted)} inserted, ${formatCount(sum(updated))} updated, ` +
         `${formatCount(sum(deleted))} deleted${closed > 0 ? `; ${formatCount(closed)} of closed records` : ''}`,
     )
+    if (movedIn + movedOut > 0) {
+      lines.push(`moved     ${table}: ${formatCount(movedIn)} from other parts, ${formatCount(movedOut)} to others`)
+    }
   }
   for (const [name, objects] of Object.entries(report.schema)) {
     for (const object of objects) lines.push(`schema    ${name}: ${object}`)

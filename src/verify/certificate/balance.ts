@@ -4,11 +4,13 @@
  *     now = baseline + inserted − deleted + moved in − moved out
  *
  * Changes are counted one by one, also of rows that came and went within the period; a row whose month, key or anchor
- * changed is updated where it was, and moved. So the sum closes for every line, or something is not what it seems.
+ * changed is updated where it was, and moved; one that went to another part of its table as it was is moved alone. So
+ * the sum closes for every line, or something is not what it seems.
  */
 import { textOfColumn } from './audit-entries.ts'
 import type { Explainer, Reason } from './explain.ts'
 import { BASELINE_MONTH, type ClockColumn, clockColumn, monthOf, monthOfMs, NO_MONTH } from './months.ts'
+import type { PartMoves } from './part-moves.ts'
 import { commitUsOf } from './period-times.ts'
 import type { ExplainRules } from './rules.ts'
 import type { Period } from './steps.ts'
@@ -49,6 +51,11 @@ export interface PeriodFacts {
   readonly explainer: Explainer
 }
 
+/** Of the partitioned table that a part is of; null where nothing moved. */
+export interface TableFacts extends PeriodFacts {
+  readonly moves: PartMoves | null
+}
+
 /** More names help nobody; the rows are counted all the same. */
 const ANCHORS_MAX = 2_000
 
@@ -65,16 +72,20 @@ export class TableBalance implements TableVisitor {
   readonly reasons = new Map<Reason, number>()
   readonly exceptional = new Map<string, Exceptional>()
   deletions = 0
-  readonly #facts: PeriodFacts
+  /** To other parts of a partitioned table. */
+  movedAway = 0
+  readonly #facts: TableFacts
+  readonly #part: string
   readonly #primaryKey: readonly string[]
   readonly #clock: ClockColumn | null
   readonly #observe: RowObserver | null
   /** Of the row at hand, for tables whose rows say no time. */
   #firstSeen = BASELINE_MONTH
 
-  constructor(facts: PeriodFacts, walked: WalkedTable, observe: RowObserver | null = null) {
+  constructor(facts: TableFacts, walked: WalkedTable, observe: RowObserver | null = null) {
     const like = (walked.after ?? walked.before)!
     this.#facts = facts
+    this.#part = like.name
     this.table = tableName(walked)
     this.category = categoryOf(walked)
     this.columns = sharedColumns(walked)
@@ -99,16 +110,44 @@ export class TableBalance implements TableVisitor {
     this.#observe?.('end', line)
   }
 
+  onBoth(line: Buffer): void {
+    this.#firstSeen = BASELINE_MONTH
+    const cell = this.#cell(this.#month(line))
+    cell.baseline += 1
+    cell.now += 1
+    if (!this.#observe) return
+    this.#observe('baseline', line)
+    this.#observe('end', line)
+  }
+
   onChange(change: RowChange): void {
-    const { kind, before, after, at } = change
-    if (kind !== 'insert' && kind !== 'arrived') {
-      this.#changed(change, this.#month(before!), kind === 'update' ? this.#month(after!) : null)
-      return
-    }
+    const { kind, before, after } = change
+    if (kind === 'update') this.#changed(change, this.#month(before!), this.#month(after!))
+    else if (kind === 'left') this.#changed(change, this.#month(before!), null)
+    else if (kind === 'delete') this.#went(change)
+    else this.#came(change)
+  }
+
+  #went(change: RowChange): void {
+    const month = this.#month(change.before!)
+    const move = this.#move('went', change.before!, change)
+    if (move !== null) this.movedAway += 1
+    // Where nothing of the row is another, nothing was changed that would have to be explained.
+    if (move === 'pure') this.#cell(month).movedOut += 1
+    else this.#changed(move === null ? change : { ...change, kind: 'left' }, month, null)
+  }
+
+  #came(change: RowChange): void {
+    const { kind, after, at } = change
     const { period, rules } = this.#facts
     const us = at ? commitUsOf(period, at) : period.steps.at(-1)!.untilUs
     this.#firstSeen = monthOfMs(us / 1000, rules.utcOffsetMinutes)
-    this.#cell(this.#month(after!))[kind === 'insert' ? 'inserted' : 'movedIn'] += 1
+    const isNew = kind === 'insert' && this.#move('came', after!, change) === null
+    this.#cell(this.#month(after!))[isNew ? 'inserted' : 'movedIn'] += 1
+  }
+
+  #move(side: 'went' | 'came', line: Buffer, { at }: RowChange): 'pure' | 'changed' | null {
+    return this.#facts.moves?.of(side, { part: this.#part, columns: this.columns, line, at }) ?? null
   }
 
   #changed(change: RowChange, month: string, monthAfter: string | null): void {

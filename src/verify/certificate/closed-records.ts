@@ -79,7 +79,6 @@ async function readClosings(
     }
     await walkTable(repository, period.steps, table, {
       onBaseline: (line) => note(line, null, null),
-      onEnd: () => {},
       onChange: ({ after, at }) => {
         if (after) note(after, at, at ? commitUsOf(period, at) : period.steps.at(-1)!.untilUs)
       },

@@ -4,10 +4,11 @@
  */
 import type { Repository } from '../../repository/repository.ts'
 import { AuditEntries, textOfColumn } from './audit-entries.ts'
-import { type PeriodFacts, TableBalance } from './balance.ts'
+import { TableBalance, type TableFacts } from './balance.ts'
 import { ClosedRecords } from './closed-records.ts'
 import { Explainer, type KnownChangeset, knownChangesets } from './explain.ts'
 import { type ClockColumn, clockColumn, momentMs } from './months.ts'
+import { readPartMoves } from './part-moves.ts'
 import { commitUsOf, spanOf } from './period-times.ts'
 import type { ExplainRules } from './rules.ts'
 import { type KeyHoles, keyHoles, type SeriesMonth, SeriesWatch } from './series.ts'
@@ -50,6 +51,7 @@ export async function comparePeriod(
     closed: await ClosedRecords.read(repository, period, rules),
     changesets: await knownChangesets(repository, period),
   })
+  const moves = await readPartMoves(repository, period)
   const watches: SeriesWatch[] = []
   for (const rule of rules.series) watches.push(await SeriesWatch.open(repository, period, rule, rules))
   const tables: ComparedTable[] = []
@@ -59,7 +61,8 @@ export async function comparePeriod(
     const observers = watches
       .filter(({ rule }) => rule.table === tableName(table))
       .map((watch) => watch.observer(table))
-    tables.push(await compareTable(repository, { period, rules, explainer }, table, observers))
+    const facts = { period, rules, explainer, moves: moves.get(tableName(table)) ?? null }
+    tables.push(await compareTable(repository, facts, table, observers))
   }
   const series = watches.flatMap((watch) => watch.months())
   return { period, tables, series, changesets: explainer.changesets }
@@ -67,7 +70,7 @@ export async function comparePeriod(
 
 async function compareTable(
   repository: Repository,
-  facts: PeriodFacts,
+  facts: TableFacts,
   table: WalkedTable,
   observers: readonly ReturnType<SeriesWatch['observer']>[],
 ): Promise<ComparedTable> {
@@ -79,7 +82,7 @@ async function compareTable(
   const balance = new TableBalance(facts, table, observe)
   await walkTable(repository, steps, table, balance)
   const isTold = steps.every((step) => toldTable(step, name) !== null)
-  return { ...common, balance, isTold, keyHoles: await keyHoles(repository, table, balance.deletions) }
+  return { ...common, balance, isTold, keyHoles: await keyHoles(repository, table, balance) }
 }
 
 function observeAll(observers: readonly ReturnType<SeriesWatch['observer']>[]): ReturnType<SeriesWatch['observer']> {
@@ -105,8 +108,6 @@ async function auditEntries(repository: Repository, period: Period, rules: Expla
     const columns = sharedColumns(table)
     const clock = clockColumn((table.after ?? table.before)!, { ...rules, times: new Map([[audit.table, audit.time]]) })
     await walkTable(repository, period.steps, table, {
-      onBaseline: () => {},
-      onEnd: () => {},
       onChange: ({ kind, after, at }) => {
         if (kind !== 'insert') return
         const timeUs = at

@@ -87,7 +87,9 @@ export class Explainer {
     // What accounts for everything else accounts for nothing of itself.
     if (isAudit) return 'none'
     if (is(this.#rules.mayChange)) return 'may-change'
-    return change.kind !== 'delete' && !afterClosing && is(this.#rules.untilClosed) ? 'open-record' : 'none'
+    // A row that went to another part at no known moment may be another one that looks alike.
+    const isUpdate = change.kind !== 'delete' && (change.kind !== 'left' || change.at !== null)
+    return isUpdate && !afterClosing && is(this.#rules.untilClosed) ? 'open-record' : 'none'
   }
 
   #sought({ change, table, columns, primaryKey }: ChangedRow) {

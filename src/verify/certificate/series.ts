@@ -48,7 +48,7 @@ const MINUTE_MS = 60_000
 export async function keyHoles(
   repository: Repository,
   { before, after }: WalkedTable,
-  deletions: number,
+  { deletions, movedAway }: { readonly deletions: number; readonly movedAway: number },
 ): Promise<KeyHoles | null> {
   if (!before || !after) return null
   const [then, now] = [await keyRange(repository, before), await keyRange(repository, after)]
@@ -61,7 +61,7 @@ export async function keyHoles(
     table: after.name,
     atBaseline,
     byDeletion: deletions,
-    suspect: Math.max(0, atEnd - atBaseline - deletions),
+    suspect: Math.max(0, atEnd - atBaseline - deletions - movedAway),
   }
 }
 
@@ -97,7 +97,8 @@ export class SeriesWatch {
   readonly rule: SeriesRule
   readonly #rules: ExplainRules
   readonly #stays: ReadonlyMap<string, Stay>
-  readonly #seen = { baseline: new Set<string>(), end: new Set<string>() }
+  /** By stay: a bit for each of its intervals. */
+  readonly #seen = { baseline: new Map<string, Uint8Array>(), end: new Map<string, Uint8Array>() }
   readonly #baselineMs: number
 
   private constructor(rule: SeriesRule, rules: ExplainRules, stays: ReadonlyMap<string, Stay>, baselineMs: number) {
@@ -138,30 +139,49 @@ export class SeriesWatch {
     return (side, line) => {
       const stay = textOfColumn(columns, line, this.rule.stays.key)
       const ms = moment(line, this.rule.time)
-      if (stay !== null && ms !== null) this.#seen[side].add(`${stay} ${this.#interval(ms)}`)
+      if (stay !== null && ms !== null) this.#see(side, stay, this.#interval(ms))
     }
+  }
+
+  /** A value outside its stay is none of the series. */
+  #see(side: 'baseline' | 'end', key: string, interval: number): void {
+    const stay = this.#stays.get(key)
+    if (!stay) return
+    const first = this.#interval(stay.startMs)
+    const intervals = Math.max(0, this.#interval(stay.endMs) - first + 1)
+    const place = interval - first
+    if (place < 0 || place >= intervals) return
+    const bits = this.#seen[side].get(key) ?? new Uint8Array((intervals + 7) >> 3)
+    this.#seen[side].set(key, bits)
+    bits[place >> 3]! |= 1 << (place & 7)
+  }
+
+  #hasSeen(side: 'baseline' | 'end', key: string, place: number): boolean {
+    return ((this.#seen[side].get(key)?.[place >> 3] ?? 0) & (1 << (place & 7))) !== 0
   }
 
   months(): SeriesMonth[] {
     const months = new Map<string, SeriesMonth>()
     for (const [key, { startMs, endMs }] of this.#stays) {
+      const first = this.#interval(startMs)
+      const last = this.#interval(endMs)
       // The first and the last interval are not whole: nothing need have arrived in them.
-      for (let at = this.#interval(startMs) + 1; at < this.#interval(endMs); at += 1) this.#count(months, key, at)
+      for (let at = first + 1; at < last; at += 1) this.#count(months, { key, at, place: at - first })
     }
     return [...months.values()].sort((a, b) => (a.month < b.month ? -1 : 1))
   }
 
-  #count(months: Map<string, SeriesMonth>, key: string, interval: number): void {
+  #count(months: Map<string, SeriesMonth>, interval: { key: string; at: number; place: number }): void {
     const { intervalMinutes, table } = this.rule
-    const ms = interval * intervalMinutes * MINUTE_MS
+    const ms = interval.at * intervalMinutes * MINUTE_MS
     const month = new Date(ms + this.#rules.utcOffsetMinutes * MINUTE_MS).toISOString().slice(0, 7)
     const known = months.get(month)
     const cell = known ?? { table, month, expected: 0, found: 0, missingAtBaseline: 0, lost: 0, suspect: 0 }
     months.set(month, cell)
-    const id = `${key} ${interval}`
+    const { key, place } = interval
     cell.expected += 1
-    if (this.#seen.end.has(id)) cell.found += 1
-    else if (this.#seen.baseline.has(id)) cell.lost += 1
+    if (this.#hasSeen('end', key, place)) cell.found += 1
+    else if (this.#hasSeen('baseline', key, place)) cell.lost += 1
     else if (ms < this.#baselineMs) cell.missingAtBaseline += 1
     else cell.suspect += 1
   }

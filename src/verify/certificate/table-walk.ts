@@ -38,10 +38,15 @@ export interface RowChange {
   readonly at: ChangeMoment | null
 }
 
-/** Of one row: as the baseline has it, its changes in order, as the end has it; whatever there is of these. */
+/**
+ * Of one row: as the baseline has it, its changes in order, as the end has it; whatever there is of these. Who does not
+ * ask for rows is not kept waiting for those that are the same at both ends: their leaves are not read.
+ */
 export interface TableVisitor {
-  onBaseline(line: Buffer): void
-  onEnd(line: Buffer): void
+  onBaseline?(line: Buffer): void
+  onEnd?(line: Buffer): void
+  /** Instead of the two above, for rows of leaves that both ends have. */
+  onBoth?(line: Buffer): void
   onChange(change: RowChange): void
 }
 
@@ -124,19 +129,26 @@ class TableWalk {
     if (!before || !after || !isSameLeaf(before, after) || this.#input.told.truncations.length > 0) return false
     const { nextKey } = this.#input.told
     if (nextKey !== null && compareBytes(nextKey, after.lastKey) <= 0) return false
-    const rows = await this.#end.rows()
-    for (let row = 0; row < rows.count; row += 1) {
-      const line = projected(rowText(rows, row).subarray(0, -1), this.#input.after)
-      this.#visitor.onBaseline(line)
-      this.#visitor.onEnd(line)
-    }
+    if (this.#visitor.onBaseline || this.#visitor.onEnd) this.#showLeaf(await this.#end.rows())
     this.#baseline.skipLeaf()
     this.#end.skipLeaf()
     return true
   }
 
+  #showLeaf(rows: Rows): void {
+    const visitor = this.#visitor
+    for (let row = 0; row < rows.count; row += 1) {
+      const line = projected(rowText(rows, row).subarray(0, -1), this.#input.after)
+      if (visitor.onBoth) visitor.onBoth(line)
+      else {
+        visitor.onBaseline?.(line)
+        visitor.onEnd?.(line)
+      }
+    }
+  }
+
   #row(key: Uint8Array, before: Buffer | null, after: Buffer | null, changes: readonly ToldChange[]): void {
-    if (before) this.#visitor.onBaseline(before)
+    if (before) this.#visitor.onBaseline?.(before)
     const anchor = this.#hasAnchor ? key.subarray(0, firstFieldEnd(key)) : new Uint8Array()
     let line = before
     for (const event of [...changes, ...this.#input.told.truncations].sort(inOrder)) {
@@ -145,7 +157,7 @@ class TableWalk {
     const isTold = line === null ? after === null : after !== null && line.equals(after)
     const kind = line === null ? 'insert' : after === null ? 'delete' : 'update'
     if (!isTold) this.#visitor.onChange({ kind, anchor, before: line, after, at: null })
-    if (after) this.#visitor.onEnd(after)
+    if (after) this.#visitor.onEnd?.(after)
   }
 
   /** @returns the row after the change */

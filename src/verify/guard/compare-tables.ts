@@ -3,11 +3,12 @@
  * the cost follows what changed. Columns that only one side has are left out of the comparison, and named.
  */
 
-import { diffTrees, type TreeSide } from '../../repository/history/tree-diff.ts'
+import { diffTrees, type RowDifference, type TreeSide } from '../../repository/history/tree-diff.ts'
 import type { Manifest, TableManifest } from '../../repository/manifest.ts'
 import type { Repository } from '../../repository/repository.ts'
 import { tableSpec } from '../../repository/table-spec.ts'
 import { TreeReader } from '../../repository/tree/tree-reader.ts'
+import { PartMoves, partitionColumns } from '../certificate/part-moves.ts'
 import type { ExplainRules } from '../certificate/rules.ts'
 import { ClosedKeys } from './closed-keys.ts'
 import type { GuardTable, RowCounts } from './guard-report.ts'
@@ -27,13 +28,58 @@ type Writable<T> = { -readonly [Name in keyof T]: T[Name] }
 /** In the order of their names. @throws repository-damaged, object-missing, store-… */
 export async function compareTables(request: GuardComparison): Promise<GuardTable[]> {
   const closed = await ClosedKeys.read(request.repository, request.before, request.rules)
+  const pairs = pairsOf(request)
+  const moves = await partMoves(request, pairs)
   const tables: GuardTable[] = []
-  for (const pair of pairsOf(request)) {
+  for (const pair of pairs) {
     request.signal.throwIfAborted()
-    request.onTable((pair.before ?? pair.after)!.name)
-    tables.push(await compareTable(request, pair, closed))
+    request.onTable(nameOf(pair))
+    tables.push(await compareTable(request, pair, { closed, moves: moves.get(wholeOf(pair) ?? '') ?? null }))
   }
   return tables
+}
+
+/** By partitioned table: rows that are in another part now. */
+async function partMoves(request: GuardComparison, pairs: readonly Pair[]): Promise<Map<string, PartMoves>> {
+  const found = new Map<string, PartMoves>()
+  for (const [whole, parts] of Map.groupBy(pairs.filter(isToCompare), wholeOf)) {
+    if (whole === null || parts.length < 2) continue
+    const moves = new PartMoves(partitionColumns(request.after, whole))
+    for (const side of ['went', 'came'] as const) {
+      if (side === 'came' && moves.isEmpty) break
+      for (const pair of parts) await noteSide(request, pair, side, moves)
+    }
+    if (!moves.isEmpty) found.set(whole, moves)
+  }
+  return found
+}
+
+async function noteSide(request: GuardComparison, pair: Pair, side: 'went' | 'came', moves: PartMoves): Promise<void> {
+  for await (const { before, after } of differences(request, pair)) {
+    if (side === 'went' && before !== null && after === null) moves.went(partRow(pair, 'before', before))
+    if (side === 'came' && before === null && after !== null) moves.came(partRow(pair, 'after', after))
+  }
+}
+
+/** Of the columns that both sides have. */
+function partRow(pair: Pair, side: 'before' | 'after', line: Buffer) {
+  const [fieldsBefore, fieldsAfter] = sharedFields(pair)
+  const fields = side === 'before' ? fieldsBefore : fieldsAfter
+  const all = (pair[side] ?? pair.before ?? pair.after)!.columns.map(({ name }) => name)
+  const columns = fields === null ? all : fields.map((field) => all[field]!)
+  return { part: nameOf(pair), columns, line: Buffer.from(shown(line, fields), 'latin1'), at: null }
+}
+
+function nameOf({ before, after }: Pair): string {
+  return (before ?? after)!.name
+}
+
+function wholeOf({ before, after }: Pair): string | null {
+  return (after ?? before)!.partitionOf
+}
+
+function isToCompare(pair: Pair): boolean {
+  return reasonNotComparable(pair) === null && pair.before?.rows.digest !== pair.after?.rows.digest
 }
 
 function pairsOf({ before, after }: GuardComparison): Pair[] {
@@ -42,18 +88,17 @@ function pairsOf({ before, after }: GuardComparison): Pair[] {
   return [...names].sort().map((name) => ({ before: find(before, name), after: find(after, name) }))
 }
 
-async function compareTable(request: GuardComparison, pair: Pair, closed: ClosedKeys): Promise<GuardTable> {
+async function compareTable(request: GuardComparison, pair: Pair, known: Known): Promise<GuardTable> {
   const { before, after } = pair
   const like = (before ?? after)!
   const counts = {
     inserted: 0,
     updated: { allowed: 0, open: 0, closed: 0, unknown: 0 },
     deleted: { allowed: 0, open: 0, closed: 0, unknown: 0 },
+    movedIn: 0,
+    movedOut: 0,
   }
-  const notComparable = reasonNotComparable(pair)
-  if (notComparable === null && before?.rows.digest !== after?.rows.digest) {
-    await countRows(request, pair, closed, counts)
-  }
+  if (isToCompare(pair)) await countRows(request, pair, known, counts)
   return {
     table: like.name,
     category: like.category,
@@ -62,30 +107,50 @@ async function compareTable(request: GuardComparison, pair: Pair, closed: Closed
     ...counts,
     rootBefore: before?.rows.digest ?? null,
     rootAfter: after?.rows.digest ?? null,
-    notComparable,
+    notComparable: reasonNotComparable(pair),
     ...columnChanges(pair),
   }
+}
+
+interface Known {
+  readonly closed: ClosedKeys
+  readonly moves: PartMoves | null
 }
 
 interface Counts {
   inserted: number
   readonly updated: Writable<RowCounts>
   readonly deleted: Writable<RowCounts>
+  movedIn: number
+  movedOut: number
 }
 
-async function countRows(request: GuardComparison, pair: Pair, closed: ClosedKeys, counts: Counts): Promise<void> {
-  const { repository, rules, signal } = request
+async function countRows(request: GuardComparison, pair: Pair, known: Known, counts: Counts): Promise<void> {
+  const { closed, moves } = known
+  const columns = pair.before?.columns.map(({ name }) => name) ?? []
+  const isAllowed = mayChange(request.rules, (pair.before ?? pair.after)!)
+  const stateOf = (line: Buffer) => (isAllowed ? 'allowed' : closed.stateOf(columns, line))
+  for await (const { before, after } of differences(request, pair)) {
+    if (before === null) {
+      const move = moves?.of('came', partRow(pair, 'after', after!)) ?? null
+      counts[move === null ? 'inserted' : 'movedIn'] += 1
+    } else if (after === null) {
+      const move = moves?.of('went', partRow(pair, 'before', before)) ?? null
+      if (move === null) counts.deleted[stateOf(before)] += 1
+      else counts.movedOut += 1
+      if (move === 'changed') counts.updated[stateOf(before)] += 1
+    } else counts.updated[stateOf(before)] += 1
+  }
+}
+
+async function* differences({ repository, signal }: GuardComparison, pair: Pair): AsyncGenerator<RowDifference> {
   const [fieldsBefore, fieldsAfter] = sharedFields(pair)
   const isSame = (a: Buffer, b: Buffer) => shown(a, fieldsBefore) === shown(b, fieldsAfter)
   const isSameLayout = fieldsBefore === null && fieldsAfter === null
-  const columns = pair.before?.columns.map(({ name }) => name) ?? []
-  const isAllowed = mayChange(rules, (pair.before ?? pair.after)!)
   const sides = [sideOf(repository, pair.before), sideOf(repository, pair.after)] as const
-  for await (const { before, after } of diffTrees(...sides, { isSameLayout, isSame })) {
+  for await (const difference of diffTrees(...sides, { isSameLayout, isSame })) {
     signal.throwIfAborted()
-    if (before === null) counts.inserted += 1
-    else
-      (after === null ? counts.deleted : counts.updated)[isAllowed ? 'allowed' : closed.stateOf(columns, before)] += 1
+    yield difference
   }
 }
 

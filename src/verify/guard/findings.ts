@@ -10,8 +10,9 @@ export function findingsOf(tables: readonly GuardTable[], ends: readonly GuardSn
     if (proved === 'failed') error(`snapshot ${snapshot} is not what the database held: ${remark}`)
     else if (proved !== 'passed') doubt(`snapshot ${snapshot} was not proved against the database: ${remark ?? proved}`)
   }
-  for (const { table, updated, deleted, columnsGone, rowsBefore, rootAfter, notComparable } of tables) {
-    if (rootAfter === null && rowsBefore > 0) error(`table ${table} of ${rowsBefore} rows is gone`)
+  for (const { table, updated, deleted, columnsGone, rowsBefore, movedOut, rootAfter, notComparable } of tables) {
+    // Of a part that is gone, and all of whose rows are in other parts, nothing is lost.
+    if (rootAfter === null && rowsBefore > movedOut) error(`table ${table} of ${rowsBefore} rows is gone`)
     if (notComparable !== null) doubt(`table ${table} could not be compared: ${notComparable}`)
     if (columnsGone.length > 0 && rowsBefore > 0)
       error(`table ${table} has lost ${columnsGone.join(', ')} of ${rowsBefore} rows`)

@@ -45,6 +45,9 @@ const tableSchema = z.strictObject({
   /** Of rows that were there before the change, by what the configuration says of their table and record. */
   updated: z.strictObject({ allowed: count, open: count, closed: count, unknown: count }),
   deleted: z.strictObject({ allowed: count, open: count, closed: count, unknown: count }),
+  /** From and to other parts of a partitioned table; those with another partition key now count as updated, too. */
+  movedIn: count.default(0),
+  movedOut: count.default(0),
   rootBefore: z.string().nullable(),
   rootAfter: z.string().nullable(),
   /** Null when rows of before and after can be told apart; else why not. */

@@ -111,6 +111,7 @@ function rows({ report, say }: Page): PdfNode[] {
     },
     ...[rowsBefore, inserted, open(updated), updated.closed, all(deleted), rowsAfter].map(formatCount),
   ])
+  const moved = changed.reduce((sum, { movedOut }) => sum + movedOut, 0)
   const { rowsBefore, inserted, updatedOpen, updatedClosed, deleted, rowsAfter } = GUARD_WORDS
   const counts = [rowsBefore, inserted, updatedOpen, updatedClosed, deleted, rowsAfter]
   return [
@@ -127,6 +128,7 @@ function rows({ report, say }: Page): PdfNode[] {
       body,
     ),
     paragraph(same),
+    ...(moved === 0 ? [] : [paragraph(fill(say(GUARD_WORDS.moved), { rows: formatCount(moved) }))]),
     note(say(GUARD_WORDS.countNote)),
   ]
 }

@@ -35,6 +35,8 @@ export interface WardRound {
 /** Each makes another row of any row, however often it is done. */
 const PLANTS = [
   ['public.vital_sign', 'vital_id', 'value = value + 0.1'],
+  // To another part of the table.
+  ['public.vital_sign', 'vital_id', "recorded_at = recorded_at + interval '31 days'"],
   ['public.lab_result', 'result_id', "value_text = value_text || 'x'"],
   ['public.nursing_record', 'record_id', "content = content || 'x'"],
   ['public.fluid_balance', 'fluid_id', 'volume_ml = volume_ml + 1'],
@@ -80,10 +82,10 @@ async function snapshotNow(captured: CapturedDatabase): Promise<Manifest> {
 }
 
 async function plant(url: string, random: Random): Promise<string[]> {
-  const done: string[] = []
+  const done = new Map<string, number>()
   for (const [table, key, change] of PLANTS) {
     if (!random.chance(0.6)) continue
-    const isDelete = random.chance(0.5)
+    const isDelete = random.chance(0.5) && !change.startsWith('recorded_at')
     const wanted = `ORDER BY md5(${key}::text || '${random.hex(4)}') LIMIT ${random.within(1, 5)}`
     // Rows of a partitioned table have no place of their own: they go by their numbers.
     const place = table === 'public.vital_sign' ? key : 'ctid'
@@ -92,9 +94,10 @@ async function plant(url: string, random: Random): Promise<string[]> {
       url,
       isDelete ? `DELETE FROM ${table} ${which}` : `UPDATE ${table} SET ${change} ${which}`,
     )
-    if (result!.rowCount) done.push(`${table} ${isDelete ? 'delete' : 'update'} ${result!.rowCount}`)
+    const id = `${table} ${isDelete ? 'delete' : 'update'}`
+    if (result!.rowCount) done.set(id, (done.get(id) ?? 0) + result!.rowCount)
   }
-  return done.sort()
+  return [...done].map(([id, rows]) => `${id} ${rows}`).sort()
 }
 
 async function judge(made: TestRepository, baseline: Manifest, end: Manifest, rules: ExplainRules) {

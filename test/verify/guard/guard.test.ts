@@ -11,6 +11,7 @@ import { guardPdf } from '../../../src/verify/guard/page.ts'
 import { CHINA } from '../../../src/verify/report/language.ts'
 import type { SignedReport } from '../../../src/verify/report/signed-report.ts'
 import { runSql } from '../../source/postgres/support.ts'
+import { captureDatabase } from '../../support/capture-by-hand.ts'
 import { pdfText } from '../../support/pdf-text.ts'
 import { makeRepository, never, type TestRepository } from '../../support/repository.ts'
 import { wardLayout, wardSql } from '../../support/ward.ts'
@@ -21,6 +22,12 @@ const RULES: ExplainRules = {
   closed: [{ table: 'public.icu_stay', key: 'stay_id', column: 'out_at', equals: null, graceHours: 0 }],
   mayChange: new Set(['public.drug']),
 }
+
+const WARD = [
+  ...wardSql({ vitals: 500 }),
+  'ALTER TABLE icu_stay ADD COLUMN out_at timestamptz',
+  "UPDATE icu_stay SET out_at = timestamptz '2026-02-01' WHERE stay_id <= 112",
+]
 
 let server: PostgresServer
 let made: TestRepository
@@ -86,6 +93,42 @@ describe('a guard', () => {
     expect(report.findings.map((found) => found.message).join('\n')).toMatch(message)
   })
 
+  it('of rows that are in another part of their table now finds none deleted', async () => {
+    const { report } = await guarded('parts', [
+      'UPDATE note SET year = 2026 WHERE note_id = 12',
+      'ALTER TABLE note DETACH PARTITION note_2025',
+      'CREATE TABLE note_until_2025 PARTITION OF note FOR VALUES FROM (2000) TO (2026)',
+      'INSERT INTO note SELECT * FROM note_2025',
+      'DROP TABLE note_2025',
+    ])
+
+    expect(report.findings).toEqual([])
+    const open = { allowed: 0, open: 1, closed: 0, unknown: 0 }
+    expect(table(report, 'public.note_2025')).toMatchObject({ movedOut: 100, updated: open, deleted: { open: 0 } })
+    expect(table(report, 'public.note_2026')).toMatchObject({ movedIn: 1, inserted: 0 })
+    expect(table(report, 'public.note_until_2025')).toMatchObject({ movedIn: 99, inserted: 0 })
+  })
+
+  it('stands on proved snapshots while changes are captured and the wards write', async () => {
+    const url = await server.createDatabase('written')
+    await runSql(url, ...WARD)
+    const tables = ['patient', 'icu_stay', 'vital_sign', 'diagnosis', 'note_2025', 'note_2026', 'drug']
+    await using captured = await captureDatabase({ made, url, layout: wardLayout, tables })
+    const takeSnapshot = async () => (await captured.snapshot()).snapshotId
+    await using writing = writeOn(url)
+    await within('icu', url, RULES, (world) => beginGuard({ ...world, takeSnapshot }, 'upgrade'))
+    await runSql(url, 'UPDATE vital_sign SET value = 1 WHERE id = (SELECT min(id) FROM vital_sign WHERE stay_id = 105)')
+    const { report } = await within('icu', url, RULES, (world) => endGuard({ ...world, takeSnapshot }))
+
+    expect([report.before.proved, report.after.proved]).toEqual(['passed', 'passed'])
+    expect(report.findings).toMatchObject([
+      { message: expect.stringContaining('vital_sign: 1 rows of closed records') },
+    ])
+    const { inserted, rowsBefore, rowsAfter } = table(report, 'public.vital_sign')
+    expect(inserted).toBe(rowsAfter - rowsBefore)
+    expect([inserted > 0, writing.written >= inserted]).toEqual([true, true])
+  })
+
   it('without a rule that says when records are closed does not call a changed row unchanged', async () => {
     const { report } = await guarded('no_rules', ['UPDATE vital_sign SET value = 1 WHERE id = 5'], NO_RULES)
 
@@ -121,15 +164,32 @@ describe('a guard', () => {
 /** A database and a source of its own, the change between begin and end. */
 async function guarded(name: string, change: readonly string[], rules = RULES): Promise<SignedReport<GuardEnd>> {
   const url = await server.createDatabase(name)
-  await runSql(
-    url,
-    ...wardSql({ vitals: 500 }),
-    'ALTER TABLE icu_stay ADD COLUMN out_at timestamptz',
-    "UPDATE icu_stay SET out_at = timestamptz '2026-02-01' WHERE stay_id <= 112",
-  )
+  await runSql(url, ...WARD)
   await within(name, url, rules, (world) => beginGuard(world, 'upgrade'))
   await runSql(url, ...change)
   return await within(name, url, rules, endGuard)
+}
+
+/** Values of a patient who lies there, one after the other, until it is disposed of. */
+function writeOn(url: string): AsyncDisposable & { readonly written: number } {
+  let written = 0
+  let isOver = false
+  const write = async () => {
+    while (!isOver) {
+      await runSql(url, `INSERT INTO vital_sign VALUES (${90_001 + written}, 120, now(), 'HR', 70)`)
+      written += 1
+    }
+  }
+  const done = write()
+  return {
+    get written() {
+      return written
+    },
+    [Symbol.asyncDispose]: async () => {
+      isOver = true
+      await done
+    },
+  }
 }
 
 async function within<T>(
