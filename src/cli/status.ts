@@ -23,7 +23,8 @@ export function register(program: Command, cli: Cli): void {
     description:
       'The last snapshot, up to when changes are kept, what the database keeps for us, which tables have no points in\n' +
       'time and what would change that, and gaps. With --max-age it fails when nothing later than that is kept: for\n' +
-      'monitoring. It works while the database is down, and says what it could not ask.',
+      'monitoring; or when changes that were kept are gone from the store. It works while the database is down, and says\n' +
+      'what it could not ask.',
     examples: ['chartkeep status', 'chartkeep status --max-age 10m --json'],
     failures: ['missing-secret', 'wrong-key', 'repository-not-found', 'store-unreachable', 'protection-late'],
   })
