@@ -3,12 +3,11 @@
  * the commands.
  */
 import { setTimeout } from 'node:timers/promises'
-import { Command, CommanderError } from 'commander'
+import { CommanderError } from 'commander'
 import { Failure, failures } from '../errors.ts'
-import { tool } from '../tool.ts'
 import { processWorld } from '../world.ts'
 import type { Cli } from './command.ts'
-import { registerCommands } from './commands.ts'
+import { commandLine } from './program.ts'
 import { processTerminal } from './terminal.ts'
 
 const stop = new AbortController()
@@ -29,16 +28,8 @@ const cli: Cli = {
   },
 }
 
-const program = new Command('chartkeep')
-  .description(
-    'Backup, recovery and integrity of an intensive-care database.\n重症临床信息系统数据库的备份、恢复与完整性核验。',
-  )
-  .version(tool.version)
-  .showHelpAfterError('Run `chartkeep --help` for the commands, `chartkeep COMMAND --help` for one of them.')
-  .exitOverride()
-
 try {
-  await registerCommands(program, cli, process.argv.slice(2))
+  const program = await commandLine(cli, process.argv.slice(2))
   await program.parseAsync(process.argv)
 } catch (error) {
   if (!(error instanceof CommanderError)) throw error

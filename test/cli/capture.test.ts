@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { runSql } from '../source/postgres/support.ts'
-import { lastObject, makeSite, PASSWORD, type Site, setUpRepository } from './cli-support.ts'
+import { lastObject, makeSite, type Site, setUpRepository } from './cli-support.ts'
 
 // Processes, each of which waits its turn on a small machine that does something else besides.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
@@ -18,7 +18,7 @@ class CaptureProcess {
   readonly #exited: Promise<unknown[]>
 
   constructor(site: Site) {
-    const env = { ...process.env, PGPASSWORD: PASSWORD, CHARTKEEP_PASSPHRASE: 'correct horse battery staple' }
+    const env = { ...process.env, ...site.environment }
     const args = ['--disable-warning=ExperimentalWarning', MAIN, 'capture', '--json']
     this.#child = spawn(process.execPath, args, { cwd: site.folder, env })
     this.#exited = once(this.#child, 'exit')

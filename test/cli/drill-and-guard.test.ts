@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { runtimeDirectory } from '../../src/source/postgres/scratch-server/binaries.ts'
 import { isProcessRunning } from '../../src/source/postgres/scratch-server/process-tree.ts'
 import { runSql } from '../source/postgres/support.ts'
-import { lastObject, makeSite, PASSWORD, type Site, setUpRepository } from './cli-support.ts'
+import { lastObject, makeSite, type Site, setUpRepository } from './cli-support.ts'
 
 // Processes, each of which waits its turn on a small machine that does something else besides.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
@@ -99,7 +99,7 @@ describe('guard', () => {
 })
 
 function startDrill(): ChildProcess {
-  const env = { ...process.env, PGPASSWORD: PASSWORD, CHARTKEEP_PASSPHRASE: 'correct horse battery staple' }
+  const env = { ...process.env, ...site.environment }
   const args = ['--disable-warning=ExperimentalWarning', MAIN, 'drill', '--at', 'latest']
   return spawn(process.execPath, args, { cwd: site.folder, env, stdio: 'ignore' })
 }

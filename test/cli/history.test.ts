@@ -58,7 +58,7 @@ afterAll(async () => {
 })
 
 async function startCapture(): Promise<ChildProcess> {
-  const env = { ...process.env, PGPASSWORD: PASSWORD, CHARTKEEP_PASSPHRASE: 'correct horse battery staple' }
+  const env = { ...process.env, ...site.environment }
   const child = spawn(process.execPath, [MAIN, 'capture', '--json'], { cwd: site.folder, env })
   const connected = new Promise<void>((resolve) => {
     child.stdout.on('data', (bytes: Buffer) => String(bytes).includes('"connected"') && resolve())

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { connectClient, runSql } from '../source/postgres/support.ts'
-import { lastObject, makeSite, PASSWORD, type Site, setUpRepository } from './cli-support.ts'
+import { lastObject, makeSite, type Site, setUpRepository } from './cli-support.ts'
 
 // Processes, each of which waits its turn on a small machine that does something else besides.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
@@ -37,7 +37,7 @@ afterAll(async () => {
 })
 
 async function startCapture(): Promise<ChildProcess> {
-  const env = { ...process.env, PGPASSWORD: PASSWORD, CHARTKEEP_PASSPHRASE: 'correct horse battery staple' }
+  const env = { ...process.env, ...site.environment }
   const child = spawn(process.execPath, [MAIN, 'capture', '--json'], { cwd: site.folder, env })
   const connected = new Promise<void>((resolve) => {
     child.stdout.on('data', (bytes: Buffer) => String(bytes).includes('"connected"') && resolve())

@@ -7,7 +7,15 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type FailureCode, failures } from '../../src/errors.ts'
 import { connectClient, runSql } from '../source/postgres/support.ts'
-import { type Ended, type Environment, lastObject, makeSite, type Site, setUpRepository } from './cli-support.ts'
+import {
+  BY_PASSPHRASE,
+  type Ended,
+  type Environment,
+  lastObject,
+  makeSiteWith,
+  type Site,
+  setUpRepository,
+} from './cli-support.ts'
 
 // Many processes, each of which waits its turn on a small machine that does something else besides.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
@@ -16,7 +24,7 @@ let site: Site
 let objectsBefore: readonly string[]
 
 beforeAll(async () => {
-  site = await makeSite()
+  site = await makeSiteWith(BY_PASSPHRASE)
   await setUpRepository(site)
   expect((await site.run(['backup'])).status).toBe(0)
 })

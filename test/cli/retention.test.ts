@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { makeSite, type Site, setUpRepository } from './cli-support.ts'
+import { hosted, makeSite, type Site, setUpRepository } from './cli-support.ts'
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 240_000 })
 
@@ -11,7 +11,7 @@ let site: Site
 let snapshots: string[]
 
 beforeAll(async () => {
-  site = await makeSite()
+  site = hosted(await makeSite())
   await setUpRepository(site)
   for (let count = 0; count < 3; count += 1) await site.run(['backup'])
   snapshots = objects((await site.run(['snapshots', '--json'])).stdout).map(({ snapshot }) => String(snapshot))

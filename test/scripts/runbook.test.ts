@@ -11,7 +11,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type PostgresServer, startPostgres } from '../../scripts/support/postgres-server.ts'
-import { makeSite, PASSWORD, type Site, setUpRepository } from '../cli/cli-support.ts'
+import { BY_PASSPHRASE, makeSiteWith, PASSWORD, type Site, setUpRepository } from '../cli/cli-support.ts'
 import { connectClient, runSql } from '../source/postgres/support.ts'
 
 // Many processes, each of which waits its turn on a small machine that does something else besides.
@@ -43,7 +43,7 @@ const words = new Map<string, string>()
 beforeAll(async () => {
   english = stepsOf(await readFile(join(CHECKOUT, 'docs/runbook.md'), 'utf8'))
   chinese = stepsOf(await readFile(join(CHECKOUT, 'docs/runbook.zh-CN.md'), 'utf8'))
-  site = await makeSite(`ALTER SYSTEM SET max_slot_wal_keep_size = '1GB'`, 'SELECT pg_reload_conf()')
+  site = await makeSiteWith(BY_PASSPHRASE, `ALTER SYSTEM SET max_slot_wal_keep_size = '1GB'`, 'SELECT pg_reload_conf()')
   spare = await startPostgres({ requirePasswords: true })
   await setUpRepository(site)
   await addWriter()
@@ -107,8 +107,7 @@ async function environmentOf(): Promise<Record<string, string | undefined>> {
   return {
     ...process.env,
     PATH: `${bin}${delimiter}${process.env.PATH}`,
-    PGPASSWORD: PASSWORD,
-    CHARTKEEP_PASSPHRASE: 'correct horse battery staple',
+    ...site.environment,
     CHARTKEEP_KEY_PASSPHRASE: KEY_PASSPHRASE,
   }
 }

@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { makeSite, PASSWORD, type Site, setUpRepository } from '../cli/cli-support.ts'
+import { makeSite, type Site, setUpRepository } from '../cli/cli-support.ts'
 import { runSql } from '../source/postgres/support.ts'
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
@@ -23,7 +23,7 @@ class ServeProcess {
   readonly #exited: Promise<unknown[]>
 
   constructor(site: Site, ...args: string[]) {
-    const env = { ...process.env, PGPASSWORD: PASSWORD, CHARTKEEP_PASSPHRASE: 'correct horse battery staple' }
+    const env = { ...process.env, ...site.environment }
     const whole = ['--disable-warning=ExperimentalWarning', MAIN, 'serve', ...args]
     this.#child = spawn(process.execPath, whole, { cwd: site.folder, env })
     this.#exited = once(this.#child, 'exit')

@@ -1,0 +1,18 @@
+/** The program and its commands, over any world. */
+import { Command } from 'commander'
+import { tool } from '../tool.ts'
+import type { Cli } from './command.ts'
+import { registerCommands } from './commands.ts'
+
+/** With the command that `args` begin with, or all of them; ends by throwing commander's errors, never the process. */
+export async function commandLine(cli: Cli, args: readonly string[]): Promise<Command> {
+  const program = new Command('chartkeep')
+    .description(
+      'Backup, recovery and integrity of an intensive-care database.\n重症临床信息系统数据库的备份、恢复与完整性核验。',
+    )
+    .version(tool.version)
+    .showHelpAfterError('Run `chartkeep --help` for the commands, `chartkeep COMMAND --help` for one of them.')
+    .exitOverride()
+  await registerCommands(program, cli, args)
+  return program
+}
