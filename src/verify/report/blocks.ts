@@ -185,8 +185,9 @@ export function space(points: number): PdfNode {
   return { text: '', margin: [0, points, 0, 0] }
 }
 
-export function nextPage(): PdfNode {
-  return { text: '', pageBreak: 'after' }
+/** A node of its own that breaks the page would itself come onto the next one where a page is full, and leave it empty. */
+export function onNextPage([first, ...rest]: readonly PdfNode[]): PdfNode[] {
+  return first === undefined ? [] : [{ ...first, pageBreak: 'before' }, ...rest]
 }
 
 export function rule(

@@ -10,8 +10,8 @@ import {
   digestCell,
   heading,
   keyValues,
-  nextPage,
   note,
+  onNextPage,
   paragraph,
   qr,
   sideBySide,
@@ -40,8 +40,7 @@ export function certificatePages(certificate: Certificate, sha256: string, langu
   return [
     ...front(paper),
     ...conclusion(paper),
-    nextPage(),
-    ...scope(paper),
+    ...onNextPage(scope(paper)),
     ...method(paper),
     ...authenticity(paper),
     ...completeness(paper),
@@ -49,8 +48,7 @@ export function certificatePages(certificate: Certificate, sha256: string, langu
     ...safety(paper),
     ...exceptions(paper),
     ...limits(paper),
-    nextPage(),
-    ...signing(paper),
+    ...onNextPage(signing(paper)),
   ]
 }
 
