@@ -129,10 +129,13 @@ class ClosureSearch {
     const { from, name } = reference
     const wanted = this.#valuesOf(reference)
     const known = this.#found.get(from.name)
-    const rows = new Map((known?.rows ?? []).map((row) => [row.line.toString('latin1'), row]))
+    const rows = new Map<string, StoredRow>()
+    const knownIds = equalRowIds()
+    for (const row of known?.rows ?? []) rows.set(knownIds(row), row)
+    const ids = equalRowIds()
     for await (const row of this.#stored.all(from)) {
       const value = referredValue(row, reference.fromFields)
-      if (value !== null && wanted.has(value)) rows.set(row.line.toString('latin1'), row)
+      if (value !== null && wanted.has(value)) rows.set(ids(row), row)
     }
     const before = known?.rows.length ?? 0
     if (rows.size === 0 || rows.size === before) return false
@@ -208,6 +211,17 @@ export function anchorFields(
     }
   }
   return [...fields.values()]
+}
+
+/** Of a table without a key, rows may be equal: each is told by its line and how many like it came before. */
+function equalRowIds(): (row: StoredRow) => string {
+  const counts = new Map<string, number>()
+  return ({ line }) => {
+    const text = line.toString('latin1')
+    const count = counts.get(text) ?? 0
+    counts.set(text, count + 1)
+    return `${count} ${text}`
+  }
 }
 
 function neededRow(reference: Reference, row: StoredRow): NeededRow & { by: string[] } {

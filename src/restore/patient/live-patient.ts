@@ -102,22 +102,16 @@ class LiveSearch {
   ): Promise<Map<string, StoredRow[]>> {
     refuseLostKey(past, present, shared)
     const rows = new Map<string, StoredRow[]>()
-    const lines = new Map<string, number>()
     for (const where of lookups) {
       const values = where.values.filter((fields) => !fields.some(isNull))
       if (values.length === 0) continue
-      const found = await this.#live.rows({ table: present, columns: shared, where: { ...where, values } })
-      for (const line of found) {
-        const row = spread(past, shared, line)
-        const key = keyText(row)
-        if (past.primaryKey.length > 0) rows.set(key, [row])
-        else lines.set(key, (lines.get(key) ?? 0) + 1)
-        if (past.primaryKey.length === 0)
-          rows.set(
-            key,
-            Array.from({ length: lines.get(key)! }, () => row),
-          )
-      }
+      const lines = await this.#live.rows({ table: present, columns: shared, where: { ...where, values } })
+      // Equal rows of a table without a key are found together, or not at all: a second way to them brings no more.
+      const found = Map.groupBy(
+        lines.map((line) => spread(past, shared, line)),
+        keyText,
+      )
+      for (const [key, equal] of found) rows.set(key, equal)
     }
     return rows
   }

@@ -1,4 +1,7 @@
-/** A repair beside other work: another restore of the same patient, a ward that waits for us as we for it, a place taken since. */
+/**
+ * A repair beside other work: another restore of the same patient, a ward that waits for us as we for it, a place taken
+ * since; and rows that are put back only in a certain order, or as many as there were.
+ */
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -23,6 +26,8 @@ const FURTHER = `
     FOREIGN KEY (id) REFERENCES document ON DELETE CASCADE);
   INSERT INTO document SELECT n, n, 1 FROM generate_series(1, 27) n;
   INSERT INTO edition SELECT n, 1, 'body ' || n FROM generate_series(1, 27) n;
+  CREATE TABLE consult (stay_id bigint REFERENCES stay, asked_for bigint REFERENCES stay, body text);
+  INSERT INTO consult SELECT n, n, 'equal' FROM generate_series(1, 27) n, generate_series(1, 2);
   ALTER TABLE document ADD CONSTRAINT newest_edition FOREIGN KEY (id, newest) REFERENCES edition DEFERRABLE INITIALLY DEFERRED;`
 
 const LAYOUT_FURTHER = {
@@ -162,6 +167,17 @@ describe('a repair beside other work', () => {
     const { plan } = await makeUndoPlan(order(), changesetId)
     expect(await apply(plan)).toMatchObject({ deleted: 2 })
     expect(await select('SELECT count(*) AS n FROM edition')).toEqual([{ n: '26' }])
+  }, 60_000)
+
+  it('equal rows without a key, to which two references lead, come back as many as they were', async () => {
+    await ward(
+      'DELETE FROM consult WHERE stay_id = 10; DELETE FROM consult WHERE ctid = (SELECT min(ctid) FROM consult WHERE stay_id = 1)',
+    )
+    const plan = await planned('exact')
+    const consult = plan.tables.find(({ name }) => name === 'public.consult')
+    expect([consult?.same, consult?.rows.map(({ status }) => status)]).toEqual([3, ['missing', 'missing', 'missing']])
+    expect(await apply(plan)).toMatchObject({ inserted: 3 })
+    expect(await select('SELECT count(*) AS n FROM consult')).toEqual([{ n: '54' }])
   }, 60_000)
 
   it('rows that hang on a new stay go back to theirs before it is taken out', async () => {
