@@ -160,12 +160,12 @@ const COLUMNS = `
   SELECT CONVERT(nvarchar(20), c.object_id) AS object_id, c.name AS column_name, y.name AS type_name,
     s.name AS type_schema, b.name AS base_type,
     CASE WHEN y.is_user_defined = 1 OR y.name = 'sysname' THEN 1 ELSE 0 END AS is_alias,
-    CONVERT(int, c.max_length) AS max_length, CONVERT(int, c.precision) AS precision, CONVERT(int, c.scale) AS scale,
+    CONVERT(int, c.max_length) AS max_length, CONVERT(int, c.[precision]) AS [precision], CONVERT(int, c.scale) AS scale,
     c.collation_name AS collation_name, CONVERT(int, c.is_nullable) AS is_nullable,
     CONVERT(int, c.is_identity) AS is_identity, CONVERT(int, c.is_computed) AS is_computed
   FROM sys.columns c JOIN sys.tables t ON t.object_id = c.object_id
     JOIN sys.types y ON y.user_type_id = c.user_type_id
-    JOIN sys.schemas s ON s.schema_id = y.schema_id
+    LEFT JOIN sys.schemas s ON s.schema_id = y.schema_id
     LEFT JOIN sys.types b ON b.user_type_id = c.system_type_id AND b.system_type_id = c.system_type_id
   WHERE t.is_ms_shipped = 0
   ORDER BY c.object_id, c.column_id`

@@ -2,7 +2,7 @@
 import type { NotCaptured } from '../contract.ts'
 import type { Session } from './connect.ts'
 import type { CatalogTable } from './introspect.ts'
-import { hasCatalogView } from './readable.ts'
+import { countIn } from './readable.ts'
 
 const KINDS = [
   {
@@ -19,10 +19,9 @@ const KINDS = [
 export async function findNotCaptured(session: Session, tables: readonly CatalogTable[]): Promise<NotCaptured[]> {
   const found = tables.flatMap(ownColumns)
   for (const { view, kind, reason, where } of KINDS) {
-    if (!(await hasCatalogView(session, view))) continue
-    const [row] = await session.query(`SELECT COUNT(*) AS count FROM ${view} WHERE ${where}`)
-    const count = Number(row?.count ?? 0)
-    if (count > 0) found.push({ kind, name: 'all', reason, count })
+    const count = await countIn(session, view, where)
+    if (count === null) found.push({ kind, name: 'unknown', reason: `${view} could not be asked` })
+    else if (count > 0) found.push({ kind, name: 'all', reason, count })
   }
   return found
 }

@@ -4,6 +4,7 @@
  */
 import { Failure } from '../../errors.ts'
 import type { Session } from './connect.ts'
+import { errorNumber } from './failures.ts'
 import type { CatalogTable } from './introspect.ts'
 import { quoteText } from './quote.ts'
 import { textForm } from './row-text.ts'
@@ -53,6 +54,18 @@ function assertKnownTypes(tables: readonly CatalogTable[]): void {
         hints: ['Exclude the table in the configuration.'],
       }),
   )
+}
+
+/** How many rows a catalog view has, or null where this server cannot be asked so. */
+export async function countIn(session: Session, view: string, where: string): Promise<number | null> {
+  if (!(await hasCatalogView(session, view))) return 0
+  try {
+    const [row] = await session.query(`SELECT COUNT(*) AS count FROM ${view} WHERE ${where}`)
+    return Number(row?.count ?? 0)
+  } catch (error) {
+    if (errorNumber(error) === undefined) throw error
+    return null
+  }
 }
 
 /** Views differ between versions, and a statement that names one that is not there does not even begin. */

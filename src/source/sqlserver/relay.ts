@@ -42,7 +42,7 @@ export function relayTables(linesOf: (table: string) => AsyncIterable<Uint8Array
     const sender = new Sender(answerOn)
     open.add(sender)
     turn = turn.then(async () => {
-      await sender.send(linesOf(table))
+      await sender.send(() => linesOf(table))
       open.delete(sender)
     })
   }
@@ -69,10 +69,10 @@ class Sender {
     this.#tell({ kind: 'taken' })
   }
 
-  async send(lines: AsyncIterable<Uint8Array>): Promise<void> {
+  async send(lines: () => AsyncIterable<Uint8Array>): Promise<void> {
     if (this.#ended) return
     try {
-      for await (const bytes of lines) {
+      for await (const bytes of lines()) {
         while (this.#credits === 0 && !this.#ended) await new Promise<void>((resolve) => (this.#wake = resolve))
         if (this.#ended) return
         this.#credits -= 1

@@ -101,6 +101,16 @@ describe('a relay', () => {
     })
   })
 
+  it('tells who asks for a table that it does not have, and goes on', async () => {
+    await using relay = relayTables((table) => {
+      if (table === 'nobody') throw new Failure('defect', 'the read has no table nobody')
+      return pieces(table, 3)
+    })
+
+    await expect(received(relay.name, 'nobody')).rejects.toMatchObject({ code: 'defect' })
+    expect(await received(relay.name, 'a')).toBe(lines('a', 3))
+  })
+
   it('that is over ends who reads and who waits', async () => {
     const gate = Promise.withResolvers<void>()
     const relay = relayTables(async function* (table) {

@@ -1,6 +1,13 @@
 /** Addresses, names, failures and statements of SQL Server, without a server. */
 import { describe, expect, it } from 'vitest'
-import { countByMonth, examineDatabase, openLiveRows, openScratchServer, setupSql } from '../../../src/source/open.ts'
+import {
+  countByMonth,
+  examineDatabase,
+  openLiveRows,
+  openScratchServer,
+  openSource,
+  setupSql,
+} from '../../../src/source/open.ts'
 import { indexStep, linkSteps } from '../../../src/source/sqlserver/ddl/constraints.ts'
 import { inOrder, moduleStep } from '../../../src/source/sqlserver/ddl/modules.ts'
 import { toSqlServerFailure } from '../../../src/source/sqlserver/failures.ts'
@@ -39,6 +46,17 @@ describe('an address', () => {
     expect(refusal).toMatchObject({ code: 'bad-configuration' })
     expect(String(refusal)).toContain(words)
     expect(String(refusal)).not.toContain('secret-word')
+  })
+})
+
+describe('a server that is not there', () => {
+  it('is named by host, port and database', async () => {
+    const refused = openSource({ url: 'sqlserver://reader@127.0.0.1:9/icu', password: 'secret-word' })
+
+    await expect(refused).rejects.toMatchObject({
+      code: 'source-unreachable',
+      message: expect.stringContaining('connecting to 127.0.0.1:9/icu failed'),
+    })
   })
 })
 

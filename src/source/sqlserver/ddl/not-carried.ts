@@ -1,7 +1,7 @@
 /** Kinds of object that the statements do not carry, as far as the database has any. */
 import type { NotCaptured } from '../../contract.ts'
 import type { Session } from '../connect.ts'
-import { hasCatalogView } from '../readable.ts'
+import { countIn } from '../readable.ts'
 
 const KINDS: readonly {
   readonly view: string
@@ -66,10 +66,9 @@ const KINDS: readonly {
 export async function findNotCarried(session: Session): Promise<NotCaptured[]> {
   const found: NotCaptured[] = []
   for (const { view, kind, where, reason } of KINDS) {
-    if (!(await hasCatalogView(session, view))) continue
-    const [row] = await session.query(`SELECT COUNT(*) AS count FROM ${view} WHERE ${where}`)
-    const count = Number(row?.count ?? 0)
-    if (count > 0) found.push({ kind, name: 'all', reason, count })
+    const count = await countIn(session, view, where)
+    if (count === null) found.push({ kind, name: 'unknown', reason: `${view} could not be asked` })
+    else if (count > 0) found.push({ kind, name: 'all', reason, count })
   }
   return found
 }

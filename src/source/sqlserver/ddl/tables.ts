@@ -94,15 +94,16 @@ function qualified(row: Row): string {
   return quoteQualified(row.schema_name ?? '', row.name ?? '')
 }
 
-/** Those of fixed roles and of the system have owners below 16384 that users cannot have. */
-export const USER_SCHEMAS = `s.schema_id BETWEEN 5 AND 16383
-  AND s.name NOT IN ('dbo', 'guest', 'sys', 'INFORMATION_SCHEMA', 'information_schema')`
+/** Not the system's own, nor those of the fixed roles. */
+export const USER_SCHEMAS = `s.name NOT IN ('dbo', 'guest', 'sys', 'INFORMATION_SCHEMA', 'information_schema', 'db_owner',
+  'db_accessadmin', 'db_securityadmin', 'db_ddladmin', 'db_backupoperator', 'db_datareader', 'db_datawriter',
+  'db_denydatareader', 'db_denydatawriter')`
 
 const SCHEMAS = `SELECT s.name AS name FROM sys.schemas s WHERE ${USER_SCHEMAS} ORDER BY s.name`
 
 const ALIAS_TYPES = `
   SELECT s.name AS schema_name, y.name AS name, b.name AS base_type, CONVERT(int, y.max_length) AS max_length,
-    CONVERT(int, y.precision) AS precision, CONVERT(int, y.scale) AS scale, CONVERT(int, y.is_nullable) AS is_nullable
+    CONVERT(int, y.[precision]) AS [precision], CONVERT(int, y.scale) AS scale, CONVERT(int, y.is_nullable) AS is_nullable
   FROM sys.types y JOIN sys.schemas s ON s.schema_id = y.schema_id
     JOIN sys.types b ON b.user_type_id = y.system_type_id AND b.system_type_id = y.system_type_id
   WHERE y.is_user_defined = 1 AND y.is_table_type = 0 AND y.is_assembly_type = 0 ORDER BY s.name, y.name`
@@ -117,8 +118,10 @@ const SEQUENCES = `
 
 const IDENTITIES = `
   SELECT CONVERT(nvarchar(20), i.object_id) AS object_id, i.name AS column_name,
-    CONVERT(nvarchar(40), i.seed_value) AS start_value, CONVERT(nvarchar(40), i.increment_value) AS step
-  FROM sys.identity_columns i`
+    COALESCE(CONVERT(nvarchar(40), i.seed_value), CONVERT(nvarchar(40), IDENT_SEED(s.name + '.' + t.name))) AS start_value,
+    COALESCE(CONVERT(nvarchar(40), i.increment_value), CONVERT(nvarchar(40), IDENT_INCR(s.name + '.' + t.name))) AS step
+  FROM sys.identity_columns i JOIN sys.tables t ON t.object_id = i.object_id
+    JOIN sys.schemas s ON s.schema_id = t.schema_id`
 
 const COMPUTED = `
   SELECT CONVERT(nvarchar(20), c.object_id) AS object_id, c.name AS column_name, c.definition AS definition,
