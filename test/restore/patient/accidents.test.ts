@@ -11,9 +11,7 @@ beforeAll(async () => {
 
 afterAll(() => site?.[Symbol.asyncDispose]())
 
-it.each([
-  1, 2, 4, 5, 6,
-])('seed %i: the patient is as then under the policy, everybody else as before', async (seed) => {
+it.each([1, 2, 4, 5, 6])('seed %i: the patient is as then under the policy, everybody else as before', async (seed) => {
   const { findings, story } = await playRound(site, seed, false)
   expect({ story, findings }).toEqual({ story, findings: [] })
 }, 60_000)
