@@ -60,11 +60,12 @@ export class ChunkReader {
   }
 
   /**
-   * The decompressed chunks in the order asked for; neighbours in a pack are fetched with one request.
+   * The decompressed chunks in the order asked for; neighbours in a pack are fetched with one request, and with what
+   * lies between them, where that is no more than `gapBytesMax`.
    * @throws as `read`
    */
-  async *readMany(requests: readonly ChunkRequest[]): AsyncGenerator<Uint8Array> {
-    for (const run of contiguousRuns(requests)) {
+  async *readMany(requests: readonly ChunkRequest[], gapBytesMax = GAP_BYTES_MAX): AsyncGenerator<Uint8Array> {
+    for (const run of contiguousRuns(requests, gapBytesMax)) {
       const packId = run[0]!.place.packId
       const start = run[0]!.place.offset
       const end = Math.max(...run.map(({ place }) => place.offset + place.storedBytes))
@@ -143,21 +144,21 @@ function decrypt(access: PackAccess, request: ChunkRequest, sealed: Uint8Array):
   return payload
 }
 
-function contiguousRuns(requests: readonly ChunkRequest[]): ChunkRequest[][] {
+function contiguousRuns(requests: readonly ChunkRequest[], gapBytesMax: number): ChunkRequest[][] {
   const runs: ChunkRequest[][] = []
   for (const request of requests) {
     const run = runs.at(-1)
-    if (run && continuesRun(run, request.place)) run.push(request)
+    if (run && continuesRun(run, request.place, gapBytesMax)) run.push(request)
     else runs.push([request])
   }
   return runs
 }
 
-function continuesRun(run: readonly ChunkRequest[], place: ChunkPlace): boolean {
+function continuesRun(run: readonly ChunkRequest[], place: ChunkPlace, gapBytesMax: number): boolean {
   const first = run[0]!.place
   const last = run.at(-1)!.place
   const gap = place.offset - (last.offset + last.storedBytes)
-  if (place.packId !== first.packId || gap < 0 || gap > GAP_BYTES_MAX) return false
+  if (place.packId !== first.packId || gap < 0 || gap > gapBytesMax) return false
   return place.offset + place.storedBytes - first.offset <= RANGE_BYTES_MAX
 }
 

@@ -5,7 +5,7 @@
 import { compareBytes } from './key.ts'
 import type { TreeEntry } from './node-codec.ts'
 import { type Rows, rowKey } from './rows.ts'
-import type { TreeReader } from './tree-reader.ts'
+import { LEAVES_AT_ONCE, type TreeReader } from './tree-reader.ts'
 import { rootEntry, type TreeRoot } from './tree-root.ts'
 
 /** A leaf, and which of its rows begin with a wanted prefix. */
@@ -22,8 +22,22 @@ export async function* rowsOfPrefixes(
 ): AsyncGenerator<SelectedRows> {
   const wanted = [...prefixes].sort(compareBytes)
   if (wanted.length === 0) return
+  let batch: TreeEntry[] = []
   for await (const entry of entriesOf(reader, rootEntry(root), root.level, wanted, null)) {
-    const rows = await reader.readLeaf(entry)
+    batch.push(entry)
+    if (batch.length < LEAVES_AT_ONCE) continue
+    yield* selectedIn(reader, batch, wanted)
+    batch = []
+  }
+  yield* selectedIn(reader, batch, wanted)
+}
+
+async function* selectedIn(
+  reader: TreeReader,
+  entries: readonly TreeEntry[],
+  wanted: readonly Uint8Array[],
+): AsyncGenerator<SelectedRows> {
+  for await (const rows of reader.readLeaves(entries)) {
     const selected = selectRows(rows, wanted)
     if (selected.length > 0) yield { rows, selected }
   }

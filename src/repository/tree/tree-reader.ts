@@ -24,7 +24,9 @@ export interface KeyRange {
 export const EVERYTHING: KeyRange = { start: null, end: null }
 
 /** Chunks asked for at once: bounds memory, and is enough to fill a range request. */
-const LEAVES_AT_ONCE = 64
+export const LEAVES_AT_ONCE = 64
+/** A leaf or two: patients' rows lie together, and others' are not to be fetched by the megabyte. */
+const SELECTED_GAP_BYTES = 16 * 1024
 
 export class TreeReader {
   readonly spec: TreeSpec
@@ -57,6 +59,18 @@ export class TreeReader {
   /** The rows of one leaf. */
   async readLeaf(entry: TreeEntry): Promise<Rows> {
     return this.decodeLeaf(entry, await this.#chunks.read(leafRequest(entry)))
+  }
+
+  /**
+   * The rows of leaves that somebody chose, in their order, as many at once as fill a request. What lies between them is
+   * somebody else's: more than SELECTED_GAP_BYTES of it is not read along.
+   */
+  async *readLeaves(entries: readonly TreeEntry[]): AsyncGenerator<Rows> {
+    let index = 0
+    for await (const encoded of this.#chunks.readMany(entries.map(leafRequest), SELECTED_GAP_BYTES)) {
+      yield this.decodeLeaf(entries[index]!, encoded)
+      index += 1
+    }
   }
 
   /** Rows of every leaf that touches `range`, leaf by leaf, in key order; rows outside the range are among them. */

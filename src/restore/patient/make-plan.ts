@@ -10,7 +10,7 @@ import { type Changeset, establishOutcome, readChangeset } from './changeset.ts'
 import { patientClosure } from './closure.ts'
 import { type PlanWish, planPatient } from './plan.ts'
 import { planContent } from './plan-content.ts'
-import { type PlanContent, type ReadPlan, readPlan, writePlan } from './plan-document.ts'
+import { type PlanContent, type WrittenPlan, writePlan } from './plan-document.ts'
 import { patientFacts } from './row-status.ts'
 import { fieldOfText, type StoredRows } from './stored-rows.ts'
 import { undoContent } from './undo.ts'
@@ -30,11 +30,7 @@ export interface PlanOrder {
   readonly random: (bytes: number) => Uint8Array
 }
 
-export interface MadePlan {
-  /** The plan's file. */
-  readonly bytes: Uint8Array
-  readonly plan: ReadPlan
-}
+export type MadePlan = WrittenPlan
 
 export interface PatientToPlan {
   readonly stored: StoredRows
@@ -83,7 +79,7 @@ async function makePlan(
   const { repository, signal } = order
   await using live = await openLiveRows(order.connection, { signal, lockTimeoutMs: LOCK_TIMEOUT_MS })
   const createdMs = order.nowMs()
-  const bytes = await writePlan(repository, await content(live), {
+  return await writePlan(repository, await content(live), {
     planId: timedId(createdMs, order.random(4)),
     asked,
     target: live.identity,
@@ -93,5 +89,4 @@ async function makePlan(
     expiresMs: createdMs + PLAN_LIFE_MS,
     salt: order.random(16),
   })
-  return { bytes, plan: await readPlan(repository, bytes) }
 }

@@ -13,15 +13,23 @@ const NEWLINE = 0x0a
 
 /** Latin1: a byte a character, whatever the encoding of the database. */
 export function packLines(lines: readonly (Uint8Array | null)[]): string {
-  const bytes = Buffer.allocUnsafe(lines.reduce((sum, line) => sum + 2 + (line?.length ?? 0), 0))
+  const bytes = Buffer.allocUnsafe(lines.reduce((sum, line) => sum + packedBytes(line), 0))
   let at = 0
-  for (const line of lines) {
-    bytes[at++] = line ? PRESENT : ABSENT
-    if (line) bytes.set(line, at)
-    at += line?.length ?? 0
-    bytes[at++] = NEWLINE
-  }
+  for (const line of lines) at = packLine(line, bytes, at)
   return bytes.toString('latin1')
+}
+
+export function packedBytes(line: Uint8Array | null): number {
+  return 2 + (line?.length ?? 0)
+}
+
+/** @returns the position behind it */
+export function packLine(line: Uint8Array | null, out: Buffer, at: number): number {
+  out[at] = line ? PRESENT : ABSENT
+  if (line) out.set(line, at + 1)
+  const end = at + packedBytes(line)
+  out[end - 1] = NEWLINE
+  return end
 }
 
 /** Views of one buffer. @throws repository-damaged when `packed` is not what `packLines` makes of `count` lines */

@@ -3,7 +3,7 @@
 import type { PatientPlan, PlannedRow, PlannedTable } from './plan.ts'
 import type { ContentRow, ContentTable, PlanContent } from './plan-document.ts'
 import { fieldNumber } from './references.ts'
-import { fieldOf, keyText, type StoredRow } from './stored-rows.ts'
+import { fieldOf, type StoredRow } from './stored-rows.ts'
 
 export function planContent(plan: PatientPlan): PlanContent {
   const { sourceName, snapshotId, position } = plan.manifest
@@ -39,7 +39,7 @@ function contentTable(planned: PlannedTable): ContentTable {
 
 function contentRow(row: PlannedRow, columns: readonly string[]): ContentRow {
   const { status, action, past, present, cause } = row
-  const key = keyText((past ?? present)!)
+  const { key } = (past ?? present)!
   const lineOf = (side: StoredRow | null) => (side ? sharedLine(side, columns) : null)
   return { status, action, key, past: lineOf(past), present: lineOf(present), changed: row.columns, cause }
 }

@@ -9,22 +9,20 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { Failure } from '../../errors.ts'
 import { canonicalBytes, parseCanonical } from '../../repository/canonical-json.ts'
-import { deriveKey } from '../../repository/crypto/provider.ts'
 import type { Repository } from '../../repository/repository.ts'
 import { OBJECT_TYPES, openObject, sealObject } from '../../repository/sealed-object.ts'
-import { agentKey, refused, signAs, signatureSchema, verifySigned } from '../../repository/signers.ts'
-import { HmacSha256 } from '../../repository/tree/hmac.ts'
+import { agentKey, refused, type Signature, signAs, signatureSchema, verifySigned } from '../../repository/signers.ts'
 import { encodeKey } from '../../repository/tree/key.ts'
 import type { ReadPosition, SourceIdentity } from '../../source/contract.ts'
 import type { LeftOut } from './closure.ts'
 import { packLines, unpackLines } from './packed-lines.ts'
 import { POLICIES, type RowAction } from './plan.ts'
+import { DIGEST_BYTES, RowDigests } from './row-digests.ts'
 import type { RowStatus } from './row-status.ts'
 
 export const PLAN_PURPOSE = 'chartkeep plan v1'
 /** 2: rows in groups. */
 const PLAN_FORMAT = 2
-const DIGEST_BYTES = 32
 
 const count = z.int().nonnegative()
 
@@ -121,7 +119,7 @@ export interface ContentTable {
 export interface ContentRow {
   readonly status: RowStatus
   readonly action: RowAction
-  /** As `keyText` has it. */
+  /** As `StoredRow.key`. */
   readonly key: string
   readonly past: Buffer | null
   readonly present: Buffer | null
@@ -141,12 +139,34 @@ export interface PlanFacts {
   readonly salt: Uint8Array
 }
 
-/** @returns the file's bytes: canonical JSON */
-export async function writePlan(repository: Repository, content: PlanContent, facts: PlanFacts): Promise<Uint8Array> {
-  const document = planDocument(repository, content, facts)
-  const bytes = canonicalBytes(document)
-  const signature = signAs(agentKey(await repository.signers()), PLAN_PURPOSE, bytes)
-  return canonicalBytes({ plan: document, signature })
+export interface WrittenPlan {
+  /** The file: canonical JSON. */
+  readonly bytes: Uint8Array
+  /** What `readPlan` makes of it. */
+  readonly plan: ReadPlan
+}
+
+export async function writePlan(repository: Repository, content: PlanContent, facts: PlanFacts): Promise<WrittenPlan> {
+  const inGroups = { ...content, tables: content.tables.map((table) => ({ ...table, groups: groupsOf(table.rows) })) }
+  const document = planDocument(repository, inGroups, facts)
+  const signed = canonicalBytes(document)
+  const signature = signAs(agentKey(await repository.signers()), PLAN_PURPOSE, signed)
+  const tables = inGroups.tables.map(({ groups }, index) => {
+    const { groups: _, ...table } = document.tables[index]!
+    return { ...table, rows: groups.flat().map(planRow) }
+  })
+  const sha256 = createHash('sha256').update(signed).digest('hex')
+  return { bytes: planFile(signed, signature), plan: { document, patient: content.patient, tables, sha256 } }
+}
+
+function planRow({ status, action, changed, cause, past, present }: ContentRow): PlanRow {
+  return { status, action, columns: [...changed], cause, past, present }
+}
+
+/** `{"plan":…,"signature":…}`: megabytes that have their spelling are not spelt again. */
+function planFile(signed: Uint8Array, signature: Signature): Uint8Array {
+  const behind = Buffer.concat([Buffer.from(',"signature":'), canonicalBytes(signature), Buffer.from('}')])
+  return Buffer.concat([Buffer.from('{"plan":'), signed, behind])
 }
 
 /** A row that differs. */
@@ -195,21 +215,12 @@ export function planBytes({ document }: Pick<ReadPlan, 'document'>): Uint8Array 
   return canonicalBytes(document)
 }
 
-/** Keyed digests of rows: nobody can search them for values. */
-class RowDigests {
-  readonly #hmac: HmacSha256
-
-  constructor(saltKey: Uint8Array) {
-    this.#hmac = new HmacSha256(deriveKey(saltKey, new Uint8Array(), 'chartkeep plan rows v1'))
-  }
-
-  of(table: string, { key, past, present }: ContentRow): Uint8Array {
-    const text = `${table}\n${packLines([Buffer.from(key, 'latin1'), past, present])}`
-    return this.#hmac.digest(Buffer.from('row '), Buffer.from(text, 'latin1'))
-  }
+/** With its rows in groups. */
+interface GroupedContent extends PlanContent {
+  readonly tables: readonly (ContentTable & { readonly groups: readonly (readonly ContentRow[])[] })[]
 }
 
-function planDocument(repository: Repository, content: PlanContent, facts: PlanFacts): PlanDocument {
+function planDocument(repository: Repository, content: GroupedContent, facts: PlanFacts): PlanDocument {
   const digests = new RowDigests(repository.keyring.secrets.saltKey)
   const { engine, systemId, databaseOid, databaseName } = facts.target
   const { lsn, visible, sourceTime } = facts.lookedAt
@@ -226,14 +237,14 @@ function planDocument(repository: Repository, content: PlanContent, facts: PlanF
     requester: facts.requester,
     createdAt: new Date(facts.createdMs).toISOString(),
     expiresAt: new Date(facts.expiresMs).toISOString(),
-    tables: content.tables.map(({ rows, columns, columnsLost, columnsNew, name, category, same }) => ({
+    tables: content.tables.map(({ groups, columns, columnsLost, columnsNew, name, category, same }) => ({
       name,
       category,
       columns: [...columns],
       columnsLost: [...columnsLost],
       columnsNew: [...columnsNew],
       same,
-      groups: groupsOf(rows).map((group) => groupDocument(digests, name, group)),
+      groups: groups.map((group) => groupDocument(digests, name, group)),
     })),
     needed: content.needed,
     leftOut: content.leftOut.map((left) => ({ ...left })),
@@ -243,21 +254,22 @@ function planDocument(repository: Repository, content: PlanContent, facts: PlanF
 
 /** Rows that are alike, in the order in which the first of each comes. */
 function groupsOf(rows: readonly ContentRow[]): ContentRow[][] {
-  const kind = ({ status, action, changed, cause }: ContentRow) => JSON.stringify([status, action, changed, cause])
+  const kind = ({ status, action, changed, cause }: ContentRow) =>
+    changed.length === 0 && cause === null ? `${status} ${action}` : JSON.stringify([status, action, changed, cause])
   return [...Map.groupBy(rows, kind).values()]
 }
 
 function groupDocument(digests: RowDigests, table: string, rows: readonly ContentRow[]): Group {
   const { status, action, changed, cause } = rows[0]!
-  const all = Buffer.concat(rows.map((row) => digests.of(table, row)))
-  return { status, action, columns: [...changed], cause, rows: rows.length, digests: all.toString('base64') }
+  const all = digests.of(table, rows).toString('base64')
+  return { status, action, columns: [...changed], cause, rows: rows.length, digests: all }
 }
 
-function sealValues(repository: Repository, content: PlanContent, { planId, salt }: PlanFacts): string {
+function sealValues(repository: Repository, content: GroupedContent, { planId, salt }: PlanFacts): string {
   const values: z.infer<typeof planValuesSchema> = {
     patient: content.patient.toString('latin1'),
-    tables: content.tables.map(({ rows }) => {
-      const inOrder = groupsOf(rows).flat()
+    tables: content.tables.map(({ groups }) => {
+      const inOrder = groups.flat()
       return {
         past: packLines(inOrder.map(({ past }) => past)),
         present: packLines(inOrder.map(({ present }) => present)),

@@ -13,7 +13,7 @@ import type { Closure, LeftOut } from './closure.ts'
 import { fieldNumber, type Reference, referencesOf } from './references.ts'
 import type { NeededFact, PatientFacts, RowFact, RowStatus, TableFacts } from './row-status.ts'
 import { type Selection, type Selects, selector } from './selection.ts'
-import { fieldOf, isNull, type StoredRow } from './stored-rows.ts'
+import { fieldsText } from './stored-rows.ts'
 
 export const POLICIES = ['missing', 'changed', 'exact'] as const
 export type Policy = (typeof POLICIES)[number]
@@ -89,7 +89,7 @@ function withParents(manifest: Manifest, tables: readonly PlannedTable[]): Plann
       if (lacking.size === 0) continue
       const own = rows.get(reference.from.name)!
       for (const [index, row] of own.entries()) {
-        if (!writesPast(row.action) || !lacking.has(joined(row.past!, reference.fromFields) ?? '')) continue
+        if (!writesPast(row.action) || !lacking.has(fieldsText(row.past!, reference.fromFields) ?? '')) continue
         own[index] = { ...row, action: 'none', cause: PARENT_NOT_SELECTED }
         grew = true
       }
@@ -105,18 +105,12 @@ function lackingValues({ to, toColumns }: Reference, rows: ReadonlyMap<string, r
   for (const table of to) {
     const fields = toColumns.map((column) => fieldNumber(table, column))
     for (const { action, status, past, present } of rows.get(table.name) ?? []) {
-      if (present) there.add(joined(present, fields))
-      if (past && writesPast(action)) there.add(joined(past, fields))
-      else if (past && status === 'missing') lacking.push(joined(past, fields) ?? '')
+      if (present) there.add(fieldsText(present, fields))
+      if (past && writesPast(action)) there.add(fieldsText(past, fields))
+      else if (past && status === 'missing') lacking.push(fieldsText(past, fields) ?? '')
     }
   }
   return new Set(lacking.filter((value) => value !== '' && !there.has(value)))
-}
-
-/** Null when one of them is NULL, which refers to nothing. */
-function joined(row: StoredRow, fields: readonly number[]): string | null {
-  const found = fields.map((field) => fieldOf(row, field))
-  return found.some(isNull) ? null : found.map((field) => field.toString('latin1')).join('\t')
 }
 
 /** Taking out is the one thing that must be able to come back whole, and hit no other row. */

@@ -13,7 +13,7 @@ import type { LiveRows } from '../../source/row-contract.ts'
 import type { Closure, NeededRow } from './closure.ts'
 import { type LiveTable, livePatient } from './live-patient.ts'
 import { fieldNumber, referencesOf } from './references.ts'
-import { fieldOf, isNull, keyText, type StoredRow, type StoredRows } from './stored-rows.ts'
+import { fieldOf, fieldsText, type StoredRow, type StoredRows } from './stored-rows.ts'
 
 export type RowStatus = 'missing' | 'changed' | 'same' | 'newer' | 'conflicting'
 
@@ -76,9 +76,9 @@ async function withOwners(stored: StoredRows, table: TableManifest, facts: reado
   if (table.primaryKey.length === 0 || newer.length === 0) return [...facts]
   const { key } = tableSpec(table)
   const keys = newer.map(({ present }) => key.map((field) => fieldOf(present!, field)))
-  const known = new Set((await stored.byKeys(table, keys)).map(keyText))
+  const known = new Set((await stored.byKeys(table, keys)).map(({ key: text }) => text))
   return facts.map((fact) => {
-    const isOthers = fact.status === 'newer' && known.has(keyText(fact.present!))
+    const isOthers = fact.status === 'newer' && known.has(fact.present!.key)
     return isOthers ? { ...fact, status: 'conflicting', cause: "it was somebody else's then" } : fact
   })
 }
@@ -98,8 +98,7 @@ function withoutParents(closure: Closure, tables: readonly TableFacts[]): TableF
       const rows = facts.get(from.name)!
       for (const [index, fact] of rows.entries()) {
         const isOpen = fact.status === 'missing' || fact.status === 'changed' || fact.status === 'newer'
-        const fields = fromFields.map((field) => fieldOf((fact.past ?? fact.present)!, field))
-        if (!isOpen || fields.some(isNull) || !lost.has(joined(fields))) continue
+        if (!isOpen || !refersToOneOf(lost, (fact.past ?? fact.present)!, fromFields)) continue
         rows[index] = { ...fact, status: 'conflicting', cause: WITHOUT_PARENT }
         grew = true
       }
@@ -115,7 +114,8 @@ function lostValues(table: TableManifest, facts: readonly RowFact[], columns: re
       ({ status, present, cause }) =>
         status === 'conflicting' && (present === null || cause === ELSEWHERE || cause === WITHOUT_PARENT),
     )
-    .map(({ past, present }) => joined(fields.map((field) => fieldOf((past ?? present)!, field))))
+    .map(({ past, present }) => fieldsText((past ?? present)!, fields))
+    .filter((value) => value !== null)
 }
 
 function columnsNew(table: TableManifest, present: TableInfo | null): string[] {
@@ -128,18 +128,23 @@ function withCause(fact: RowFact, causes: ReadonlyMap<RowFact, string>): RowFact
 }
 
 function rowFacts(table: TableManifest, past: readonly StoredRow[], found: LiveTable): RowFact[] {
-  const rest = new Map([...found.rows].map(([key, rows]) => [key, [...rows]]))
+  // Of equal rows without a key, as many are the same as there were.
+  const paired = new Map<string, number>()
   const facts = past.map((row): RowFact => {
-    const present = rest.get(keyText(row))?.pop() ?? null
+    const before = paired.get(row.key) ?? 0
+    const present = found.rows.get(row.key)?.[before] ?? null
+    if (present) paired.set(row.key, before + 1)
     if (!present) return { status: 'missing', past: row, present: null, columns: [], cause: null }
     const columns = differences(table, found.shared, row, present)
     return { status: columns.length === 0 ? 'same' : 'changed', past: row, present, columns, cause: null }
   })
-  const left = [...rest].filter(([key]) => !found.elsewhere.has(key)).flatMap(([, rows]) => rows)
-  return [
-    ...facts,
-    ...left.map((present): RowFact => ({ status: 'newer', past: null, present, columns: [], cause: null })),
-  ]
+  for (const [key, rows] of found.rows) {
+    if (found.elsewhere.has(key)) continue
+    for (let index = paired.get(key) ?? 0; index < rows.length; index += 1) {
+      facts.push({ status: 'newer', past: null, present: rows[index]!, columns: [], cause: null })
+    }
+  }
+  return facts
 }
 
 function differences(table: TableManifest, shared: readonly string[], past: StoredRow, present: StoredRow): string[] {
@@ -165,7 +170,7 @@ async function conflictCauses(live: LiveRows, question: ConflictQuestion): Promi
   const wanted = facts.filter(({ status }) => status === 'missing' || status === 'changed')
   if (!found.present) for (const fact of wanted) causes.set(fact, `table ${table.name} is gone`)
   for (const fact of wanted) {
-    if (fact.present && found.elsewhere.has(keyText(fact.present))) causes.set(fact, ELSEWHERE)
+    if (fact.present && found.elsewhere.has(fact.present.key)) causes.set(fact, ELSEWHERE)
   }
   for (const [fact, cause] of parentCauses(question, wanted)) causes.set(fact, cause)
   if (found.present) for (const [fact, cause] of await uniqueCauses(live, question, wanted)) causes.set(fact, cause)
@@ -175,6 +180,7 @@ async function conflictCauses(live: LiveRows, question: ConflictQuestion): Promi
 /** What a row refers to outside of the patient must be there. Inside, the plan itself brings it back. */
 function parentCauses({ closure, table, needed }: ConflictQuestion, wanted: readonly RowFact[]): [RowFact, string][] {
   const gone = needed.filter(({ there }) => !there)
+  if (gone.length === 0) return []
   return referencesOf(closure.manifest)
     .filter(({ from }) => from.name === table.name)
     .flatMap((reference) => {
@@ -183,7 +189,7 @@ function parentCauses({ closure, table, needed }: ConflictQuestion, wanted: read
       )
       const values = new Set(missing.map((fact) => joined(fact.needed.fields)))
       return wanted
-        .filter(({ past }) => values.has(joined(reference.fromFields.map((field) => fieldOf(past!, field)))))
+        .filter(({ past }) => refersToOneOf(values, past!, reference.fromFields))
         .map((fact): [RowFact, string] => [
           fact,
           `it refers by ${reference.name} to a row of ${reference.to[0]!.name} that is gone`,
@@ -199,14 +205,15 @@ async function uniqueCauses(
 ): Promise<[RowFact, string][]> {
   const causes: [RowFact, string][] = []
   // Rows that the plan may change or remove free what they hold: the database decides about those when it is applied.
-  const own = new Set(facts.flatMap(({ present }) => (present ? [keyText(present)] : [])))
-  for (const columns of found.present!.uniqueKeys.filter((key) =>
-    key.every((column) => found.shared.includes(column)),
-  )) {
+  const own = new Set(facts.flatMap(({ present }) => (present ? [present.key] : [])))
+  const uniqueKeys = found.present!.uniqueKeys.filter(
+    (key) => key.join() !== table.primaryKey.join() && key.every((column) => found.shared.includes(column)),
+  )
+  for (const columns of uniqueKeys) {
     const fields = columns.map((column) => fieldNumber(table, column))
-    const holders = wanted.filter(({ past }) => !fields.some((field) => isNull(fieldOf(past!, field))))
+    const holders = wanted.filter(({ past }) => fieldsText(past!, fields) !== null)
+    if (holders.length === 0) continue
     const values = holders.map(({ past }) => fields.map((field) => fieldOf(past!, field)))
-    if (values.length === 0 || columns.join() === table.primaryKey.join()) continue
     const query = [...table.primaryKey, ...columns]
     const lines = await live.rows({ table: found.present!, columns: query, where: { columns, values } })
     const taken = new Set<string>()
@@ -219,7 +226,7 @@ async function uniqueCauses(
       if (!own.has(key)) taken.add(joined(parts.slice(table.primaryKey.length)))
     }
     for (const fact of holders) {
-      if (!taken.has(joined(fields.map((field) => fieldOf(fact.past!, field))))) continue
+      if (!refersToOneOf(taken, fact.past!, fields)) continue
       causes.push([fact, `another row holds its unique ${columns.join(', ')} now`])
     }
   }
@@ -267,6 +274,11 @@ async function valuesThere(
     }
   }
   return there
+}
+
+function refersToOneOf(values: ReadonlySet<string>, row: StoredRow, fields: readonly number[]): boolean {
+  const value = fieldsText(row, fields)
+  return value !== null && values.has(value)
 }
 
 function joined(fields: readonly Uint8Array[]): string {

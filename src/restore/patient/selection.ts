@@ -2,7 +2,7 @@
 import { Failure } from '../../errors.ts'
 import type { Manifest, TableManifest } from '../../repository/manifest.ts'
 import type { RowFact, TableFacts } from './row-status.ts'
-import { fieldOfText, keyText } from './stored-rows.ts'
+import { fieldOfText } from './stored-rows.ts'
 
 export interface Selection {
   /** Null for all. A row is taken when its table is wanted by either. */
@@ -36,7 +36,7 @@ function rowSelector(facts: readonly TableFacts[], rows: readonly SelectedRow[])
   const wanted = new Set<RowFact>()
   for (const [name, named] of Map.groupBy(rows, ({ table }) => table)) {
     const parts = facts.filter(({ table }) => namesOf(table).includes(name))
-    const found = new Map(parts.flatMap((part) => part.rows.map((row) => [keyText((row.past ?? row.present)!), row])))
+    const found = new Map(parts.flatMap((part) => part.rows.map((row) => [(row.past ?? row.present)!.key, row])))
     const taken = named.flatMap(({ key }) => found.get(textOf(parts[0]?.table, key)) ?? [])
     if (taken.length < named.length) throw notTheirs(name, named.length - taken.length, named.length)
     for (const row of taken) wanted.add(row)
@@ -44,7 +44,7 @@ function rowSelector(facts: readonly TableFacts[], rows: readonly SelectedRow[])
   return (_, row) => wanted.has(row)
 }
 
-/** As `keyText` has it. */
+/** As `StoredRow.key`. */
 function textOf(table: TableManifest | undefined, key: readonly string[]): string {
   const fields = table?.primaryKey.length === 1 ? [key.join(',')] : key
   return fields.map((field) => fieldOfText(field).toString('latin1')).join('\t')

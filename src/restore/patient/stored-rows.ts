@@ -19,10 +19,15 @@ export interface StoredRow {
   readonly table: TableManifest
   readonly line: Buffer
   /** One more than there are fields: field `i` is `line[starts[i], starts[i + 1] - 1)`. */
-  readonly starts: Uint32Array
+  readonly starts: readonly number[]
+  /** Which row it is: its key's fields as they stand in the line, tabs between; of a table without a key, the line. Latin1. */
+  readonly key: string
 }
 
 const TAB = 0x09
+const NEWLINE = 0x0a
+const BACKSLASH = 0x5c
+const BIG_N = 0x4e
 
 export class StoredRows {
   /** Of the snapshot, with the moment's position; its trees are the snapshot's. */
@@ -50,7 +55,7 @@ export class StoredRows {
     const fields = new Set(anchors.map((field) => field.toString('latin1')))
     const { anchor } = tableSpec(table)
     const isWanted = (row: StoredRow) => fields.has(fieldOf(row, anchor!).toString('latin1'))
-    return await this.#advanced(table, base, { keys: new Set(base.map(keyText)), anchors: fields }, isWanted)
+    return await this.#advanced(table, base, { keys: new Set(base.map(({ key }) => key)), anchors: fields }, isWanted)
   }
 
   /** @param keys of each primary key its fields */
@@ -58,7 +63,7 @@ export class StoredRows {
     const base = await this.#trees.byKeys(table, keys.map(encodeKey))
     if (!this.#since?.touches(table)) return base
     const texts = new Set(keys.map(joinedFields))
-    const isWanted = (row: StoredRow) => texts.has(keyText(row))
+    const isWanted = (row: StoredRow) => texts.has(row.key)
     return await this.#advanced(table, base, { keys: texts, anchors: new Set() }, isWanted)
   }
 
@@ -76,7 +81,7 @@ export class StoredRows {
     isWanted: (row: StoredRow) => boolean,
   ): Promise<StoredRow[]> {
     const net = this.#since!.changesOf(table, wanted)
-    const before = new Map((net.isTruncated ? [] : base).map((row) => [keyText(row), row]))
+    const before = new Map((net.isTruncated ? [] : base).map((row) => [row.key, row]))
     await this.#addBases(table, net, before)
     const left = new Map(before)
     for (const lineage of net.lineages) if (lineage.base !== null) left.delete(lineage.base)
@@ -84,8 +89,8 @@ export class StoredRows {
     for (const { base: from, line } of net.lineages) {
       if (line === null) continue
       const whole = from === null ? line : filled(line, before.get(from)!.line)
-      const row = storedRow(table, whole, table.columns.length)
-      if (from === null && left.has(keyText(row))) throw doesNotFit(table.name, 'adds a row that is there')
+      const row = storedRow(table, Buffer.from(whole))
+      if (from === null && left.has(row.key)) throw doesNotFit(table.name, 'adds a row that is there')
       rows.push(row)
     }
     return rows.filter(isWanted)
@@ -96,7 +101,7 @@ export class StoredRows {
     const lacking = net.lineages.flatMap(({ base }) => (base === null || before.has(base) ? [] : [base]))
     if (lacking.length === 0) return
     const keys = lacking.map((key) => encodeKey(keyFields(key)))
-    for (const row of await this.#trees.byKeys(table, keys)) before.set(keyText(row), row)
+    for (const row of await this.#trees.byKeys(table, keys)) before.set(row.key, row)
     const isThere = lacking.every((key) => before.has(key))
     if (!isThere) throw doesNotFit(table.name, 'changes a row that is not there')
   }
@@ -120,7 +125,7 @@ class TreeRows {
     const reader = new TreeReader(tableSpec(table), this.#chunks, this.#secrets)
     const found: StoredRow[] = []
     for await (const { rows, selected } of rowsOfPrefixes(reader, table.rows, prefixes)) {
-      for (const row of selected) found.push(storedRow(table, rowText(rows, row), table.columns.length))
+      for (const row of selected) found.push(storedRow(table, rowText(rows, row)))
     }
     return found
   }
@@ -145,7 +150,7 @@ class TreeRows {
   async *all(table: TableManifest): AsyncGenerator<StoredRow> {
     const reader = new TreeReader(tableSpec(table), this.#chunks, this.#secrets)
     for await (const rows of reader.leaves(table.rows)) {
-      for (let row = 0; row < rows.count; row += 1) yield storedRow(table, rowText(rows, row), table.columns.length)
+      for (let row = 0; row < rows.count; row += 1) yield storedRow(table, rowText(rows, row))
     }
   }
 
@@ -162,18 +167,19 @@ function joinedFields(fields: readonly Buffer[]): string {
   return fields.map((field) => field.toString('latin1')).join('\t')
 }
 
-/** @param text a line, with its newline or without */
-export function storedRow(table: TableManifest, text: Uint8Array, fieldCount: number): StoredRow {
-  const ended = text.at(-1) === 0x0a ? text.subarray(0, -1) : text
-  const line = Buffer.from(ended)
-  const starts = new Uint32Array(fieldCount + 1)
-  let at = 0
-  for (let field = 1; field < fieldCount; field += 1) {
-    at = line.indexOf(TAB, at) + 1
-    starts[field] = at
-  }
-  starts[fieldCount] = line.length + 1
-  return { table, line, starts }
+/** @param text a line, with its newline or without; it is kept. @param fieldCount another one than the table's in a locator */
+export function storedRow(table: TableManifest, text: Buffer, fieldCount = table.columns.length): StoredRow {
+  const line = text.at(-1) === NEWLINE ? text.subarray(0, -1) : text
+  const starts = startsOf(line, fieldCount)
+  return { table, line, starts, key: fieldCount === table.columns.length ? keyOf(table, line, starts) : '' }
+}
+
+function startsOf(line: Buffer, fieldCount: number): number[] {
+  const starts = [0]
+  // Of short fields, a call for each tab would cost more than to look at each byte.
+  for (let at = 0; starts.length < fieldCount && at < line.length; at += 1) if (line[at] === TAB) starts.push(at + 1)
+  starts.push(line.length + 1)
+  return starts
 }
 
 /** What somebody types, as it stands in a line. */
@@ -197,12 +203,33 @@ export function encodedField(row: Pick<StoredRow, 'line' | 'starts'>, field: num
   return out.subarray(0, encodeField(bytes, 0, bytes.length, out, 0))
 }
 
-/** Which row it is: its key's fields as they stand in the line, tabs between; of a table without a key, the line. Latin1. */
-export function keyText(row: StoredRow): string {
-  const { key } = specOf(row.table)
-  if (key.length === 0) return row.line.toString('latin1')
-  if (key.length === 1) return fieldOf(row, key[0]!).toString('latin1')
-  return joinedFields(key.map((field) => fieldOf(row, field)))
+/** As text, latin1; null where NULL. */
+export function fieldText({ line, starts }: Pick<StoredRow, 'line' | 'starts'>, field: number): string | null {
+  const [start, end] = [starts[field]!, starts[field + 1]! - 1]
+  if (end - start === 2 && line[start] === BACKSLASH && line[start + 1] === BIG_N) return null
+  return line.toString('latin1', start, end)
+}
+
+/** With tabs between; null when one of them is NULL, which refers to nothing. */
+export function fieldsText(row: Pick<StoredRow, 'line' | 'starts'>, fields: readonly number[]): string | null {
+  let text = ''
+  for (let index = 0; index < fields.length; index += 1) {
+    const field = fieldText(row, fields[index]!)
+    if (field === null) return null
+    text = index === 0 ? field : `${text}\t${field}`
+  }
+  return text
+}
+
+export function keyText({ key }: StoredRow): string {
+  return key
+}
+
+function keyOf(table: TableManifest, line: Buffer, starts: readonly number[]): string {
+  const { key } = specOf(table)
+  if (key.length === 0) return line.toString('latin1')
+  const text = (field: number) => line.toString('latin1', starts[field], starts[field + 1]! - 1)
+  return key.length === 1 ? text(key[0]!) : key.map(text).join('\t')
 }
 
 const specs = new WeakMap<TableManifest, TreeSpec>()

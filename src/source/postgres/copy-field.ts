@@ -29,7 +29,7 @@ export function unescapeField(field: Uint8Array): Buffer {
 }
 
 /** An explicit cast to `varchar(5)` or `numeric(10,0)` cuts and rounds in silence: what is looked for must stay what it is. */
-function withoutLength(type: string): string {
+export function bareType(type: string): string {
   const bare = type.replace(/\([\d,\s-]*\)/, '')
   if (/^character(?! varying)/.test(bare)) return bare.replace('character', 'bpchar')
   return /^bit(?! varying)/.test(bare) ? bare.replace('bit', 'bit varying') : bare
@@ -40,14 +40,17 @@ function withoutLength(type: string): string {
  * @param encoding of the database: what is not ASCII is sent as bytes where the connection would translate it
  */
 export function fieldLiteral(field: Uint8Array, type: string, encoding: string): string {
-  const text = unescapeField(field)
-  const target = withoutLength(type)
+  return `${textLiteral(unescapeField(field), encoding)}::${bareType(type)}`
+}
+
+/** @param text in the database's encoding */
+export function textLiteral(text: Buffer, encoding: string): string {
   const isPlain = encoding === 'UTF8' || text.every((byte) => byte < 0x80)
-  if (isPlain) return `${quoteText(text.toString('utf8'))}::${target}`
-  return `convert_from('\\x${text.toString('hex')}'::bytea, ${quoteText(encoding)})::${target}`
+  if (isPlain) return quoteText(text.toString('utf8'))
+  return `convert_from('\\x${text.toString('hex')}'::bytea, ${quoteText(encoding)})`
 }
 
 /** @param type as `ColumnInfo.type` */
 export function nullLiteral(type: string): string {
-  return `NULL::${withoutLength(type)}`
+  return `NULL::${bareType(type)}`
 }

@@ -1,6 +1,8 @@
 /** Statements that change or take out rows which were found and locked before. */
 import type { RowEdit } from '../row-contract.ts'
 import { fieldLiteral, nullLiteral } from './copy-field.ts'
+import { keysAmong } from './key-condition.ts'
+import { LineKeys } from './line-keys.ts'
 import { quoteName } from './quote.ts'
 import type { TableEdits } from './write-order.ts'
 
@@ -14,7 +16,7 @@ export interface CountedStatement {
 /** Rows in one statement: long enough to be worth a round trip, short enough to be parsed in a moment. */
 const ROWS_AT_ONCE = 10_000
 const TAB = 0x09
-const NULL_FIELD = '\\N'
+const NULL_FIELD = Buffer.from('\\N')
 
 /** One statement for a table: foreign keys within it are checked at its end. Of equal rows without a key, as many as are named. */
 export function deleteStatements(edits: TableEdits, encoding: string): CountedStatement[] {
@@ -81,12 +83,10 @@ function updateSql(edits: readonly RowEdit[], names: readonly string[], encoding
 
 /** The rows' keys as one condition: the database joins with them, whether there are ten or fifty thousand. */
 export function keysIn(rows: readonly RowEdit[], encoding: string): string {
-  const { primaryKey } = rows[0]!.table
-  const values = rows.map((row) => {
-    const fields = splitLine((row.present ?? row.future)!)
-    return `(${primaryKey.map((column) => literal(row, column, fields[row.columns.indexOf(column)]!, encoding)).join(', ')})`
-  })
-  return `(${primaryKey.map(quoteName).join(', ')}) IN (VALUES ${values.join(', ')})`
+  const { table, columns } = rows[0]!
+  const keys = new LineKeys(columns, table.primaryKey)
+  const values = rows.map((row) => keys.fields((row.present ?? row.future)!))
+  return keysAmong(table, table.primaryKey, values, encoding)
 }
 
 /** By the text that the database prints: of rows that are equal to `=` only, none may be taken for another. */
@@ -117,6 +117,6 @@ function typedLiteral(edit: RowEdit, column: string, field: Buffer, encoding: st
   return nullLiteral(edit.table.columns.find(({ name }) => name === column)!.type)
 }
 
-function isNull(field: Buffer): boolean {
-  return field.length === 2 && field.toString('latin1') === NULL_FIELD
+export function isNull(field: Buffer): boolean {
+  return field.length === 2 && field[0] === NULL_FIELD[0] && field[1] === NULL_FIELD[1]
 }

@@ -7,15 +7,16 @@ import { Failure } from '../../errors.ts'
 import type { ConnectionSettings, ReadPosition } from '../contract.ts'
 import type { LiveRows, LiveRowsOptions, RowQuery } from '../row-contract.ts'
 import { connect, type Session } from './connect.ts'
-import { fieldLiteral } from './copy-field.ts'
 import { CopyOut } from './copy-out.ts'
 import { ROWS_HIDDEN_HINT, toPostgresFailure } from './failures.ts'
 import { readIdentity } from './identity.ts'
 import { introspect } from './introspect.ts'
+import { keysAmong } from './key-condition.ts'
 import { quoteName, quoteText } from './quote.ts'
 
-/** Keys in one statement: so many that the database chooses between index and scan, few enough to be parsed at once. */
-const VALUES_AT_ONCE = 20_000
+/** Keys in one statement: a patient's, usually; a statement of some megabytes at most. */
+const VALUES_AT_ONCE = 100_000
+const TAB = 0x09
 const NEWLINE = 0x0a
 
 /** @throws source-unreachable, source-login-refused, missing-rights, setting-not-pinned */
@@ -55,41 +56,51 @@ async function readPosition(session: Session): Promise<ReadPosition> {
 export async function readRows(session: Session, query: RowQuery): Promise<Buffer[]> {
   try {
     await refuseHidden(session, query)
-    const found = new Map<string, Buffer>()
     const { values } = query.where
-    for (let start = 0; start < values.length; start += VALUES_AT_ONCE) {
-      const statement = selectStatement(query, values.slice(start, start + VALUES_AT_ONCE), session.encoding)
-      const copy = new CopyOut(`COPY (${statement}) TO STDOUT (ENCODING ${quoteText(session.encoding)})`)
-      for (const line of await linesOf(session.client.query(copy).lines())) found.set(line.toString('latin1'), line)
-    }
-    // Two equal values of one query would bring a row twice; of a table without a key, equal rows are told by `ctid`.
-    return [...found.values()].map((line) => line.subarray(line.indexOf(0x09) + 1))
+    if (values.length === 0) return []
+    if (values.length <= VALUES_AT_ONCE)
+      return await selectLines(session, selectStatement(query, values, session.encoding, false))
+    return await readInParts(session, query)
   } catch (error) {
     throw toPostgresFailure(error, { doing: `reading rows of ${query.table.name}`, side: 'source' })
   }
 }
 
-/** `ctid` first: it tells equal rows of a bag apart, and is taken off again. */
-function selectStatement({ table, columns, where }: RowQuery, values: RowQuery['where']['values'], encoding: string) {
-  const types = where.columns.map((column) => typeOf(table, column))
-  const tuples = values.map((fields) => {
-    const literals = fields.map((field, position) => fieldLiteral(field, types[position]!, encoding))
-    return literals.length === 1 ? literals[0]! : `(${literals.join(', ')})`
-  })
-  const names = where.columns.map(quoteName)
-  // Of rows, a list is an OR of as many conditions; a table of values is joined with.
-  const isOne = names.length === 1
-  const left = isOne ? names[0]! : `(${names.join(', ')})`
-  const right = isOne ? tuples.join(', ') : `VALUES ${tuples.join(', ')}`
-  return `SELECT ctid, ${columns.map(quoteName).join(', ')} FROM ONLY ${table.sqlName} WHERE ${left} IN (${right})`
+/** Equal values may stand in two parts, and bring a row twice: rows are told apart by `ctid`, which is taken off again. */
+async function readInParts(session: Session, query: RowQuery): Promise<Buffer[]> {
+  const { values } = query.where
+  const found = new Map<string, Buffer>()
+  for (let start = 0; start < values.length; start += VALUES_AT_ONCE) {
+    const part = values.slice(start, start + VALUES_AT_ONCE)
+    for (const line of await selectLines(session, selectStatement(query, part, session.encoding, true))) {
+      const end = line.indexOf(TAB)
+      found.set(line.toString('latin1', 0, end), line.subarray(end + 1))
+    }
+  }
+  return [...found.values()]
 }
 
-function typeOf(table: RowQuery['table'], column: string): string {
-  const found = table.columns.find(({ name }) => name === column)
-  if (found) return found.type
-  throw new Failure('schema-changed', `table ${table.name} has no column ${column} any more`, {
-    context: { table: table.name },
-  })
+async function selectLines(session: Session, statement: string): Promise<Buffer[]> {
+  const copy = new CopyOut(`COPY (${statement}) TO STDOUT (ENCODING ${quoteText(session.encoding)})`)
+  return await linesOf(session.client.query(copy).lines())
+}
+
+function selectStatement(
+  query: RowQuery,
+  values: RowQuery['where']['values'],
+  encoding: string,
+  ctid: boolean,
+): string {
+  const { table, columns, where } = query
+  refuseLostColumns(table, where.columns)
+  const names = [...(ctid ? ['ctid'] : []), ...columns.map(quoteName)]
+  return `SELECT ${names.join(', ')} FROM ONLY ${table.sqlName} WHERE ${keysAmong(table, where.columns, values, encoding)}`
+}
+
+function refuseLostColumns({ name, columns }: RowQuery['table'], wanted: readonly string[]): void {
+  const lost = wanted.find((column) => !columns.some((known) => known.name === column))
+  if (lost === undefined) return
+  throw new Failure('schema-changed', `table ${name} has no column ${lost} any more`, { context: { table: name } })
 }
 
 async function refuseHidden(session: Session, { table }: RowQuery): Promise<void> {

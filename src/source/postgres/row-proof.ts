@@ -2,7 +2,8 @@
 import { Failure } from '../../errors.ts'
 import type { RowEdit } from '../row-contract.ts'
 import type { Session } from './connect.ts'
-import { keysIn, splitLine } from './edit-statements.ts'
+import { isNull, keysIn, splitLine } from './edit-statements.ts'
+import { LineKeys } from './line-keys.ts'
 import { readRows } from './live-rows.ts'
 import type { TableEdits } from './write-order.ts'
 
@@ -15,9 +16,10 @@ export async function checkPresent(session: Session, tables: readonly TableEdits
   const inOrder = [...tables].sort((a, b) => (a.table.name < b.table.name ? -1 : 1))
   for (const edits of inOrder) await lockRows(session, edits)
   for (const edits of inOrder) {
-    const found = await rowsNow(session, edits)
+    const keys = keysOf(edits)
+    const found = await rowsNow(session, edits, keys)
     for (const edit of edits.rows) {
-      const now = take(found, keyText(edit, edit.present ?? edit.future!))
+      const now = take(found, keys.text((edit.present ?? edit.future)!))
       // Of a table without a key, equal rows are nothing unusual.
       const isFree = edit.kind === 'insert' && (now === null || edits.table.primaryKey.length === 0)
       if (!isFree && !(edit.present && now?.equals(edit.present))) throw moved(edits)
@@ -36,9 +38,10 @@ export async function proveFuture(
 ): Promise<Map<string, number>> {
   const triggered = new Map<string, number>()
   for (const edits of tables) {
-    const found = await rowsNow(session, edits)
+    const keys = keysOf(edits)
+    const found = await rowsNow(session, edits, keys)
     for (const edit of edits.rows) {
-      const now = take(found, keyText(edit, edit.future ?? edit.present!))
+      const now = take(found, keys.text((edit.future ?? edit.present)!))
       if (edit.future === null && (now === null || edits.table.primaryKey.length === 0)) continue
       if (edit.future === null || now === null)
         throw unproved(edits, edit.future === null ? 'a row is still there' : 'a row is not there')
@@ -66,40 +69,38 @@ async function lockRows(session: Session, { table, rows }: TableEdits): Promise<
   }
 }
 
-type FoundRows = Map<string, Buffer[]>
+/** Of equal rows of a table without a key, each. */
+type FoundRows = Map<string, Buffer | Buffer[]>
 
-async function rowsNow(session: Session, edits: TableEdits): Promise<FoundRows> {
+async function rowsNow(session: Session, edits: TableEdits, keys: LineKeys): Promise<FoundRows> {
   const { table, columns, rows } = edits
-  const key = table.primaryKey.length > 0 ? table.primaryKey : columns.slice(0, 1)
-  const values = rows.map((edit) => keyFields(edit, edit.present ?? edit.future!, key))
-  const wanted = values.filter((fields) => !fields.some((field) => field.toString('latin1') === '\\N'))
-  const lines = await readRows(session, { table, columns, where: { columns: key, values: wanted } })
+  const where = lookedUpBy(edits)
+  const wanted = new LineKeys(columns, where)
+  const values = rows.map((edit) => wanted.fields((edit.present ?? edit.future)!)).filter((key) => !key.some(isNull))
   const found: FoundRows = new Map()
-  for (const line of lines) {
-    const text = keyText(rows[0]!, line)
+  for (const line of await readRows(session, { table, columns, where: { columns: where, values } })) {
+    const text = keys.text(line)
     const same = found.get(text)
-    if (same) same.push(line)
-    else found.set(text, [line])
+    if (Array.isArray(same)) same.push(line)
+    else found.set(text, same === undefined ? line : [same, line])
   }
   return found
 }
 
+/** A table without a key has its first column for it. */
+function lookedUpBy({ table, columns }: TableEdits): readonly string[] {
+  return table.primaryKey.length > 0 ? table.primaryKey : columns.slice(0, 1)
+}
+
+function keysOf({ table, columns }: TableEdits): LineKeys {
+  return new LineKeys(columns, table.primaryKey)
+}
+
 function take(found: FoundRows, key: string): Buffer | null {
-  return found.get(key)?.pop() ?? null
-}
-
-function keyFields({ columns }: RowEdit, line: Buffer, key: readonly string[]): Buffer[] {
-  const fields = splitLine(line)
-  return key.map((column) => fields[columns.indexOf(column)]!)
-}
-
-/** Of a table without a key the whole line. */
-function keyText(edit: RowEdit, line: Buffer): string {
-  const { primaryKey } = edit.table
-  if (primaryKey.length === 0) return line.toString('latin1')
-  return keyFields(edit, line, primaryKey)
-    .map((field) => field.toString('latin1'))
-    .join('\t')
+  const rows = found.get(key)
+  if (Array.isArray(rows)) return rows.pop() ?? null
+  found.delete(key)
+  return rows ?? null
 }
 
 function differences(edit: RowEdit, now: Buffer): string[] {

@@ -90,7 +90,10 @@ describe(`a patient put back (PostgreSQL ${newest})`, () => {
       expiresMs,
       salt: randomBytes(16),
     }
-    return await readPlan(made.repository, await writePlan(made.repository, await content(live), facts))
+    const written = await writePlan(made.repository, await content(live), facts)
+    const read = await readPlan(made.repository, written.bytes)
+    expect(written.plan).toEqual(read)
+    return read
   }
 
   async function restorePlan(url: string, policy: Policy): Promise<ReadPlan> {

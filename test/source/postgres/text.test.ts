@@ -5,7 +5,7 @@
 import { connect as connectTcp, createServer, type Server, type Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import type { PostgresServer } from '../../../scripts/support/postgres-server.ts'
-import { loadTable, openSource, openTarget } from '../../../src/source/open.ts'
+import { loadTable, openLiveRows, openSource, openTarget } from '../../../src/source/open.ts'
 import {
   connectClient,
   describeOnServers,
@@ -80,6 +80,21 @@ const DISTURBANCES = [
   'default_transaction_read_only = on',
 ]
 
+/** Those of the values that have an equality, and more that an array would have to quote. */
+const KEYS: readonly (readonly [type: string, value: string])[] = [
+  ...VALUES.filter(([type, value]) => !['json', 'xml', 'point'].includes(type) && value !== 'public.odd').map(
+    ([type, value]) => [type, value] as const,
+  ),
+  ['text', '{}'],
+  ['text', 'NULL'],
+  ['text', ' , "both" \\ '],
+  ['varchar(3)', 'abc'],
+  ['numeric(4,1)', '1.5'],
+  ['timestamp(3)', '2026-01-01 00:00:00.123'],
+  ['"char"', '"'],
+  ['name', "o'clock"],
+]
+
 describeOnServers('The text of rows', oldestAndNewest, (server) => {
   it('is exact, and no setting of the role or the database changes a byte of it (P15, P16)', async () => {
     const { url, fields } = await oddTable(server())
@@ -144,6 +159,14 @@ describeOnServers('The text of rows', oldestAndNewest, (server) => {
       if (!table) throw new Error('the table is missing')
       const lines = await linesOf(read.ticket, table)
       expect(lines.toString('hex')).toBe(`${bytes}0a`)
+      await using live = await openLiveRows({ url }, { signal: new AbortController().signal, lockTimeoutMs: 5_000 })
+      const [only] = live.schema.tables
+      const found = await live.rows({
+        table: only!,
+        columns: ['a'],
+        where: { columns: ['a'], values: [[lines.subarray(0, -1)]] },
+      })
+      expect(found.map((line) => line.toString('hex'))).toEqual([bytes])
 
       const target = await server().createDatabase(`text_${encoding.toLowerCase()}_copy`, { encoding })
       await runSql(target, `CREATE TABLE ${name} (a text)`)
@@ -160,6 +183,48 @@ describeOnServers('The text of rows', oldestAndNewest, (server) => {
         ),
       )
       expect(other.code).toBe('target-failed')
+    }
+  })
+
+  it('of a key of any kind finds its row again, alone and beside another column', async () => {
+    const url = await server().createDatabase('text_keys')
+    const types = [...KEYS.map(([type]) => type), 'short', 'word', 'pair', 'words']
+    const values = [...KEYS.map(([, value]) => value), 'NULL', `it's "so"`, '(1,"a b")', '{"a,b",NULL}']
+    await runSql(
+      url,
+      `CREATE DOMAIN short AS varchar(4); CREATE DOMAIN words AS text[]; CREATE TYPE pair AS (a int, b text);
+       CREATE TYPE word AS ENUM ('it''s "so"', 'b')`,
+    )
+    for (const [index, type] of types.entries()) {
+      const value = values[index]!.replaceAll("'", "''")
+      await runSql(
+        url,
+        `CREATE TABLE k${index} (k ${type}, n int)`,
+        `INSERT INTO k${index} VALUES ('${value}', 7), (NULL, 8)`,
+      )
+    }
+    await using live = await openLiveRows({ url }, { signal: new AbortController().signal, lockTimeoutMs: 5_000 })
+    await using read = await readAll(url)
+    for (const [index, type] of types.entries()) {
+      const name = `public.k${index}`
+      const table = live.schema.tables.find((info) => info.name === name)!
+      const lines = (await linesOf(read.ticket, ticketOf(read, name))).toString('latin1').split('\n')
+      const line = Buffer.from(lines.find((text) => text.endsWith('\t7'))!, 'latin1')
+      const [k, n] = [line.subarray(0, -2), line.subarray(-1)]
+      const other = Buffer.from('8')
+      const ask = (where: { columns: string[]; values: Buffer[][] }) => live.rows({ table, columns: ['k', 'n'], where })
+      expect([type, await ask({ columns: ['k'], values: [[k], [k]] })]).toEqual([type, [line]])
+      expect([
+        type,
+        await ask({
+          columns: ['k', 'n'],
+          values: [
+            [k, n],
+            [k, other],
+          ],
+        }),
+      ]).toEqual([type, [line]])
+      expect([type, await ask({ columns: ['k', 'n'], values: [[k, other]] })]).toEqual([type, []])
     }
   })
 

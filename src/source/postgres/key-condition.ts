@@ -1,0 +1,73 @@
+/**
+ * Many keys as one condition. Each column's values are one array, so that the server parses one literal where a list of
+ * fifty thousand would be as many expressions, each with its cast.
+ */
+import type { TableInfo } from '../contract.ts'
+import { bareType, fieldLiteral, textLiteral, unescapeField } from './copy-field.ts'
+import { quoteName } from './quote.ts'
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const COMMA = 0x2c
+
+/**
+ * @param values of each key its fields as they stand in a line; none of them NULL
+ * @returns for WHERE; rows that fit several values come once
+ */
+export function keysAmong(
+  table: TableInfo,
+  columns: readonly string[],
+  values: readonly (readonly Uint8Array[])[],
+  encoding: string,
+): string {
+  const types = columns.map((column) => table.columns.find(({ name }) => name === column)!.type)
+  const names = columns.map(quoteName)
+  const left = names.length === 1 ? names[0] : `(${names.join(', ')})`
+  if (!types.every(hasArrays)) return `${left} IN (VALUES ${tuples(values, types, encoding).join(', ')})`
+  const arrays = types.map((type, position) => arrayLiteral(values, position, type, encoding))
+  if (names.length === 1) return `${left} = ANY (${arrays[0]})`
+  // In the list of what is selected and not behind FROM, where a row as a value would become its columns.
+  return `${left} IN (SELECT ${arrays.map((array) => `unnest(${array})`).join(', ')})`
+}
+
+/** An array of arrays is another thing, and only boxes are told apart by something else than a comma. */
+function hasArrays(type: string): boolean {
+  return !type.endsWith(']') && type !== 'box'
+}
+
+function tuples(values: readonly (readonly Uint8Array[])[], types: readonly string[], encoding: string): string[] {
+  return values.map(
+    (fields) => `(${fields.map((field, position) => fieldLiteral(field, types[position]!, encoding)).join(', ')})`,
+  )
+}
+
+function arrayLiteral(
+  values: readonly (readonly Uint8Array[])[],
+  position: number,
+  type: string,
+  encoding: string,
+): string {
+  // Each byte may be escaped; quotes and a comma are around each.
+  const room = Buffer.allocUnsafe(values.reduce((sum, fields) => sum + 2 * fields[position]!.length + 3, 2))
+  let to = room.write('{')
+  for (const [index, fields] of values.entries()) {
+    if (index > 0) room[to++] = COMMA
+    to = writeElement(fields[position]!, room, to)
+  }
+  to += room.write('}', to)
+  return `${textLiteral(room.subarray(0, to), encoding)}::${bareType(type)}[]`
+}
+
+function writeElement(field: Uint8Array, room: Buffer, start: number): number {
+  let to = start
+  room[to++] = QUOTE
+  // COPY escapes little, and keys hold nothing of it: what has no backslash is the text itself.
+  const text = field.includes(BACKSLASH) ? unescapeField(field) : field
+  for (let at = 0; at < text.length; at += 1) {
+    const byte = text[at]!
+    if (byte === QUOTE || byte === BACKSLASH) room[to++] = BACKSLASH
+    room[to++] = byte
+  }
+  room[to++] = QUOTE
+  return to
+}
