@@ -4,12 +4,31 @@
  * change that is meant.
  */
 import { tmpdir } from 'node:os'
+import type { Command, OutputConfiguration } from 'commander'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
+import type { Cli } from '../../src/cli/command.ts'
+import { commandLine } from '../../src/cli/program.ts'
 import { failures } from '../../src/errors.ts'
 import { runCommand } from './cli-support.ts'
 
-// Many processes, each of which waits its turn on a small machine that does something else besides.
-vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
+// A process waits its turn on a small machine that does something else besides.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
+
+/** Help does nothing in its world. */
+const idle: Cli = {
+  terminal: { out: () => {}, err: () => {}, status: () => {} },
+  world: {
+    variables: {},
+    homeDirectory: tmpdir(),
+    userName: 'nobody',
+    readTextFile: async () => null,
+    fileMode: async () => null,
+  },
+  nowMs: () => 0,
+  sleep: async () => {},
+  signal: new AbortController().signal,
+  setExitStatus: () => {},
+}
 
 /** By command, for example `restore database`; the program's own under ''. */
 const help = new Map<string, string>()
@@ -18,16 +37,31 @@ beforeAll(async () => {
   await collect([])
 })
 
-/** Commands that have commands of their own are asked for theirs. */
+/** Commands that have commands of their own are asked for theirs. In this process: one for each takes half a minute. */
 async function collect(path: readonly string[]): Promise<void> {
-  const { status, stdout } = await runCommand([...path, '--help'], tmpdir())
-  expect([path.join(' '), status]).toEqual([path.join(' '), 0])
-  help.set(path.join(' '), stdout)
-  const names = commandsIn(stdout)
-  // Two at a time: a process each.
-  for (let next = 0; next < names.length; next += 2) {
-    await Promise.all(names.slice(next, next + 2).map((name) => collect([...path, name])))
+  const text = await helpOf(path)
+  help.set(path.join(' '), text)
+  for (const name of commandsIn(text)) await collect([...path, name])
+}
+
+async function helpOf(path: readonly string[]): Promise<string> {
+  const program = await commandLine(idle, path)
+  let printed = ''
+  const output = {
+    getOutHelpWidth: () => 80,
+    writeOut: (text: string) => {
+      printed += text
+    },
   }
+  configureAll(program, output)
+  const ended = program.parseAsync([...path, '--help'], { from: 'user' })
+  await expect(ended).rejects.toMatchObject({ code: 'commander.helpDisplayed', exitCode: 0 })
+  return printed
+}
+
+function configureAll(command: Command, output: OutputConfiguration): void {
+  command.configureOutput(output)
+  for (const each of command.commands) configureAll(each, output)
 }
 
 function commandsIn(text: string): string[] {
@@ -41,6 +75,12 @@ function leaves(): [string, string][] {
 }
 
 describe('the help of every command', () => {
+  it.each([[''], ['restore database'], ['backup']])('is what the process prints: %s', async (name) => {
+    const path = name.split(' ').filter(Boolean)
+
+    expect(await runCommand([...path, '--help'], tmpdir())).toEqual({ status: 0, stdout: help.get(name), stderr: '' })
+  })
+
   it('is what it was when somebody last read it', async () => {
     const whole = [...help]
       .sort(([left], [right]) => (left < right ? -1 : 1))
