@@ -1,7 +1,6 @@
 /** Where nothing was captured there are no moments between snapshots: a drill that is told none goes to a snapshot. */
 import { describe, expect, it } from 'vitest'
 import { Failure } from '../../../src/errors.ts'
-import type { Repository } from '../../../src/repository/repository.ts'
 import { drawMoment, hasLoggedSnapshot, NO_LOG } from '../../../src/verify/drill/draw-moment.ts'
 import type { DrillRequest } from '../../../src/verify/drill/drill-request.ts'
 
@@ -29,12 +28,12 @@ describe('a moment that nobody named', () => {
 
 /** The third snapshot cannot be read. */
 function request(number: number, log: object | null): DrillRequest {
-  const repository: Pick<Repository, 'snapshotIds' | 'tryManifest'> = {
+  const position = { sourceTime: '2026-01-01T00:00:00.000000Z' }
+  const repository = {
     snapshotIds: async () => IDS,
-    tryManifest: async (id) => {
+    tryManifest: async (id: string) => {
       if (id === IDS[2]) return new Failure('repository-damaged', 'it cannot be read')
-      const position = { sourceTime: '2026-01-01T00:00:00.000000Z' }
-      return { manifest: { snapshotId: id, sourceName: 'icu', position, log } } as never
+      return { manifest: { snapshotId: id, sourceName: 'icu', position, log } }
     },
   }
   const random = () => Buffer.from([number, 0, 0, 0, 0, 0, 0, 0])
