@@ -27,11 +27,7 @@ import type {
   TransactionOutcome,
 } from './row-contract.ts'
 import type { Answer, Question, ScratchServer, ScratchWish } from './scratch-contract.ts'
-import { loadTable as loadSqlServerTable } from './sqlserver/load-table.ts'
 import { notYet, refuseYet } from './sqlserver/not-yet.ts'
-import { readTable as readSqlServerTable } from './sqlserver/read-table.ts'
-import { openSqlServerSource } from './sqlserver/source.ts'
-import { openSqlServerTarget } from './sqlserver/target.ts'
 
 interface Kind {
   readonly schemes: readonly string[]
@@ -75,16 +71,17 @@ const postgres: Kind = {
   examineWriter: examinePostgresWriter,
 }
 
+/** Its client is as many modules as all the rest: it is loaded when there is a SQL Server. */
 const sqlServer: Kind = {
   schemes: ['sqlserver:', 'mssql:'],
-  openSource: openSqlServerSource,
-  openTarget: openSqlServerTarget,
+  openSource: async (...asked) => (await import('./sqlserver/source.ts')).openSqlServerSource(...asked),
+  openTarget: async (...asked) => (await import('./sqlserver/target.ts')).openSqlServerTarget(...asked),
   openLiveRows: refuseYet("one patient's rows"),
   applyRows: refuseYet('putting rows back'),
   settleOutcome: refuseYet('the outcome of a restore'),
   countByMonth: refuseYet('counting by month'),
   readTable: readSqlServerTable,
-  loadTable: loadSqlServerTable,
+  loadTable: async (...asked) => (await import('./sqlserver/load-table.ts')).loadTable(...asked),
   setupSql: () => {
     throw notYet('setup-sql')
   },
@@ -92,6 +89,10 @@ const sqlServer: Kind = {
   openScratch: refuseYet('a server for drills'),
   examine: refuseYet('doctor'),
   examineWriter: refuseYet('doctor'),
+}
+
+async function* readSqlServerTable(...asked: Parameters<ReadTable>): AsyncGenerator<Uint8Array> {
+  yield* (await import('./sqlserver/read-table.ts')).readTable(...asked)
 }
 
 const kinds: readonly Kind[] = [postgres, sqlServer]
