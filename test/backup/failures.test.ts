@@ -18,7 +18,14 @@ import { openStore } from '../../src/repository/store/open.ts'
 import { openSource } from '../../src/source/open.ts'
 import { failureOf, runSql } from '../source/postgres/support.ts'
 import { readEverySnapshot } from '../support/read-back.ts'
-import { makeRepository, never, objectKeys, TEST_SECRET, type TestRepository } from '../support/repository.ts'
+import {
+  makeRepository,
+  never,
+  objectKeys,
+  TEST_PASSPHRASE,
+  TEST_SECRET,
+  type TestRepository,
+} from '../support/repository.ts'
 import { wardLayout, wardSql } from '../support/ward.ts'
 
 const run = promisify(execFile)
@@ -30,7 +37,7 @@ let clock = Date.UTC(2026, 0, 3)
 
 beforeAll(async () => {
   server = await startPostgres({})
-  made = await makeRepository()
+  made = await makeRepository({ alsoOpenedBy: TEST_PASSPHRASE })
   url = await server.createDatabase('ward')
   await runSql(url, ...wardSql({ vitals: 4000 }), `CREATE ROLE stranger LOGIN`, `CREATE ROLE half LOGIN`)
   await runSql(url, 'GRANT SELECT ON ALL TABLES IN SCHEMA public TO half', 'REVOKE SELECT ON diagnosis FROM half')

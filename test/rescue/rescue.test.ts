@@ -18,7 +18,7 @@ import { copySorted } from '../support/copy-oracle.ts'
 import { copyGolden, expectedTables, GOLDEN, goldenSecrets, goldenSnapshots } from '../support/golden.ts'
 import { GOLDEN_FIRST_SQL, GOLDEN_LAYOUT, GOLDEN_SECOND_SQL } from '../support/golden-source.ts'
 import { loadPatterns, MUTATION_KINDS, mutate, type Objects } from '../support/mutations.ts'
-import { makeRepository } from '../support/repository.ts'
+import { makeRepository, TEST_PASSPHRASE } from '../support/repository.ts'
 import { type RescueRun, runRescue } from '../support/run-rescue.ts'
 
 const KEY_FILE = join(GOLDEN, 'key-file')
@@ -41,13 +41,13 @@ describe('the second reader, of a repository that was just made', () => {
   test('gives what COPY gives of the source, table by table', async () => {
     const url = await server.createDatabase('rescued')
     await runSql(url, ...GOLDEN_FIRST_SQL)
-    await using made = await makeRepository()
+    await using made = await makeRepository({ alsoOpenedBy: TEST_PASSPHRASE })
     await using source = await openSource({ url })
     await made.snapshot(source, GOLDEN_LAYOUT, Date.UTC(2026, 0, 2))
     await runSql(url, ...GOLDEN_SECOND_SQL)
     const snapshotId = await made.snapshot(source, GOLDEN_LAYOUT, Date.UTC(2026, 0, 3))
     const passphrase = join(out, 'passphrase')
-    await writeFile(passphrase, 'correct horse battery staple\n')
+    await writeFile(passphrase, `${TEST_PASSPHRASE.passphrase}\n`)
     const target = join(out, 'tables')
 
     const run = await runRescue('--repo', made.directory, '--passphrase-file', passphrase, '--out', target)

@@ -171,8 +171,10 @@ async function writeConfiguration(): Promise<string> {
 
 /** Killed when the folder in which the store writes its files has changed for the `event`th time. */
 async function killedCommand(args: readonly string[], event: number) {
+  const keyFile = join(made.directory, '+tmp', 'key')
+  await writeFile(keyFile, TEST_SECRET.bytes)
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MAIN, ...args], {
-    env: { ...process.env, CHARTKEEP_PASSPHRASE: TEST_SECRET.passphrase },
+    env: { ...process.env, CHARTKEEP_KEY_FILE: keyFile },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   let events = 0

@@ -8,13 +8,20 @@ import { join } from 'node:path'
 import { takeSnapshot } from '../../src/backup/snapshot.ts'
 import { BuildPool } from '../../src/intake/build-pool.ts'
 import type { PatientLayout } from '../../src/intake/table-plan.ts'
+import type { UnlockSecret } from '../../src/repository/crypto/key-wrapper.ts'
 import type { Repository } from '../../src/repository/repository.ts'
 import { initRepository, openRepository } from '../../src/repository/repository-lifecycle.ts'
 import type { Store, StoreSettings } from '../../src/repository/store/contract.ts'
 import { createStore } from '../../src/repository/store/open.ts'
 import type { Source } from '../../src/source/contract.ts'
 
-export const TEST_SECRET = { kind: 'passphrase', passphrase: 'correct horse battery staple' } as const
+/** A key file: a passphrase would be stretched for half a second at every opening. */
+export const TEST_SECRET = {
+  kind: 'key-file',
+  bytes: Buffer.from('the key file of every test, 32 B'.repeat(2)),
+} as const
+/** For tests of what a passphrase opens (`makeRepository({ alsoOpenedBy })`). */
+export const TEST_PASSPHRASE = { kind: 'passphrase', passphrase: 'correct horse battery staple' } as const
 
 export const never = (): AbortSignal => new AbortController().signal
 
@@ -29,12 +36,21 @@ export interface TestRepository extends AsyncDisposable {
   snapshot(source: Source, layout: PatientLayout, atMs: number): Promise<string>
 }
 
-export async function makeRepository(): Promise<TestRepository> {
+export interface TestRepositoryOptions {
+  readonly alsoOpenedBy?: UnlockSecret
+}
+
+/** One for all repositories of a test file, gone with its process: a thread takes longer to start than most snapshots. */
+let sharedPool: BuildPool | null = null
+
+export async function makeRepository({ alsoOpenedBy }: TestRepositoryOptions = {}): Promise<TestRepository> {
   const directory = await mkdtemp(join(tmpdir(), 'chartkeep-verify-'))
   const settings = { url: `file://${directory}` }
   const world = { nowMs: () => Date.UTC(2026, 0, 1), random: randomBytes }
-  const { repository } = await initRepository(await createStore(settings), settings, [TEST_SECRET], world)
-  const pool = new BuildPool(1)
+  const secrets = alsoOpenedBy === undefined ? [TEST_SECRET] : [TEST_SECRET, alsoOpenedBy]
+  const { repository } = await initRepository(await createStore(settings), settings, secrets, world)
+  sharedPool ??= new BuildPool(1)
+  const pool = sharedPool
   return {
     directory,
     settings,
@@ -56,7 +72,6 @@ export async function makeRepository(): Promise<TestRepository> {
       return report.snapshot
     },
     [Symbol.asyncDispose]: async () => {
-      await pool[Symbol.asyncDispose]()
       await repository[Symbol.asyncDispose]()
       await rm(directory, { recursive: true, force: true })
     },

@@ -384,8 +384,8 @@ describe('one flipped bit', () => {
     expect(missed).toEqual([])
   })
 
-  test('of the wrapper of our passphrase: it does not open', async () => {
-    const wrapper = await passphraseWrapper()
+  test('of the wrapper of our key file: it does not open', async () => {
+    const wrapper = await keyFileWrapper()
     const text = await readFile(join(made.directory, wrapper), 'utf8')
     const at = text.indexOf('"wrapped":"') + 30
 
@@ -553,11 +553,11 @@ async function packsOf(...snapshots: string[]): Promise<PackRecord[]> {
   return packs
 }
 
-async function passphraseWrapper(): Promise<string> {
+async function keyFileWrapper(): Promise<string> {
   for (const key of keys.filter((name) => name.startsWith('keys/'))) {
-    if ((await readFile(join(made.directory, key), 'utf8')).includes('"passphrase"')) return key
+    if ((await readFile(join(made.directory, key), 'utf8')).includes('"key-file"')) return key
   }
-  throw new Error('the repository has no wrapper of a passphrase')
+  throw new Error('the repository has no wrapper of a key file')
 }
 
 function flipped(bytes: Buffer, bit: number): Buffer {
