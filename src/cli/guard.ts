@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { Command, Option } from 'commander'
+import { placeHold, readHolds, releaseHolds } from '../backup/retention/hold.ts'
 import { takeSnapshot } from '../backup/snapshot.ts'
 import { failures } from '../errors.ts'
 import { BuildPool } from '../intake/build-pool.ts'
@@ -90,7 +91,7 @@ function withGuard(command: Command): Command {
 }
 
 async function begin(cli: Cli, options: BeginOptions): Promise<void> {
-  const signed = await withGuardWorld(cli, options, 'guard.begin', (world) => beginGuard(world, options.reason))
+  const signed = await withGuardWorld(cli, options, 'guard.begin', (world) => beginHeld(world, options.reason))
   const { report, sha256 } = signed
   if (options.json) {
     cli.terminal.out(JSON.stringify({ type: 'guard-begin', sha256, ...report }))
@@ -104,7 +105,7 @@ async function begin(cli: Cli, options: BeginOptions): Promise<void> {
 }
 
 async function end(cli: Cli, options: EndOptions): Promise<void> {
-  const signed = await withGuardWorld(cli, options, 'guard.end', endGuard)
+  const signed = await withGuardWorld(cli, options, 'guard.end', endAndRelease)
   const { report, sha256 } = signed
   if (report.history === 'changed') cli.setExitStatus(failures['findings-failed'].exit)
   if (report.history === 'undecided') cli.setExitStatus(failures['findings-inconclusive'].exit)
@@ -114,6 +115,27 @@ async function end(cli: Cli, options: EndOptions): Promise<void> {
   const { guardPdf } = await import('../verify/guard/page.ts')
   const files = await writeReportFiles({ directory: options.out, languages: options.lang, signed, pdf: guardPdf })
   if (!options.json) for (const file of files) cli.terminal.out(`written   ${file}`)
+}
+
+/** Without its first snapshot a guard could never be ended: no rule may forget that one meanwhile. */
+async function beginHeld(world: GuardWorld, reason: string): Promise<SignedReport<GuardBegin>> {
+  const signed = await beginGuard(world, reason)
+  const { id, before } = signed.report
+  await placeHold(world, { snapshotId: before.snapshot, reason: holdReason(id), until: null })
+  return signed
+}
+
+async function endAndRelease(world: GuardWorld): Promise<SignedReport<GuardEnd>> {
+  const signed = await endGuard(world)
+  const holds = await readHolds(world.repository, await world.repository.audit.read())
+  for (const { holdId, reason } of holds) {
+    if (reason === holdReason(signed.report.id)) await releaseHolds(world, holdId, 'the guard was ended')
+  }
+  return signed
+}
+
+function holdReason(guardId: string): string {
+  return `guard ${guardId} stands on it`
 }
 
 function linesOf({ report, sha256 }: SignedReport<GuardEnd>): string[] {

@@ -78,6 +78,8 @@ describe('guard', () => {
   it('counts what an upgrade did, names what it did to history, and keeps one report of it', async () => {
     const begun = await site.run(['guard', 'begin', '--reason', 'upgrade 5.2', '--json'])
     expect([begun.status, lastObject(begun.stdout).reason]).toEqual([0, 'upgrade 5.2'])
+    const held = await site.run(['hold', '--list', '--json'])
+    expect(begun.stdout).toContain(`"snapshot":"${lastObject(held.stdout).snapshotId}"`)
     await runSql(
       site.adminUrl,
       'DROP TABLE device_log',
@@ -93,6 +95,7 @@ describe('guard', () => {
     expect(ended.stdout).toContain('history   changed')
     const kinds = readdirSync(join(site.folder, 'report')).map((name) => name.slice(name.indexOf('.')))
     expect(kinds.sort()).toEqual(['.en.pdf', '.json', '.zh.pdf'])
+    expect((await site.run(['hold', '--list'])).stdout).toContain('nothing is held')
     const again = await site.run(['guard', 'end'])
     expect([again.status, again.stderr]).toEqual([2, expect.stringContaining('no guard of icu is open')])
   })
