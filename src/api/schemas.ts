@@ -40,3 +40,6 @@ export const findingSchema = z
     hint: z.string().optional(),
   })
   .openapi('Finding')
+
+/** Names of those of a list that are there and cannot be relied on: one of them must not hide the others. */
+export const damagedSchema = z.array(z.string())

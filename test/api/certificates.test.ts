@@ -7,13 +7,14 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type PostgresServer, startPostgres } from '../../scripts/support/postgres-server.ts'
 import { parseConfiguration } from '../../src/config.ts'
+import { CERTIFICATE_PREFIX } from '../../src/repository/layout.ts'
 import type { JobResult } from '../../src/service/contract.ts'
 import { certificateKind } from '../../src/service/kinds/certificate.ts'
 import { openSource } from '../../src/source/open.ts'
 import { keptPackage } from '../../src/verify/certificate/kept.ts'
 import { onDatabase } from '../restore/patient/small-ward.ts'
 import { toLayout } from '../support/layout.ts'
-import { makeRepository, never, type TestRepository } from '../support/repository.ts'
+import { makeRepository, never, type TestRepository, whileDamaged } from '../support/repository.ts'
 import { makeApi, START_MS, type TestApi } from './support.ts'
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
@@ -100,6 +101,15 @@ describe('a certificate of the service', () => {
     const said = execFileSync(process.execPath, ['verify.mjs'], { cwd: folder, encoding: 'utf8' })
 
     expect(said).toContain(result.made)
+  })
+
+  it('that is damaged is named in the list, and hides no other', async () => {
+    const cut = (bytes: Buffer) => bytes.subarray(0, bytes.length - 1)
+    const { status, json } = await whileDamaged(made.directory, CERTIFICATE_PREFIX + result.made!, cut, async () => {
+      return await api.ask('/v1/certificates', { token: await api.token('viewer') })
+    })
+
+    expect([status, json]).toEqual([200, { certificates: [], damaged: [result.made] }])
   })
 
   it('that is not there is not found', async () => {

@@ -6,7 +6,8 @@ import { sha256Hex } from '../../verify/certificate/seal.ts'
 import { tarOf } from '../../verify/certificate/tar.ts'
 import type { ApiDependencies } from '../dependencies.ts'
 import { ANYBODY, define, defineRaw, type Routes } from '../route.ts'
-import { limitQuery } from '../schemas.ts'
+import { damagedSchema, limitQuery } from '../schemas.ts'
+import { readEach } from './read-each.ts'
 
 const TAG = 'certificates'
 const certificateParam = z.object({ certificate: z.string().regex(/^CK-\d{8}T\d{6}Z-[0-9a-f]{8}$/) })
@@ -36,16 +37,16 @@ export function registerCertificates(routes: Routes, { repository }: ApiDependen
       tag: TAG,
       roles: ANYBODY,
       query: z.object({ limit: limitQuery(10, 50) }),
-      result: z.object({ certificates: z.array(certificateSchema) }),
+      result: z.object({ certificates: z.array(certificateSchema), damaged: damagedSchema }),
       heavy: true,
     },
     async ({ query }) => {
-      const certificates: z.infer<typeof certificateSchema>[] = []
-      for (const number of (await keptCertificates(repository)).slice(0, query.limit)) {
+      const numbers = (await keptCertificates(repository)).slice(0, query.limit)
+      const { read, damaged } = await readEach(numbers, async (number): Promise<z.infer<typeof certificateSchema>> => {
         const json = fileOf(await keptPackage(repository, number), CERTIFICATE_FILE)
-        certificates.push({ ...JSON.parse(json.toString()), sha256: sha256Hex(json) })
-      }
-      return { certificates }
+        return { ...JSON.parse(json.toString()), sha256: sha256Hex(json) }
+      })
+      return { certificates: read, damaged }
     },
   )
 

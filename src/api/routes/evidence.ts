@@ -6,7 +6,8 @@ import { CHINA } from '../../verify/report/language.ts'
 import { readReport, reportFile, reportIds, type SignedReport } from '../../verify/report/signed-report.ts'
 import type { ApiDependencies } from '../dependencies.ts'
 import { ANYBODY, define, defineRaw, type Routes } from '../route.ts'
-import { limitQuery } from '../schemas.ts'
+import { damagedSchema, limitQuery } from '../schemas.ts'
+import { readEach } from './read-each.ts'
 
 const TAG = 'evidence'
 const drillParam = z.object({ drill: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$/) })
@@ -42,13 +43,12 @@ export function registerEvidence(routes: Routes, { repository }: ApiDependencies
       tag: TAG,
       roles: ANYBODY,
       query: z.object({ limit: limitQuery(20, 100) }),
-      result: z.object({ drills: z.array(drillSchema) }),
+      result: z.object({ drills: z.array(drillSchema), damaged: damagedSchema }),
     },
     async ({ query }) => {
       const ids = (await reportIds(repository, DRILLS)).toReversed().slice(0, query.limit)
-      const drills: z.infer<typeof drillSchema>[] = []
-      for (const id of ids) drills.push(summaryOf(await read(id)))
-      return { drills }
+      const drills = await readEach(ids, async (id): Promise<z.infer<typeof drillSchema>> => summaryOf(await read(id)))
+      return { drills: drills.read, damaged: drills.damaged }
     },
   )
 
