@@ -63,6 +63,7 @@ async function tryIncremental(request: SnapshotRequest, parts: IncrementalParts)
   if (fold.length === 0 && toRead.length > 0) throw new NotAlongTheLog(`no table can be folded: ${reasons(toRead)}`)
 
   const { run, read, bytesRead, ddl, readPlans } = await readSome(request, { toRead, schema, previous, adopted })
+  if (await hasNewTables(request, schema)) return 'tables-changed'
   const after = await link.catchUp()
   const closed = await closedBetween(link.log, before.header.number, after.header.number)
   if (plans.some(({ table }) => closed.has(table.name))) return 'tables-changed'
@@ -96,6 +97,12 @@ async function tryIncremental(request: SnapshotRequest, parts: IncrementalParts)
     folded: { transactions: folded.transactionCount, changes: folded.changeCount },
   }
   return { run, gathered }
+}
+
+/** A table that was made between the look at the schema and the read's position is visible there, and would be in no plan. */
+async function hasNewTables({ source }: SnapshotRequest, schema: SchemaInfo): Promise<boolean> {
+  const known = new Set(schema.tables.map(({ oid }) => oid))
+  return (await source.introspect()).tables.some(({ oid }) => !known.has(oid))
 }
 
 interface DecideParts extends IncrementalParts {
