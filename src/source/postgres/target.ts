@@ -7,7 +7,6 @@
  * statement stands in a savepoint, and what could not be given is listed in `skipped`. So is a constraint that the
  * source's own rows break: rows of a moment are worth more than the rules of the snapshot before it.
  */
-import { Failure } from '../../errors.ts'
 import type {
   ConnectionSettings,
   DdlStep,
@@ -18,6 +17,8 @@ import type {
   Target,
   TargetChecks,
 } from '../contract.ts'
+import { isSameDatabase } from '../identity.ts'
+import { isSource, notEmpty, otherKind } from '../unusable-target.ts'
 import { addCheck, CHECK_VIOLATION, hasCheck, loosenChecks } from './broken-checks.ts'
 import { inExtension, shownName, statementName, USER_SCHEMA } from './catalog.ts'
 import { connect, type Session } from './connect.ts'
@@ -35,6 +36,8 @@ const INVALID_FOREIGN_KEY = '42830'
 const KEY_VIOLATIONS = ['23505', '23P01']
 /** A check cannot be merged with that of a child which is not valid. */
 const CHECK_REFUSALS = [CHECK_VIOLATION, '42P16', '42P17', '55000']
+
+const COPY_COUNTS = 'A physical copy of the source counts as the source: a server made by initdb does not.'
 
 /**
  * For indexes and for the checking of foreign keys: the default of 64 MB sends the sorting of any larger table through
@@ -69,10 +72,13 @@ class PostgresTarget implements Target {
 
   async assertUsable(source: SourceIdentity): Promise<void> {
     const target = await this.identify()
-    if (source.engine !== target.engine) throw otherKind(source)
-    if (source.systemId === target.systemId && source.databaseOid === target.databaseOid) throw isSource(source)
+    if (source.engine !== target.engine) throw otherKind(source, 'PostgreSQL')
+    if (isSameDatabase(source, target)) throw isSource(source, COPY_COUNTS)
     const found = await failing('looking whether the target is empty', () => findObjects(this.#session))
-    if (found.length > 0) throw notEmpty(target, found)
+    if (found.length > 0) {
+      const names = found.map((row) => `${row.kind} ${row.name}`)
+      throw notEmpty(target, names, 'CREATE DATABASE … TEMPLATE template0')
+    }
     if (source.encoding !== target.encoding) {
       throw otherEncoding({ target: target.encoding, source: source.encoding })
     }
@@ -303,26 +309,3 @@ const VIEWS_IN_ORDER = `
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind = 'm' AND ${USER_SCHEMA} AND NOT ${inExtension('pg_class', 'c.oid')}
   ORDER BY (SELECT max(levels) FROM depth WHERE depth.view = c.oid), 1`
-
-function otherKind(source: SourceIdentity): Failure {
-  return new Failure('target-failed', `the snapshot is of ${source.engine}, the target is PostgreSQL`, {
-    hints: ['A snapshot is rebuilt into the kind of database that it was taken of.'],
-  })
-}
-
-function isSource(source: SourceIdentity): Failure {
-  return new Failure('target-is-source', `the target is the source itself: database ${source.databaseName}`, {
-    hints: [
-      'Rebuild into a new, empty database.',
-      'A physical copy of the source counts as the source: a server made by initdb does not.',
-    ],
-    context: { systemId: source.systemId, databaseOid: source.databaseOid },
-  })
-}
-
-function notEmpty(target: SourceIdentity, found: readonly Readonly<Record<string, string | null>>[]): Failure {
-  const names = found.map((row) => `${row.kind} ${row.name}`).join(', ')
-  return new Failure('target-not-empty', `database ${target.databaseName} is not empty: it has ${names}`, {
-    hints: ['Make a new database (CREATE DATABASE … TEMPLATE template0) and rebuild into that.'],
-  })
-}

@@ -4,15 +4,17 @@
  * Steps run in one transaction; CREATE and ALTER take part in it. A constraint that the source's own rows break is made
  * without looking at them (WITH NOCHECK: the server then does not trust it) and listed in `skipped`.
  */
-import { Failure } from '../../errors.ts'
 import type { ConnectionSettings, DdlStep, NotCaptured, SequenceInfo, SourceIdentity, Target } from '../contract.ts'
 import { isSameDatabase } from '../identity.ts'
+import { isSource, notEmpty, otherKind } from '../unusable-target.ts'
 import { connect, type Session } from './connect.ts'
 import { CONSTRAINT_VIOLATED, errorNumber, toSqlServerFailure } from './failures.ts'
 import { readIdentity } from './identity.ts'
 import { setSequence } from './sequences.ts'
 import { tableOfStep, tablesOfForeignKey } from './steps.ts'
 import { clearDatabase, findObjects, readMark, setMark } from './target-mark.ts'
+
+const COPY_COUNTS = 'A restored copy of the source under its own name counts as the source.'
 
 /** @throws source-unreachable, source-login-refused, source-not-found */
 export async function openSqlServerTarget(settings: ConnectionSettings): Promise<Target> {
@@ -33,10 +35,10 @@ class SqlServerTarget implements Target {
 
   async assertUsable(source: SourceIdentity): Promise<void> {
     const target = await this.identify()
-    if (source.engine !== target.engine) throw otherKind(source)
-    if (isSameDatabase(source, target)) throw isSource(source)
+    if (source.engine !== target.engine) throw otherKind(source, 'SQL Server')
+    if (isSameDatabase(source, target)) throw isSource(source, COPY_COUNTS)
     const found = await failing('looking whether the target is empty', () => findObjects(this.#session))
-    if (found.length > 0) throw notEmpty(target, found)
+    if (found.length > 0) throw notEmpty(target, found, 'CREATE DATABASE')
   }
 
   readMark(): Promise<string | null> {
@@ -64,17 +66,6 @@ class SqlServerTarget implements Target {
       throw error
     }
   }
-
-  /** Checks are made when all rows are there, so that none can be broken by loading. */
-  isBrokenCheck(): boolean {
-    return false
-  }
-
-  async loosenChecks(): Promise<readonly never[]> {
-    return []
-  }
-
-  async tightenChecks(): Promise<void> {}
 
   tableOf(step: DdlStep): string | null {
     return tableOfStep(step)
@@ -124,26 +115,4 @@ async function failing<T>(doing: string, work: () => Promise<T>): Promise<T> {
   } catch (error) {
     throw toSqlServerFailure(error, { doing, side: 'target' })
   }
-}
-
-function otherKind(source: SourceIdentity): Failure {
-  return new Failure('target-failed', `the snapshot is of ${source.engine}, the target is SQL Server`, {
-    hints: ['A snapshot is rebuilt into the kind of database that it was taken of.'],
-  })
-}
-
-function isSource(source: SourceIdentity): Failure {
-  return new Failure('target-is-source', `the target is the source itself: database ${source.databaseName}`, {
-    hints: [
-      'Rebuild into a new, empty database.',
-      'A restored copy of the source under its own name counts as the source.',
-    ],
-    context: { systemId: source.systemId, databaseOid: source.databaseOid },
-  })
-}
-
-function notEmpty(target: SourceIdentity, found: readonly string[]): Failure {
-  return new Failure('target-not-empty', `database ${target.databaseName} is not empty: it has ${found.join(', ')}`, {
-    hints: ['Make a new database (CREATE DATABASE) and rebuild into that.'],
-  })
 }
