@@ -13,7 +13,7 @@ import type { Manifest, TableManifest } from '../manifest.ts'
 import { tableSpec } from '../table-spec.ts'
 import { doesNotFit } from '../tree/misfit.ts'
 import type { TreeSpec } from '../tree/spec.ts'
-import { isVisible, parseVisibility, type Visibility, WholeXids } from '../visibility.ts'
+import { isVisible, parseVisibility, type Visibility } from '../visibility.ts'
 import type { HistoryPlace } from './change-id.ts'
 import { type EventTime, type HistoryEvent, rowEvent, truncateEvent } from './event.ts'
 import { type KeyText, keyTextOf, rowsByKey, type SnapshotReader } from './rows-by-key.ts'
@@ -27,11 +27,15 @@ export interface NumberedEvent {
 /** A row as the log left it, and the transaction that did. */
 interface KnownRow {
   readonly line: Buffer | null
-  readonly xid: number
+  readonly xid: bigint
 }
 
-interface PendingChange {
+/** One change with its transaction. */
+export interface TakenChange {
   readonly change: LoggedChange
+  /** Whole: see `WholeXids`. */
+  readonly xid: bigint
+  /** Its place among the changes of all tables. */
   readonly seq: number
   readonly time: EventTime & { readonly kind: 'transaction' }
 }
@@ -53,11 +57,10 @@ export class FollowedTable {
   /** Rows that the log spoke of since the base. */
   readonly known = new Map<KeyText, KnownRow>()
   /** The rows of the base are gone. */
-  truncatedBy: number | null = null
+  truncatedBy: bigint | null = null
   readonly #visible: Visibility
-  readonly #whole: WholeXids
   readonly #reader: SnapshotReader
-  #pending: PendingChange[] = []
+  #pending: TakenChange[] = []
 
   constructor(base: Manifest, table: TableManifest, reader: SnapshotReader, lost: NotFollowed | null) {
     this.base = base
@@ -67,29 +70,29 @@ export class FollowedTable {
     this.keyColumns = table.primaryKey
     this.lost = lost
     this.#visible = parseVisibility(base.position.visible)
-    this.#whole = new WholeXids(this.#visible.xmax)
     this.#reader = reader
   }
 
-  /** Whether the base lacks what this transaction did. To be asked in the order of the log. */
-  lacks(xid: number): boolean {
-    return !isVisible(this.#visible, this.#whole.of(xid))
+  /** Whether the base lacks what this transaction did. @param xid whole */
+  lacks(xid: bigint): boolean {
+    return !isVisible(this.#visible, xid)
   }
 
   fits(logged: LogTable): boolean {
     return logged.oid === this.table.oid && isSame(logged.columns, this.columns) && isSame(logged.key, this.spec.key)
   }
 
-  take(change: LoggedChange, seq: number, time: EventTime & { readonly kind: 'transaction' }): void {
+  take(taken: TakenChange): void {
+    const { change } = taken
     // Lines are views of the segment, which must not be held for the sake of some rows.
     const copied = { ...change, before: copyOf(change.before), after: copyOf(change.after) }
-    this.#pending.push({ change: copied, seq, time })
+    this.#pending.push({ ...taken, change: copied })
   }
 
   /** What was taken since the last call. @throws change-log-gap when it does not fit the rows; store-… */
   async flush(): Promise<NumberedEvent[]> {
     const events: NumberedEvent[] = []
-    let run: PendingChange[] = []
+    let run: TakenChange[] = []
     for (const pending of this.#pending) {
       if (pending.change.kind !== 'truncate') {
         run.push(pending)
@@ -136,12 +139,12 @@ export class FollowedTable {
     return next
   }
 
-  #truncate({ time }: PendingChange): void {
+  #truncate({ xid }: TakenChange): void {
     this.known.clear()
-    this.truncatedBy = time.stamp.xid
+    this.truncatedBy = xid
   }
 
-  async #flushRun(run: readonly PendingChange[]): Promise<NumberedEvent[]> {
+  async #flushRun(run: readonly TakenChange[]): Promise<NumberedEvent[]> {
     if (run.length === 0) return []
     const net = new NetChanges(this.spec, true)
     for (const [index, { change }] of run.entries()) net.apply({ ...change, seq: index, transaction: index })
@@ -175,8 +178,8 @@ export class FollowedTable {
     return rows
   }
 
-  #remember(lineages: readonly Lineage[], bases: ReadonlyMap<KeyText, Buffer>, run: readonly PendingChange[]): void {
-    const xidOf = ({ steps }: Lineage) => run[steps.at(-1)!.seq]!.time.stamp.xid
+  #remember(lineages: readonly Lineage[], bases: ReadonlyMap<KeyText, Buffer>, run: readonly TakenChange[]): void {
+    const xidOf = ({ steps }: Lineage) => run[steps.at(-1)!.seq]!.xid
     // Keys that rows left first: another row may have come to one of them.
     for (const lineage of lineages) {
       const xid = xidOf(lineage)

@@ -8,6 +8,7 @@ import { type ChangeLog, type LoggedPart, openLog } from '../change-log/reader.t
 import { parseLsn } from '../lsn.ts'
 import type { Repository } from '../repository.ts'
 import type { LoggedManifest } from '../state/target.ts'
+import { parseVisibility, WholeXids } from '../visibility.ts'
 import { endIn, type Interval } from './interval.ts'
 
 export class LoggedPast {
@@ -19,6 +20,7 @@ export class LoggedPast {
   /** Why it goes no further, or null. */
   broken: Failure | null = null
   readonly #parts: AsyncIterator<LoggedPart>
+  readonly #xids: WholeXids
   #next: LoggedPart | null = null
   #closings: ClosedTable[]
 
@@ -28,6 +30,7 @@ export class LoggedPast {
     this.#closings = closings
     this.end = range.end
     this.reached = range.from
+    this.#xids = new WholeXids(range.firstXid)
   }
 
   /** From where the snapshot's transactions no longer are all in it. @returns why not, where the log cannot be read */
@@ -37,11 +40,12 @@ export class LoggedPast {
       const end = await endIn(log, interval)
       const { scanFrom, scanSegment, head } = base.log
       const from = parseLsn(scanFrom)
+      const firstXid = parseVisibility(base.position.visible).xmax
       const closings = await log.closedTables(head === null ? 0 : head.segment + 1)
       const anchors = head && head.segment >= scanSegment ? [head] : []
       const toLsn = end > from ? end : from
       const parts = log.transactions({ fromSegment: scanSegment, fromLsn: from, toLsn, anchors })
-      const past = new LoggedPast(log, parts[Symbol.asyncIterator](), closings, { from, end })
+      const past = new LoggedPast(log, parts[Symbol.asyncIterator](), closings, { from, end, firstXid })
       await past.#advance()
       return past
     } catch (error) {
@@ -60,6 +64,11 @@ export class LoggedPast {
     if (part.endLsn > this.reached) this.reached = part.endLsn
     await this.#advance()
     return part
+  }
+
+  /** Of every part that `next` gave, in that order, whatever is asked about: numbers go round. */
+  wholeXid({ xid }: LoggedPart): bigint {
+    return this.#xids.of(xid)
   }
 
   /** What closes tables up to `segment`, or in front of a position; each is told once, in order. */
@@ -87,6 +96,8 @@ export class LoggedPast {
 interface LogRange {
   readonly from: bigint
   readonly end: bigint
+  /** Numbers of transactions are near it there. */
+  readonly firstXid: bigint
 }
 
 /** A gap, and what is missing altogether, are answers; a store that does not answer is none. */

@@ -136,8 +136,9 @@ class PastReading {
     }
     const lsn = parseLsn(snapshot.position.lsn)
     const { systemId, databaseOid } = past.log.start.source
-    const isWithin =
-      snapshot.source.systemId === systemId && snapshot.source.databaseOid === databaseOid && lsn <= past.end
+    // What another log says from where the snapshot stands, this one says as well: each is told once.
+    const isSame = snapshot.source.systemId === systemId && snapshot.source.databaseOid === databaseOid
+    const isWithin = isSame && !isLogged(snapshot) && lsn <= past.end
     yield* this.#pass(isWithin ? lsn : null)
     if (!isWithin) this.#loseAll(`change log ${past.logId} ends there`)
   }
@@ -150,7 +151,7 @@ class PastReading {
       yield* this.#restOnSnapshots(part.commitLsn)
       const { segment, commitLsn } = part
       this.#close(past, (closing) => closing.segment <= segment && closing.from <= commitLsn)
-      this.#take(part, past.logId)
+      this.#take(part, past)
       if (this.#request.question.hasGrown) return
       if (part.ends && (this.#waiting >= WAITING_MAX || this.#waitingBytes >= WAITING_BYTES_MAX)) yield* this.#flush()
     }
@@ -158,7 +159,9 @@ class PastReading {
     if (past.broken) this.#loseAll(past.broken.message)
   }
 
-  #take(part: LoggedPart, logId: string): void {
+  #take(part: LoggedPart, past: LoggedPast): void {
+    const { logId } = past
+    const whole = past.wholeXid(part)
     this.#request.onSegment?.(part.segment)
     if (this.#time?.stamp.commitLsn !== part.commitLsn || this.#time.stamp.xid !== part.xid) {
       const { xid, commitLsn, endLsn, commitTimeUs, mark } = part
@@ -166,13 +169,13 @@ class PastReading {
     }
     for (const change of part.changes) {
       const table = this.#byOid.get(change.table.oid) ?? this.#tables.get(change.table.name)
-      if (!table || table.lost || !table.lacks(part.xid)) continue
+      if (!table || table.lost || !table.lacks(whole)) continue
       if (!table.fits(change.table)) {
         table.lost = { from: { kind: 'position', logId, lsn: part.commitLsn }, reason: 'its definition changed' }
         continue
       }
       if (!this.#request.question.wants(change, table.table, table.spec)) continue
-      table.take(change, this.#seq, this.#time)
+      table.take({ change, xid: whole, seq: this.#seq, time: this.#time })
       this.#seq += 1
       this.#waiting += 1
       this.#waitingBytes += (change.before?.length ?? 0) + (change.after?.length ?? 0)

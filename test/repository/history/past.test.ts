@@ -18,7 +18,7 @@ import { makeRepository, never, type TestRepository } from '../../support/reposi
 import { wardLayout, wardSql } from '../../support/ward.ts'
 import { replayed } from './replay.ts'
 
-const PUBLISHED = ['patient', 'icu_stay', 'vital_sign', 'diagnosis', 'note_2025', 'note_2026', 'drug']
+const PUBLISHED = ['patient', 'icu_stay', 'vital_sign', 'diagnosis', 'note_2025', 'note_2026', 'drug', 'bed_use']
 const TABLES = [
   'public.patient',
   'public.icu_stay',
@@ -27,7 +27,10 @@ const TABLES = [
   'public.note',
   'public.drug',
   'public.device_log',
+  'public.bed_use',
 ]
+
+const layout = { ...wardLayout, anchors: new Map([...wardLayout.anchors, ['public.bed_use', 'stay_id']]) }
 
 describeOnServers('the past', oldestAndNewest.slice(-1), (server) => {
   let made: TestRepository
@@ -43,9 +46,11 @@ describeOnServers('the past', oldestAndNewest.slice(-1), (server) => {
     await runSql(
       url,
       ...wardSql({ vitals: 600 }),
+      'CREATE TABLE bed_use (id integer PRIMARY KEY, stay_id bigint REFERENCES icu_stay, bed text)',
+      `INSERT INTO bed_use SELECT n, 110, 'bed ' || n FROM generate_series(1, 9) n`,
       `UPDATE note SET body = (SELECT string_agg(md5(n::text), '') FROM generate_series(1, 300) n) WHERE note_id = 7`,
     )
-    captured = await captureDatabase({ made, url, layout: wardLayout, tables: PUBLISHED })
+    captured = await captureDatabase({ made, url, layout, tables: PUBLISHED })
     first = await captured.snapshot()
     await play()
     last = await captured.snapshot()
@@ -85,6 +90,16 @@ describeOnServers('the past', oldestAndNewest.slice(-1), (server) => {
       'UPDATE vital_sign SET id = 2 WHERE id = 4',
       'UPDATE vital_sign SET value = 7 WHERE id = 2',
       'UPDATE vital_sign SET value = 2 WHERE id < 100',
+      `UPDATE bed_use SET bed = 'known' WHERE id <= 3`,
+    )
+    await captured.caughtUp()
+    await runSql(
+      url,
+      // Rows move to other places of the tree, of some of which the log knew something, while nobody follows them.
+      'ALTER TABLE bed_use ADD COLUMN extra integer',
+      'UPDATE bed_use SET stay_id = 101 WHERE id IN (1, 4)',
+      'UPDATE bed_use SET stay_id = 124 WHERE id IN (2, 5)',
+      'DELETE FROM bed_use WHERE id IN (3, 6)',
       // Closes the table: what comes behind it lies between that and the next snapshot.
       'ALTER TABLE diagnosis ADD COLUMN extra integer',
       // Not a byte of its rows changes, nor does anything come through the stream: its columns exchange their names (P2).
@@ -170,6 +185,29 @@ describeOnServers('the past', oldestAndNewest.slice(-1), (server) => {
       ['insert', 'between'],
     ])
     expect(coarse.gaps).toHaveLength(1)
+  })
+
+  test('tells a row that moved to another anchor while its table was closed as one change, as the record has it', async () => {
+    const { events } = await changesOf('public.bed_use')
+    const between = events.filter(({ time }) => time.kind === 'between')
+
+    const told = between.map(({ kind, key, before }) => [
+      key[0]!.toString(),
+      kind,
+      before!.line.toString().split('\t')[2],
+    ])
+    expect(told.sort()).toEqual([
+      ['1', 'update', 'known'],
+      ['2', 'update', 'known'],
+      ['3', 'delete', 'known'],
+      ['4', 'update', 'bed 4'],
+      ['5', 'update', 'bed 5'],
+      ['6', 'delete', 'bed 6'],
+    ])
+    for (const id of ['1', '2', '4', '5']) {
+      const record = await readRecord(asked(), 'public.bed_use', [Buffer.from(id)])
+      expect(record.events.map(lineOf)).toEqual(events.filter(({ key }) => `${key[0]}` === id).map(lineOf))
+    }
   })
 
   test('of a record goes on over a change of its key, and back to the keys it had before (F21)', async () => {
