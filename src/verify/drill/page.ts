@@ -4,16 +4,12 @@ import {
   callout,
   code,
   dataTable,
-  digest,
   digestCell,
   heading,
   keyValues,
   mark,
   note,
   paragraph,
-  qr,
-  sideBySide,
-  signatures,
   type Tone,
   timeline,
 } from '../report/blocks.ts'
@@ -26,11 +22,10 @@ import {
   type Phrase,
   type Zone,
 } from '../report/language.ts'
-import { renderPdf } from '../report/pdf.ts'
 import type { PdfNode } from '../report/pdf-node.ts'
+import { printSigned } from '../report/signed-page.ts'
 import type { SignedReport } from '../report/signed-report.ts'
-import { titleBlock } from '../report/title-block.ts'
-import { fill } from '../report/words.ts'
+import { fill, WORDS } from '../report/words.ts'
 import type { DrillCheck, DrillReport, Measured } from './drill-report.ts'
 import { CLEANUP_WORDS, DRILL_WORDS, OUTCOME_WORDS, SCENARIO_WORDS, STATUS_WORDS, STEP_WORDS } from './words.ts'
 
@@ -46,17 +41,12 @@ const DIGEST_SHOWN = 16
 
 /** The same report gives the same file. */
 export async function drillPdf(signed: SignedReport<DrillReport>, language: Language, zone: Zone): Promise<Uint8Array> {
-  const { report, sha256, signer } = signed
+  const { report } = signed
   const page: Page = { report, language, zone, say: (phrase) => phrase[language] }
-  return await renderPdf({
-    language,
-    title: page.say(DRILL_WORDS.title),
-    number: report.number,
-    organisation: report.organisation,
-    createdAtMs: Date.parse(report.createdAt),
-    jsonSha256: sha256,
+  return await printSigned(signed, language, {
+    title: DRILL_WORDS.title,
+    writtenAt: report.createdAt,
     content: [
-      titleBlock(DRILL_WORDS.title, language, report.organisation),
       ...conclusion(page),
       ...scope(page),
       ...times(page),
@@ -67,7 +57,13 @@ export async function drillPdf(signed: SignedReport<DrillReport>, language: Lang
       ...problems(page),
       ...cleanup(page),
       ...statements(page),
-      ...signing(page, sha256, `${signer.name} (${signer.signerId})`),
+    ],
+    signing: DRILL_WORDS.signing,
+    signers: [
+      { role: DRILL_WORDS.leader },
+      { role: WORDS.information, withSeal: true },
+      { role: WORDS.department, withSeal: true },
+      { role: DRILL_WORDS.witness },
     ],
   })
 }
@@ -93,16 +89,16 @@ function scope({ report, zone, say }: Page): PdfNode[] {
     [say(DRILL_WORDS.held), formatInstant(Date.parse(report.createdAt), zone)],
     [say(DRILL_WORDS.scenario), say(SCENARIO_WORDS[report.scenario])],
     [say(DRILL_WORDS.object), code(object)],
-    [say(DRILL_WORDS.source), report.sourceName],
+    [say(WORDS.source), report.sourceName],
     [say(DRILL_WORDS.target), code(report.asked)],
-    [say(DRILL_WORDS.actor), report.actor],
+    [say(WORDS.actor), report.actor],
     [
       say(DRILL_WORDS.authorisation),
       authorisation ? `${authorisation.by} · ${authorisation.reference}` : say(DRILL_WORDS.notGiven),
     ],
   ]
   const long: (readonly [string, string | PdfNode])[] = [
-    [say(DRILL_WORDS.number), code(report.number)],
+    [say(WORDS.number), code(report.number)],
     [say(DRILL_WORDS.environment), `${kind}, ${environment.server}; ${environment.tool}, ${environment.runtime}`],
   ]
   if (backup) {
@@ -160,7 +156,7 @@ function figures({ report, zone, language, say }: Page): PdfNode[] {
         { title: say(DRILL_WORDS.figure), width: '*' },
         { title: say(DRILL_WORDS.measured), align: 'right', width: 90 },
         { title: say(DRILL_WORDS.allowed), align: 'right', width: 90 },
-        { title: say(DRILL_WORDS.result), width: 80 },
+        { title: say(WORDS.result), width: 80 },
       ],
       [
         row(say(DRILL_WORDS.rtoFault), rto.fromFault),
@@ -191,11 +187,11 @@ function verification({ report, say }: Page): PdfNode[] {
     heading(say(DRILL_WORDS.verification)),
     dataTable(
       [
-        { title: say(DRILL_WORDS.table), width: '*' },
-        { title: say(DRILL_WORDS.category), width: 58 },
+        { title: say(WORDS.table), width: '*' },
+        { title: say(WORDS.category), width: 58 },
         { title: say(DRILL_WORDS.rows), align: 'right', width: 58 },
         { title: say(DRILL_WORDS.root), width: 156 },
-        { title: say(DRILL_WORDS.result), width: 46 },
+        { title: say(WORDS.result), width: 46 },
       ],
       rows,
     ),
@@ -228,9 +224,9 @@ function questions({ report, language, say }: Page): PdfNode[] {
         { title: say(DRILL_WORDS.question), width: '*' },
         { title: say(DRILL_WORDS.expected), align: 'right' },
         { title: say(DRILL_WORDS.copy), align: 'right' },
-        { title: say(DRILL_WORDS.sourceAnswer), align: 'right' },
+        { title: say(WORDS.source), align: 'right' },
         { title: say(DRILL_WORDS.time), align: 'right' },
-        { title: say(DRILL_WORDS.result), width: 76 },
+        { title: say(WORDS.result), width: 76 },
       ],
       rows,
     ),
@@ -255,7 +251,7 @@ function loss({ report, zone, say }: Page): PdfNode[] {
   if (rows.length === 0) return [title, paragraph(say(DRILL_WORDS.noLoss)), when]
   const counts = [DRILL_WORDS.notRecovered, DRILL_WORDS.changedSince, DRILL_WORDS.deletedSince]
   const columns = counts.map((phrase) => ({ title: say(phrase), align: 'right' as const, width: 92 }))
-  return [title, dataTable([{ title: say(DRILL_WORDS.table), width: '*' }, ...columns], rows), when]
+  return [title, dataTable([{ title: say(WORDS.table), width: '*' }, ...columns], rows), when]
 }
 
 function problems({ report, say }: Page): PdfNode[] {
@@ -294,7 +290,7 @@ function cleanup({ report, say }: Page): PdfNode[] {
   }
   const asked = report.cleanup.asked.map(({ question, answer }): [string, string] => {
     const phrase = CLEANUP_WORDS[question] ?? { zh: question, en: question }
-    return [say(phrase), `${mark(answer ? 'good' : 'bad')} ${say(answer ? DRILL_WORDS.yes : DRILL_WORDS.no)}`]
+    return [say(phrase), `${mark(answer ? 'good' : 'bad')} ${say(answer ? WORDS.yes : WORDS.no)}`]
   })
   return [title, keyValues([[say(DRILL_WORDS.cleaned), code(report.cleanup.what)], ...asked], 2)]
 }
@@ -302,22 +298,4 @@ function cleanup({ report, say }: Page): PdfNode[] {
 function statements({ say }: Page): PdfNode[] {
   const { standard, levelLimit, copyLimit, truthLimit } = DRILL_WORDS
   return [heading(say(DRILL_WORDS.statements)), bullets([standard, levelLimit, copyLimit, truthLimit].map(say))]
-}
-
-function signing({ language, say }: Page, sha256: string, agent: string): PdfNode[] {
-  const facts: PdfNode = {
-    stack: [digest(say(DRILL_WORDS.dataFile), sha256), note(`${say(DRILL_WORDS.signedBy)}: ${agent}`)],
-    width: '*',
-  }
-  const places = [
-    { role: say(DRILL_WORDS.leader) },
-    { role: say(DRILL_WORDS.information), withSeal: true },
-    { role: say(DRILL_WORDS.department), withSeal: true },
-    { role: say(DRILL_WORDS.witness) },
-  ]
-  return [
-    heading(say(DRILL_WORDS.signing)),
-    sideBySide([facts, { ...qr(`sha256:${sha256}`, 80), width: 84 }]),
-    signatures(places, language),
-  ]
 }

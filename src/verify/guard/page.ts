@@ -4,25 +4,20 @@ import {
   callout,
   code,
   dataTable,
-  digest,
   digestCell,
   heading,
   keyValues,
   mark,
   note,
   paragraph,
-  qr,
-  sideBySide,
-  signatures,
   type Tone,
 } from '../report/blocks.ts'
 import { formatCount, formatInstant, type Language, type Phrase, type Zone } from '../report/language.ts'
-import { renderPdf } from '../report/pdf.ts'
 import type { PdfNode } from '../report/pdf-node.ts'
+import { printSigned } from '../report/signed-page.ts'
 import type { SignedReport } from '../report/signed-report.ts'
 import { SMALL } from '../report/style.ts'
-import { titleBlock } from '../report/title-block.ts'
-import { fill } from '../report/words.ts'
+import { fill, WORDS } from '../report/words.ts'
 import type { GuardEnd, GuardSnapshot, GuardTable, RowCounts } from './guard-report.ts'
 import { GUARD_WORDS, HISTORY_WORDS, PROVED_WORDS } from './words.ts'
 
@@ -36,17 +31,12 @@ const TONES: Readonly<Record<GuardEnd['history'], Tone>> = { unchanged: 'good', 
 
 /** The same report gives the same file. */
 export async function guardPdf(signed: SignedReport<GuardEnd>, language: Language, zone: Zone): Promise<Uint8Array> {
-  const { report, sha256, signer } = signed
+  const { report } = signed
   const page: Page = { report, zone, say: (phrase) => phrase[language] }
-  return await renderPdf({
-    language,
-    title: page.say(GUARD_WORDS.title),
-    number: report.number,
-    organisation: report.organisation,
-    createdAtMs: Date.parse(report.endedAt),
-    jsonSha256: sha256,
+  return await printSigned(signed, language, {
+    title: GUARD_WORDS.title,
+    writtenAt: report.endedAt,
     content: [
-      titleBlock(GUARD_WORDS.title, language, report.organisation),
       heading(page.say(GUARD_WORDS.conclusion)),
       callout(TONES[report.history], page.say(HISTORY_WORDS[report.history]), [report.reason]),
       ...scope(page),
@@ -55,15 +45,21 @@ export async function guardPdf(signed: SignedReport<GuardEnd>, language: Languag
       ...exceptions(page),
       heading(page.say(GUARD_WORDS.limits)),
       bullets([GUARD_WORDS.method, GUARD_WORDS.columnLimit, GUARD_WORDS.trafficLimit].map(page.say)),
-      ...signing(page, language, sha256, `${signer.name} (${signer.signerId})`),
+    ],
+    signing: GUARD_WORDS.signing,
+    signers: [
+      { role: GUARD_WORDS.vendor },
+      { role: WORDS.information, withSeal: true },
+      { role: WORDS.department },
+      { role: GUARD_WORDS.records, withSeal: true },
     ],
   })
 }
 
 function scope({ report, zone, say }: Page): PdfNode[] {
   const short: [string, string][] = [
-    [say(GUARD_WORDS.source), report.sourceName],
-    [say(GUARD_WORDS.actor), report.actor],
+    [say(WORDS.source), report.sourceName],
+    [say(WORDS.actor), report.actor],
     [say(GUARD_WORDS.begun), formatInstant(Date.parse(report.createdAt), zone)],
     [say(GUARD_WORDS.ended), formatInstant(Date.parse(report.endedAt), zone)],
   ]
@@ -85,7 +81,7 @@ function scope({ report, zone, say }: Page): PdfNode[] {
     heading(say(GUARD_WORDS.scope)),
     keyValues(short, 2),
     keyValues([
-      [say(GUARD_WORDS.number), code(report.number)],
+      [say(WORDS.number), code(report.number)],
       [say(GUARD_WORDS.reason), report.reason],
       end(GUARD_WORDS.before, report.before),
       end(GUARD_WORDS.after, report.after),
@@ -112,13 +108,13 @@ function rows({ report, say }: Page): PdfNode[] {
     ...[rowsBefore, inserted, open(updated), updated.closed, all(deleted), rowsAfter].map(formatCount),
   ])
   const moved = changed.reduce((sum, { movedOut }) => sum + movedOut, 0)
-  const { rowsBefore, inserted, updatedOpen, updatedClosed, deleted, rowsAfter } = GUARD_WORDS
-  const counts = [rowsBefore, inserted, updatedOpen, updatedClosed, deleted, rowsAfter]
+  const { rowsBefore, updatedOpen, updatedClosed, rowsAfter } = GUARD_WORDS
+  const counts = [rowsBefore, WORDS.inserted, updatedOpen, updatedClosed, WORDS.deleted, rowsAfter]
   return [
     title,
     dataTable(
       [
-        { title: `${say(GUARD_WORDS.table)} / ${say(GUARD_WORDS.category)}`, width: '*' },
+        { title: `${say(WORDS.table)} / ${say(WORDS.category)}`, width: '*' },
         ...counts.map((phrase) => ({
           title: say(phrase),
           align: 'right' as const,
@@ -161,22 +157,4 @@ function exceptions({ report, say }: Page): PdfNode[] {
     ({ severity, message }) => `${mark(severity === 'error' ? 'bad' : 'warning')} ${message}`,
   )
   return [title, bullets(items)]
-}
-
-function signing({ say }: Page, language: Language, sha256: string, agent: string): PdfNode[] {
-  const facts: PdfNode = {
-    stack: [digest(say(GUARD_WORDS.dataFile), sha256), note(`${say(GUARD_WORDS.signedBy)}: ${agent}`)],
-    width: '*',
-  }
-  const places = [
-    { role: say(GUARD_WORDS.vendor) },
-    { role: say(GUARD_WORDS.information), withSeal: true },
-    { role: say(GUARD_WORDS.department) },
-    { role: say(GUARD_WORDS.records), withSeal: true },
-  ]
-  return [
-    heading(say(GUARD_WORDS.signing)),
-    sideBySide([facts, { ...qr(`sha256:${sha256}`, 80), width: 84 }]),
-    signatures(places, language),
-  ]
 }

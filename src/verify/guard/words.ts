@@ -1,5 +1,6 @@
 /** What the report of a guard says, in both languages. */
 import type { Phrase } from '../report/language.ts'
+import { WORDS } from '../report/words.ts'
 import type { GuardEnd, GuardSnapshot } from './guard-report.ts'
 
 export const HISTORY_WORDS: Readonly<Record<GuardEnd['history'], Phrase>> = {
@@ -14,7 +15,7 @@ export const HISTORY_WORDS: Readonly<Record<GuardEnd['history'], Phrase>> = {
 export const PROVED_WORDS: Readonly<Record<GuardSnapshot['proved'], Phrase>> = {
   passed: { zh: '已与数据库逐行比对，一致', en: 'read beside the database, row by row: equal' },
   failed: { zh: '与数据库不一致', en: 'not what the database held' },
-  inconclusive: { zh: '无法判定', en: 'inconclusive' },
+  inconclusive: WORDS.inconclusive,
   'not-compared': { zh: '未比对', en: 'not compared' },
 }
 
@@ -27,23 +28,16 @@ export const GUARD_WORDS = {
   exceptions: { zh: '五、例外', en: '5  Exceptions' },
   limits: { zh: '六、方法与局限', en: '6  Method and limits' },
   signing: { zh: '七、签署', en: '7  Signatures' },
-  number: { zh: '报告编号', en: 'Report no.' },
   reason: { zh: '变更事由', en: 'Reason' },
-  source: { zh: '数据源', en: 'Source' },
-  actor: { zh: '执行人', en: 'Executed by' },
   begun: { zh: '守护开始', en: 'Begun' },
   ended: { zh: '守护结束', en: 'Ended' },
   before: { zh: '变更前快照', en: 'Snapshot before' },
   after: { zh: '变更后快照', en: 'Snapshot after' },
   proof: { zh: '快照证明', en: 'Proof of it' },
   size: { zh: '{tables} 张表，{rows} 行', en: '{rows} rows in {tables} tables' },
-  table: { zh: '表', en: 'Table' },
-  category: { zh: '类别', en: 'Category' },
   rowsBefore: { zh: '变更前', en: 'Before' },
-  inserted: { zh: '新增', en: 'Inserted' },
   updatedOpen: { zh: '修改 未关闭', en: 'Updated, open' },
   updatedClosed: { zh: '修改 已关闭', en: 'Updated, closed' },
-  deleted: { zh: '删除', en: 'Deleted' },
   rowsAfter: { zh: '变更后', en: 'After' },
   same: {
     zh: '其余 {tables} 张表的根在变更前后相等：逐行一致。',
@@ -75,10 +69,6 @@ export const GUARD_WORDS = {
     zh: '守护期间病区的正常书写也计入变化：本报告不区分变更程序与日常业务对未关闭记录的修改。',
     en: 'What the wards wrote meanwhile counts, too: changes of open records by the upgrade and by daily work are not told apart.',
   },
-  dataFile: { zh: '数据文件 SHA-256（可对照 JSON 验证）', en: 'SHA-256 of the data file (JSON)' },
-  signedBy: { zh: '代理签名', en: 'Signed by agent' },
   vendor: { zh: '变更实施方', en: 'Who carried out the change' },
-  information: { zh: '信息科负责人', en: 'Head of information technology' },
-  department: { zh: '重症医学科负责人', en: 'Head of intensive care' },
   records: { zh: '病案室 / 医务部', en: 'Medical records' },
 } as const satisfies Record<string, Phrase>

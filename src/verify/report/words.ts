@@ -15,6 +15,20 @@ export const WORDS = {
   none: { zh: '无', en: 'none' },
   notMeasured: { zh: '未测', en: 'not measured' },
   total: { zh: '合计', en: 'Total' },
+  number: { zh: '报告编号', en: 'Report no.' },
+  source: { zh: '数据源', en: 'Source' },
+  actor: { zh: '执行人', en: 'Executed by' },
+  table: { zh: '表', en: 'Table' },
+  category: { zh: '类别', en: 'Category' },
+  inserted: { zh: '新增', en: 'Inserted' },
+  deleted: { zh: '删除', en: 'Deleted' },
+  result: { zh: '结果', en: 'Result' },
+  yes: { zh: '是', en: 'yes' },
+  no: { zh: '否', en: 'no' },
+  dataFile: { zh: '数据文件 SHA-256（可对照 JSON 验证）', en: 'SHA-256 of the data file (JSON)' },
+  signedBy: { zh: '代理签名', en: 'Signed by agent' },
+  information: { zh: '信息科负责人', en: 'Head of information technology' },
+  department: { zh: '重症医学科负责人', en: 'Head of intensive care' },
 } as const satisfies Record<string, Phrase>
 
 /** `fill('第 {page} 页', { page: 3 })`. */

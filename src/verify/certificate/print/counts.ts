@@ -2,7 +2,7 @@
 import { type Column, code, dataTable, heading, note, paragraph } from '../../report/blocks.ts'
 import { formatCount } from '../../report/language.ts'
 import type { PdfNode } from '../../report/pdf-node.ts'
-import { fill, WORDS } from '../../report/words.ts'
+import { fill } from '../../report/words.ts'
 import { sumOf } from '../balance-lines.ts'
 import type { BalanceLine } from '../document.ts'
 import { unexplainedOf } from '../opinion.ts'
@@ -29,7 +29,7 @@ export function authenticity(paper: Paper): PdfNode[] {
     strong(unexplainedOf(line)),
     formatCount(line.now),
   ]
-  const total = { ...sumOf(balance), category: WORDS.total[paper.language], month: '' }
+  const total = { ...sumOf(balance), category: paper.word('total'), month: '' }
   const byReason = Object.keys(REASON_WORDS).flatMap((name) => {
     const changes = reasons.filter(({ reason }) => reason === name).reduce((sum, one) => sum + one.changes, 0)
     return changes === 0

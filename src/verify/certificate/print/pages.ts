@@ -20,7 +20,7 @@ import {
 } from '../../report/blocks.ts'
 import { formatBytes, formatCount, type Language } from '../../report/language.ts'
 import type { PdfNode } from '../../report/pdf-node.ts'
-import { fill, WORDS } from '../../report/words.ts'
+import { fill } from '../../report/words.ts'
 import type { Certificate, Verdict } from '../document.ts'
 import { authenticity, completeness } from './counts.ts'
 import { Paper } from './paper.ts'
@@ -168,7 +168,7 @@ function safety(paper: Paper): PdfNode[] {
   ]
   const rows = drills.map((one) => [
     `${paper.moment(one.endedAt)}  ${one.scenario}`,
-    WORDS[one.passed ? 'passed' : 'failed'][paper.language],
+    paper.word(one.passed ? 'passed' : 'failed'),
     paper.span(one.rtoSeconds),
     paper.span(one.rpoSeconds),
   ])

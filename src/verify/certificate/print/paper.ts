@@ -6,6 +6,9 @@ import { WORDS } from '../../report/words.ts'
 import type { Certificate } from '../document.ts'
 import { CERTIFICATE_WORDS } from './words.ts'
 
+/** A certificate's own words come before those of every report. */
+const PRINTED = { ...WORDS, ...CERTIFICATE_WORDS }
+
 export class Paper {
   readonly certificate: Certificate
   /** Of certificate.json. */
@@ -20,12 +23,12 @@ export class Paper {
     this.#zone = { offsetMinutes: certificate.rules.utcOffsetMinutes }
   }
 
-  word(name: keyof typeof CERTIFICATE_WORDS): string {
-    return CERTIFICATE_WORDS[name][this.language]
+  word(name: keyof typeof PRINTED): string {
+    return PRINTED[name][this.language]
   }
 
   /** A column of numbers. */
-  right(name: keyof typeof CERTIFICATE_WORDS): Column {
+  right(name: keyof typeof PRINTED): Column {
     return { title: this.word(name), align: 'right' }
   }
 

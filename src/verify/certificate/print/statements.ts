@@ -2,7 +2,7 @@
 import { type Column, dataTable } from '../../report/blocks.ts'
 import { formatCount } from '../../report/language.ts'
 import type { PdfNode } from '../../report/pdf-node.ts'
-import { fill, WORDS } from '../../report/words.ts'
+import { fill } from '../../report/words.ts'
 import { sumOf } from '../balance-lines.ts'
 import type { Demonstration } from '../document.ts'
 import { unexplainedOf } from '../opinion.ts'
@@ -35,7 +35,7 @@ export function statements(paper: Paper): PdfNode {
 
 function demonstration(paper: Paper, one: Demonstration): (string | PdfNode)[] {
   const name = STATEMENT_WORDS[one.statement][paper.language]
-  if (!one.isDone) return [name, '–', '–', '–', WORDS.inconclusive[paper.language]]
+  if (!one.isDone) return [name, '–', '–', '–', paper.word('inconclusive')]
   const share = one.population === 0 ? 0 : (100 * one.upperBound) / one.population
   const bound = `${formatCount(one.upperBound)} (${share.toFixed(share < 1 ? 2 : 1)} %)`
   return [name, formatCount(one.population), formatCount(one.sample), strong(one.failures), bound]
