@@ -2,12 +2,11 @@
  * What differs in a table between a place up to which it was followed and a snapshot: nobody knows when, in what order, or
  * how often, it was changed in between.
  */
-import { TreeReader } from '../tree/tree-reader.ts'
 import { type EventTime, type HistoryEvent, isSameRow, type PastItem, type RowImage, rowEvent } from './event.ts'
 import type { FollowedTable } from './followed-table.ts'
 import type { Question } from './question.ts'
 import { type KeyText, keyTextOf, type SnapshotReader } from './rows-by-key.ts'
-import { diffTrees, type RowDifference, type TreeSide } from './tree-diff.ts'
+import { diffTables } from './table-diff.ts'
 
 export type BetweenTime = EventTime & { readonly kind: 'between' }
 
@@ -20,9 +19,6 @@ export interface Between {
   readonly reader: SnapshotReader
   readonly time: BetweenTime
 }
-
-/** Rows of which the other tree is asked at a time. */
-const LOOKED_UP_AT_ONCE = 1_000
 
 /** @throws repository-damaged, object-missing, store-… */
 export async function* between(request: Between): AsyncGenerator<PastItem> {
@@ -63,9 +59,8 @@ async function* differencesOfAll({ from, to, reader, time }: Between): AsyncGene
     isSameLayout: from !== null && to !== null && isSameList(from.columns, to.columns),
     isSame: (a: Buffer, b: Buffer) => isSameRow(imageOf(from, a)!, imageOf(to, b)!),
   }
-  const differences = diffTrees(isGone ? null : sideOf(from, reader), to && sideOf(to, reader), options)
-  const paired = !isGone && to && isFoundByKeyAlone(from) ? movedTogether(differences, { from, to }) : differences
-  for await (const { before, after } of paired) {
+  const differences = diffTables(isGone ? null : from.table, to?.table ?? null, reader, options)
+  for await (const { before, after } of differences) {
     const key = from && from.keyColumns.length > 0 ? keyTextOf(before ? from.spec : to!.spec, before ?? after!) : null
     const known = key === null ? undefined : left.get(key)
     if (key !== null) left.delete(key)
@@ -81,40 +76,6 @@ async function* differencesOfAll({ from, to, reader, time }: Between): AsyncGene
     if (old && now && isSameRow(old, now)) continue
     if (old || now) yield eventOf(time, from, from, old, now)
   }
-}
-
-/** In the tree, a row stands elsewhere when its anchor is another. */
-function isFoundByKeyAlone({ spec }: FollowedTable): boolean {
-  return spec.key.length > 0 && spec.anchor !== null && !spec.key.includes(spec.anchor)
-}
-
-/**
- * A row whose anchor changed lies at two places of the trees, and is one difference all the same: it is told where it was.
- */
-async function* movedTogether(
-  differences: AsyncIterable<RowDifference>,
-  { from, to }: { readonly from: FollowedTable; readonly to: FollowedTable },
-): AsyncGenerator<RowDifference> {
-  for await (const batch of batchesOf(differences)) {
-    const gone = batch.flatMap(({ before, after }) => (before && !after ? [keyTextOf(from.spec, before)] : []))
-    const come = batch.flatMap(({ before, after }) => (after && !before ? [keyTextOf(to.spec, after)] : []))
-    const [elsewhere, cameFrom] = [await to.rowsOfBase(gone), await from.rowsOfBase(come)]
-    for (const { before, after } of batch) {
-      if (before) yield { before, after: after ?? elsewhere.get(keyTextOf(from.spec, before)) ?? null }
-      else if (!cameFrom.has(keyTextOf(to.spec, after!))) yield { before, after }
-    }
-  }
-}
-
-async function* batchesOf(differences: AsyncIterable<RowDifference>): AsyncGenerator<readonly RowDifference[]> {
-  let batch: RowDifference[] = []
-  for await (const difference of differences) {
-    batch.push(difference)
-    if (batch.length < LOOKED_UP_AT_ONCE) continue
-    yield batch
-    batch = []
-  }
-  yield batch
 }
 
 interface Reshaped {
@@ -155,10 +116,6 @@ function eventOf(
 
 function imageOf(table: FollowedTable | null, line: Buffer | null | undefined): RowImage | null {
   return table && line ? { columns: table.columns, line } : null
-}
-
-function sideOf({ spec, table }: FollowedTable, { chunks, keys }: SnapshotReader): TreeSide {
-  return { reader: new TreeReader(spec, chunks, keys), root: table.rows }
 }
 
 function isSameList(a: readonly string[], b: readonly string[]): boolean {

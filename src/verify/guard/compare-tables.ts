@@ -3,11 +3,10 @@
  * the cost follows what changed. Columns that only one side has are left out of the comparison, and named.
  */
 
-import { diffTrees, type RowDifference, type TreeSide } from '../../repository/history/tree-diff.ts'
+import { diffTables } from '../../repository/history/table-diff.ts'
+import type { RowDifference } from '../../repository/history/tree-diff.ts'
 import type { Manifest, TableManifest } from '../../repository/manifest.ts'
 import type { Repository } from '../../repository/repository.ts'
-import { tableSpec } from '../../repository/table-spec.ts'
-import { TreeReader } from '../../repository/tree/tree-reader.ts'
 import { PartMoves, partitionColumns } from '../certificate/part-moves.ts'
 import type { ExplainRules } from '../certificate/rules.ts'
 import { ClosedKeys } from './closed-keys.ts'
@@ -147,17 +146,11 @@ async function* differences({ repository, signal }: GuardComparison, pair: Pair)
   const [fieldsBefore, fieldsAfter] = sharedFields(pair)
   const isSame = (a: Buffer, b: Buffer) => shown(a, fieldsBefore) === shown(b, fieldsAfter)
   const isSameLayout = fieldsBefore === null && fieldsAfter === null
-  const sides = [sideOf(repository, pair.before), sideOf(repository, pair.after)] as const
-  for await (const difference of diffTrees(...sides, { isSameLayout, isSame })) {
+  const reader = { chunks: repository.chunkReader(), keys: repository.keyring.secrets }
+  for await (const difference of diffTables(pair.before, pair.after, reader, { isSameLayout, isSame })) {
     signal.throwIfAborted()
     yield difference
   }
-}
-
-function sideOf(repository: Repository, table: TableManifest | null): TreeSide | null {
-  if (table === null) return null
-  const reader = new TreeReader(tableSpec(table), repository.chunkReader(), repository.keyring.secrets)
-  return { reader, root: table.rows }
 }
 
 /** Rows are told apart by key and anchor: where these are others now, every row would count as deleted and inserted. */

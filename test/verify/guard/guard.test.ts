@@ -93,6 +93,18 @@ describe('a guard', () => {
     expect(report.findings.map((found) => found.message).join('\n')).toMatch(message)
   })
 
+  it('counts a row that belongs to another stay now as one that was changed', async () => {
+    const { report } = await guarded('moved', [
+      'UPDATE vital_sign SET stay_id = 124 WHERE id = (SELECT min(id) FROM vital_sign WHERE stay_id = 105)',
+      'UPDATE vital_sign SET stay_id = 101 WHERE id = (SELECT min(id) FROM vital_sign WHERE stay_id = 120)',
+    ])
+
+    expect(report.findings.map(({ message }) => message).join('\n')).toMatch(/vital_sign: 1 rows of closed/)
+    const none = { allowed: 0, open: 0, closed: 0, unknown: 0 }
+    const moved = { inserted: 0, updated: { ...none, open: 1, closed: 1 }, deleted: none }
+    expect(table(report, 'public.vital_sign')).toMatchObject(moved)
+  })
+
   it('of rows that are in another part of their table now finds none deleted', async () => {
     const { report } = await guarded('parts', [
       'UPDATE note SET year = 2026 WHERE note_id = 12',
