@@ -15,6 +15,7 @@ export const certificates: SoakPart = { name: 'certificates', run }
 export const certificatePackages: SoakPart = { name: 'certificate-packages', run: runPackages }
 
 const TURNS = 120
+const ROWS = 6_000
 /** A database and a repository serve so many rounds. */
 const ROUNDS_AT_ONCE = 100
 /** A round mostly waits, for its server and its disk: with TMPDIR in memory the disk is none. */
@@ -32,7 +33,7 @@ async function run({ seed, isOver }: SoakRun): Promise<SoakTally> {
     while (!isDone()) {
       await using server = await startPostgres()
       await using made = await makeRepository()
-      await using site = await openWardSite(server, made, 12_000)
+      await using site = await openWardSite(server, made, ROWS)
       for (let round = 0; round < ROUNDS_AT_ONCE && !isDone(); round += 1) await playRound(site)
     }
   }

@@ -28,6 +28,8 @@ export class Keyring {
   readonly #master: Uint8Array
   readonly #dataKeys: readonly SealKey[]
   readonly #pseudonymKey: Uint8Array
+  /** Asked for with every tree that is read: derived once. */
+  #secrets: RepositorySecrets | null = null
 
   constructor(repositoryId: string, master: Uint8Array, dataKeys: readonly SealKey[]) {
     this.repositoryId = repositoryId
@@ -56,12 +58,13 @@ export class Keyring {
     this.#dataKeys.find((candidate) => candidate.number === number)?.key ?? null
 
   get secrets(): RepositorySecrets {
-    return {
+    this.#secrets ??= {
       dataKeys: this.#dataKeys,
       saltKey: this.#derive('salt'),
       separatorKey: this.#derive('separator'),
       cutSeed: Buffer.from(this.#derive('leaf boundary')).readBigUInt64LE(0),
     }
+    return this.#secrets
   }
 
   /**

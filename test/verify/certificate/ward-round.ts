@@ -12,6 +12,7 @@ import { startWard } from '../../../scripts/reference/ward.ts'
 import type { PostgresServer } from '../../../scripts/support/postgres-server.ts'
 import { parseConfiguration } from '../../../src/config.ts'
 import type { Manifest } from '../../../src/repository/manifest.ts'
+import type { Repository } from '../../../src/repository/repository.ts'
 import { comparePeriod } from '../../../src/verify/certificate/compare-period.ts'
 import type { ExplainRules } from '../../../src/verify/certificate/rules.ts'
 import { readPeriod } from '../../../src/verify/certificate/steps.ts'
@@ -56,24 +57,40 @@ export async function openWardSite(server: PostgresServer, made: TestRepository,
   )
   const tables = keyed!.rows.map(({ name }: { name: string }) => name)
   const captured = await captureDatabase({ made, url, layout: configured!, tables })
+  const repository = await made.open()
   let last = await captured.snapshot()
   return {
     round: async (seed, turns) => {
       const baseline = last
-      const ward = await startWard({
-        url,
-        seed,
-        actionsPerSecond: Number.POSITIVE_INFINITY,
-        deletionShare: 0.08,
-        actionsMax: turns,
-      })
-      const { actions } = await ward.finished
+      const actions = await playWard(url, seed, turns)
       const planted = await plant(url, new Random(seed, 'plant'))
       last = await snapshotNow(captured)
-      return { actions, planted, ...(await judge(made, baseline, last, configured!.explain!)) }
+      return { actions, planted, ...(await judge(repository, baseline, last, configured!.explain!)) }
     },
-    [Symbol.asyncDispose]: () => captured[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: async () => {
+      await captured[Symbol.asyncDispose]()
+      await repository[Symbol.asyncDispose]()
+    },
   }
+}
+
+/** A share of the turns at least does something: a ward of which everybody was discharged waits for its next admissions. */
+const BUSY_SHARE = 0.4
+const GOES_MAX = 10
+
+async function playWard(url: string, seed: number, turns: number): Promise<number> {
+  let done = 0
+  for (let go = 0; go < GOES_MAX && done < turns * BUSY_SHARE; go += 1) {
+    const ward = await startWard({
+      url,
+      seed: seed + go * 2 ** 31,
+      actionsPerSecond: Number.POSITIVE_INFINITY,
+      deletionShare: 0.08,
+      actionsMax: turns,
+    })
+    done += (await ward.finished).actions
+  }
+  return done
 }
 
 async function snapshotNow(captured: CapturedDatabase): Promise<Manifest> {
@@ -100,8 +117,7 @@ async function plant(url: string, random: Random): Promise<string[]> {
   return [...done].map(([id, rows]) => `${id} ${rows}`).sort()
 }
 
-async function judge(made: TestRepository, baseline: Manifest, end: Manifest, rules: ExplainRules) {
-  const repository = await made.open()
+async function judge(repository: Repository, baseline: Manifest, end: Manifest, rules: ExplainRules) {
   const period = await readPeriod(repository, baseline, end)
   const { tables } = await comparePeriod(repository, period, { rules, signal: never(), onTable: () => {} })
   const unexplained = new Map<string, number>()
