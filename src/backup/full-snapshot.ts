@@ -2,11 +2,11 @@
  * A snapshot of which every row is read, at one position. Where a change log is written beside it, the snapshot takes
  * its place in it, so that the next one can go on from here.
  */
-import { planTables } from '../intake/table-plan.ts'
+import { includedTables, planTables } from '../intake/table-plan.ts'
 import type { SegmentHead } from '../repository/change-log/segment-store.ts'
 import { parseLsn } from '../repository/lsn.ts'
 import { parseVisibility } from '../repository/visibility.ts'
-import type { ConsistentRead, ReadPosition } from '../source/contract.ts'
+import type { ConsistentRead, ReadPosition, SchemaInfo } from '../source/contract.ts'
 import type { AdoptedPacks } from './adopt-packs.ts'
 import {
   asReason,
@@ -21,11 +21,15 @@ import type { PreviousSnapshot } from './previous.ts'
 import { SnapshotProgress } from './progress.ts'
 import type { SnapshotRequest } from './snapshot.ts'
 import { SnapshotRun } from './snapshot-run.ts'
+import { changedMeanwhile, tablesSince } from './tables-since.ts'
 import { together } from './together.ts'
 import type { Gathered } from './write-snapshot.ts'
 
 export interface FullParts {
-  readonly tables: readonly string[]
+  /** All tables, before any lock. */
+  readonly schema: SchemaInfo
+  /** Whether the schema may change under this attempt: then what was made too late is named. */
+  readonly isLast: boolean
   readonly adopted: AdoptedPacks
   readonly chosen: PreviousSnapshot
   readonly modeReason: string
@@ -44,7 +48,7 @@ export async function takeFull(
 ): Promise<{ readonly run: SnapshotRun; readonly gathered: Gathered }> {
   const { chosen, modeReason } = parts
   const standing = parts.link ? await Standing.before(parts.link, chosen) : null
-  const { run, plans, read, bytesRead, ddl } = await readAll(request, parts, standing)
+  const { run, plans, read, bytesRead, ddl, late } = await readAll(request, parts, standing)
   const names = plans.map(({ table }) => table.name)
   const place = (await standing?.after(read.position, names)) ?? null
   const tables = plans.map((plan) => run.readTable(plan, place?.resolutions.get(plan.table.name) ?? null))
@@ -54,19 +58,24 @@ export async function takeFull(
     modeReason: standing?.refusal ? `${modeReason}; ${standing.refusal}` : modeReason,
     log: place?.log ?? null,
     folded: null,
+    late,
   }
   return { run, gathered: { identity, position, schema, tables, ddl, bytesRead, ...told } }
 }
 
 /** Its locks are given back on return. */
-async function readAll(request: SnapshotRequest, { tables, chosen, adopted }: FullParts, standing: Standing | null) {
+async function readAll(request: SnapshotRequest, parts: FullParts, standing: Standing | null) {
+  const { schema, isLast, chosen, adopted } = parts
+  const tables = includedTables(schema, request.layout).map(({ name }) => name)
   await using read = await openHandedOver(request, tables, standing)
+  const since = tablesSince(schema, read)
+  if (since.made.length > 0 && !isLast) throw changedMeanwhile(since)
   const plans = planTables(read.schema, request.layout)
   const progress = new SnapshotProgress(plans, request.nowMs, request.onProgress)
   const run = new SnapshotRun(request, { read, previous: chosen.previous?.manifest ?? null, adopted, progress })
   const works = (stop: AbortSignal) => [run.buildTrees(plans, stop), read.readDdl()] as const
   const [bytesRead, ddl] = await together(request.signal, works)
-  return { run, plans, read, bytesRead, ddl }
+  return { run, plans, read, bytesRead, ddl, late: since.made }
 }
 
 /** A read that the log can carry on from, where that can be had. */

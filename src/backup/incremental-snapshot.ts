@@ -24,6 +24,7 @@ import { Leftovers, type LoggedManifest, lateTables, placeOf } from './log-place
 import { SnapshotProgress } from './progress.ts'
 import type { SnapshotRequest } from './snapshot.ts'
 import { SnapshotRun } from './snapshot-run.ts'
+import { tablesSince } from './tables-since.ts'
 import { together } from './together.ts'
 import type { Gathered } from './write-snapshot.ts'
 
@@ -47,13 +48,14 @@ export async function takeIncremental(
 ): Promise<{ readonly run: SnapshotRun; readonly gathered: Gathered }> {
   for (let tries = 1; ; tries += 1) {
     const schema = tries === 1 ? parts.schema : await request.source.introspect()
-    const taken = await tryIncremental(request, { ...parts, schema })
+    const taken = await tryIncremental(request, { ...parts, schema }, tries === TRIES)
     if (taken !== 'tables-changed') return taken
     if (tries === TRIES) throw new NotAlongTheLog('definitions of tables kept changing while the snapshot was taken')
   }
 }
 
-async function tryIncremental(request: SnapshotRequest, parts: IncrementalParts) {
+/** @param isLast tables that are made all the time keep no snapshot from being taken */
+async function tryIncremental(request: SnapshotRequest, parts: IncrementalParts, isLast: boolean) {
   const { link, previous, adopted, schema } = parts
   const before = await link.catchUp()
   const horizon = await link.xidHorizon()
@@ -63,7 +65,8 @@ async function tryIncremental(request: SnapshotRequest, parts: IncrementalParts)
   if (fold.length === 0 && toRead.length > 0) throw new NotAlongTheLog(`no table can be folded: ${reasons(toRead)}`)
 
   const { run, read, bytesRead, ddl, readPlans } = await readSome(request, { toRead, schema, previous, adopted })
-  if (await hasNewTables(request, schema)) return 'tables-changed'
+  const since = tablesSince(schema, read)
+  if (since.gone.length > 0 || (since.made.length > 0 && !isLast)) return 'tables-changed'
   const after = await link.catchUp()
   const closed = await closedBetween(link.log, before.header.number, after.header.number)
   if (plans.some(({ table }) => closed.has(table.name))) return 'tables-changed'
@@ -94,15 +97,10 @@ async function tryIncremental(request: SnapshotRequest, parts: IncrementalParts)
     mode: 'incremental',
     modeReason: describe(previous, fold.length, toRead),
     ...{ identity, position, schema: read.schema, tables, ddl, bytesRead, log },
+    late: since.made,
     folded: { transactions: folded.transactionCount, changes: folded.changeCount },
   }
   return { run, gathered }
-}
-
-/** A table that was made between the look at the schema and the read's position is visible there, and would be in no plan. */
-async function hasNewTables({ source }: SnapshotRequest, schema: SchemaInfo): Promise<boolean> {
-  const known = new Set(schema.tables.map(({ oid }) => oid))
-  return (await source.introspect()).tables.some(({ oid }) => !known.has(oid))
 }
 
 interface DecideParts extends IncrementalParts {

@@ -94,13 +94,14 @@ async function takeUnderLease(request: SnapshotRequest, assertHeld: () => void):
   let refusal: NotAlongTheLog | null = null
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await attemptSnapshot(request, { refusal, assertHeld })
+      return await attemptSnapshot(request, { refusal, assertHeld, isLast: attempt === ATTEMPTS })
     } catch (error) {
       if (error instanceof NotAlongTheLog) {
         refusal = error
         request.onProgress({ kind: 'reads-in-full', reason: error.message })
         continue
       }
+      if (hasSchemaChanged(error) && attempt < ATTEMPTS) continue
       const yielded = error instanceof Failure && error.code === 'yielded-to-application'
       if (!yielded || attempt === ATTEMPTS || request.signal.aborted) throw error
       request.onProgress({ kind: 'yielded', attempt, pauseMs: PAUSE_AFTER_YIELD_MS })
@@ -113,10 +114,17 @@ interface Attempt {
   /** Why the way along the change log is not tried, or null. */
   readonly refusal: NotAlongTheLog | null
   readonly assertHeld: () => void
+  readonly isLast: boolean
 }
 
-async function attemptSnapshot(request: SnapshotRequest, { refusal, assertHeld }: Attempt): Promise<SnapshotReport> {
+/** What the look at the schema found is not there any more when it is to be locked. */
+function hasSchemaChanged(error: unknown): boolean {
+  return error instanceof Failure && ['schema-changed', 'object-missing-in-source'].includes(error.code)
+}
+
+async function attemptSnapshot(request: SnapshotRequest, attempt: Attempt): Promise<SnapshotReport> {
   const { repository, source, sourceName, signal } = request
+  const { refusal, assertHeld, isLast } = attempt
   const startedMs = request.nowMs()
   const snapshotIds = await listSnapshots(repository)
   // Before the read begins: orphans may be many, and a snapshot of the database must not wait for them (P11).
@@ -130,7 +138,7 @@ async function attemptSnapshot(request: SnapshotRequest, { refusal, assertHeld }
   const link = found instanceof LogLink ? found : null
   const previous = standsIn(chosen.previous?.manifest ?? null, found)
 
-  const parts = { adopted, chosen, tables, link }
+  const parts = { schema, isLast, adopted, chosen, link }
   const taken =
     link && refusal === null && !(previous instanceof NotAlongTheLog)
       ? await takeIncremental(request, { link, previous, schema, adopted }).catch(asRefusal)

@@ -13,6 +13,7 @@ import { logSnapshot } from './log-snapshot.ts'
 import type { SnapshotMode } from './previous.ts'
 import type { SnapshotRequest } from './snapshot.ts'
 import type { SnapshotRun } from './snapshot-run.ts'
+import { notYetRead } from './tables-since.ts'
 
 /** What one way of taking a snapshot has found out. */
 export interface Gathered {
@@ -25,6 +26,8 @@ export interface Gathered {
   readonly ddl: SchemaDdl
   readonly log: LogPlace | null
   readonly bytesRead: number
+  /** Tables that were made too late for this snapshot. */
+  readonly late: readonly string[]
   /** Transactions and changes that were folded. */
   readonly folded: { readonly transactions: number; readonly changes: number } | null
 }
@@ -66,7 +69,7 @@ export async function writeSnapshot(
     links: layout.links.map((link) => ({ ...link })),
     sequences: [...schema.sequences],
     ddl: { origin: ddl.origin, steps: [...ddl.steps], notCarried: [...ddl.notCarried] },
-    notCaptured: [...schema.notCaptured, ...excluded(layout)],
+    notCaptured: [...schema.notCaptured, ...excluded(layout), ...notYetRead(gathered.late)],
     indexSha256,
     log,
     previous: latest ? { snapshotId: latest.manifest.snapshotId, sha256: latest.sha256 } : null,

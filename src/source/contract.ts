@@ -170,6 +170,8 @@ export interface ConsistentRead extends AsyncDisposable {
   readonly ticket: ReadTicket
   /** As of the same snapshot; only the tables asked for, in the order of their names. */
   readonly schema: SchemaInfo
+  /** Every table that holds rows, asked for or not, as of the same snapshot. */
+  readonly visibleTables: readonly Pick<TableInfo, 'oid' | 'name'>[]
   readonly tableTickets: readonly TableTicket[]
   readonly yielded: AbortSignal
   /** The whole database's schema, as of the same snapshot. */

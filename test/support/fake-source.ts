@@ -66,6 +66,7 @@ export class FakeSource implements Source {
       position: { lsn: '0/1000000', visible: '100:100:', sourceTime: '2026-01-02T00:00:00.000000Z' },
       ticket: { engine: 'postgresql', connection: { url: 'fake:' }, snapshot: 'fake', encoding: 'UTF8' },
       schema,
+      visibleTables: schema.tables,
       tableTickets: schema.tables.map(({ name, sqlName, oid, columns }) => {
         return { name, sqlName, oid, storage: oid, columns: columns.map((column) => column.name) }
       }),

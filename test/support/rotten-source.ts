@@ -18,6 +18,7 @@ export function withOtherRows(source: Source, table: string, other: string): Sou
         position: read.position,
         ticket: read.ticket,
         schema: read.schema,
+        visibleTables: read.visibleTables,
         tableTickets: read.tableTickets.map((ticket) => (ticket.name === table ? { ...rotten, name: table } : ticket)),
         yielded: read.yielded,
         readDdl: () => read.readDdl(),

@@ -255,6 +255,7 @@ function asOf(source: Source, visible: string): Source {
         position: { ...read.position, visible },
         ticket: read.ticket,
         schema: read.schema,
+        visibleTables: read.visibleTables,
         tableTickets: read.tableTickets,
         yielded: read.yielded,
         readDdl: () => read.readDdl(),

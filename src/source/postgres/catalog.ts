@@ -23,3 +23,7 @@ export function statementName(schema: string, name: string): string {
   const quoted = (part: string) => `'"' || replace(${part}, '"', '""') || '"'`
   return `${quoted(schema)} || '.' || ${quoted(name)}`
 }
+
+/** `c` is pg_class, `n` its pg_namespace: what holds rows that can be captured. */
+export const USER_TABLE = `c.relkind = 'r' AND c.relpersistence <> 't' AND ${USER_SCHEMA}
+  AND NOT ${inExtension('pg_class', 'c.oid')}`

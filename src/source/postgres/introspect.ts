@@ -7,7 +7,7 @@
  */
 import { Failure } from '../../errors.ts'
 import type { ColumnInfo, ForeignKey, SchemaInfo, TableInfo } from '../contract.ts'
-import { inExtension, shownName, statementName, USER_SCHEMA } from './catalog.ts'
+import { shownName, statementName, USER_TABLE } from './catalog.ts'
 import type { Row, Session } from './connect.ts'
 import { findNotCaptured } from './not-captured.ts'
 import { readSequences } from './sequences.ts'
@@ -70,9 +70,7 @@ function readRelations(session: Session, { oids, sizes }: IntrospectOptions): Pr
        LEFT JOIN pg_catalog.pg_class toast ON toast.oid = c.reltoastrelid
        LEFT JOIN pg_catalog.pg_description d
          ON d.objoid = c.oid AND d.classoid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0
-     WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND ${USER_SCHEMA}
-       AND NOT ${inExtension('pg_class', 'c.oid')}
-       AND ($1::oid[] IS NULL OR c.oid = ANY ($1::oid[]))`,
+     WHERE ${USER_TABLE} AND ($1::oid[] IS NULL OR c.oid = ANY ($1::oid[]))`,
     [oids === undefined ? null : [...oids]],
   )
 }

@@ -25,7 +25,7 @@ import type {
   SourceIdentity,
   TableTicket,
 } from '../contract.ts'
-import { inExtension, shownName, statementName, USER_SCHEMA } from './catalog.ts'
+import { shownName, statementName, USER_SCHEMA, USER_TABLE } from './catalog.ts'
 import { connect, type Row, type Session } from './connect.ts'
 import { readSchemaDdl } from './ddl.ts'
 import { ROWS_HIDDEN_HINT, toPostgresFailure } from './failures.ts'
@@ -79,6 +79,7 @@ interface TakenRead {
   readonly position: ReadPosition
   readonly ticket: ReadTicket
   readonly schema: SchemaInfo
+  readonly visibleTables: ConsistentRead['visibleTables']
   readonly tableTickets: readonly TableTicket[]
 }
 
@@ -95,6 +96,7 @@ async function takeRead(work: ReadWork): Promise<TakenRead> {
       position,
       ticket: { engine: 'postgresql', connection: work.ticketConnection, snapshot, encoding: identity.encoding },
       schema,
+      visibleTables: await readVisibleTables(keeper),
       tableTickets: tableTickets(schema, storage),
     }
   } catch (error) {
@@ -127,8 +129,7 @@ async function resolveTables(session: Session, tables: readonly string[]): Promi
        has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS readable,
        row_security_active(c.oid) AS hidden
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND ${USER_SCHEMA}
-       AND NOT ${inExtension('pg_class', 'c.oid')}) found
+     WHERE ${USER_TABLE}) found
      WHERE name = ANY ($1) ORDER BY name COLLATE "C"`,
     [[...tables]],
   )
@@ -195,6 +196,14 @@ async function readLocked(keeper: Session, tables: readonly string[]): Promise<R
       }),
   )
   return rows
+}
+
+async function readVisibleTables(keeper: Session): Promise<ConsistentRead['visibleTables']> {
+  const rows = await keeper.query(
+    `SELECT c.oid, ${shownName('n.nspname', 'c.relname')} AS name
+     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE ${USER_TABLE}`,
+  )
+  return rows.map((row) => ({ oid: row.oid ?? '', name: row.name ?? '' }))
 }
 
 function tableTickets(schema: SchemaInfo, storage: readonly Row[]): TableTicket[] {

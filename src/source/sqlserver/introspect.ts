@@ -5,10 +5,10 @@
  * (error 3961). So they are asked on a session of their own, after the read has begun; a table that changes its shape
  * later fails when it is read, by the same error (learn.microsoft.com, "MSSQLSERVER_3961").
  */
-import type { ColumnInfo, ForeignKey, NotCaptured, SchemaInfo, SequenceInfo, TableInfo } from '../contract.ts'
+import type { ColumnInfo, ForeignKey, SchemaInfo, TableInfo } from '../contract.ts'
 import type { Row, Session } from './connect.ts'
 import { findNotCaptured } from './not-captured.ts'
-import { quoteQualified, shownName } from './quote.ts'
+import { quoteQualified, quoteText, shownName } from './quote.ts'
 import { declaration, type SqlType } from './row-text.ts'
 import { readSequences } from './sequences.ts'
 
@@ -31,24 +31,22 @@ export interface CatalogTable {
 }
 
 export async function introspect(session: Session): Promise<SchemaInfo> {
-  const tables = await readTables(session)
-  return describe(tables, {
-    sequences: await readSequences(session, tables),
-    notCaptured: await findNotCaptured(session, tables),
-  })
+  return await describe(session, await readTables(session))
 }
 
-function describe(
-  tables: readonly CatalogTable[],
-  rest: { readonly sequences: readonly SequenceInfo[]; readonly notCaptured: readonly NotCaptured[] },
-): SchemaInfo {
-  return { tables: tables.map(({ info }) => info), ...rest }
+/** @param tables all that `readTables` gave */
+export async function describe(session: Session, tables: readonly CatalogTable[]): Promise<SchemaInfo> {
+  return {
+    tables: tables.map(({ info }) => info),
+    sequences: await readSequences(session, tables),
+    notCaptured: await findNotCaptured(session, tables),
+  }
 }
 
 /** By name, in Unicode order. */
 export async function readTables(session: Session): Promise<CatalogTable[]> {
   const rows = await session.query(TABLES)
-  const columns = groupBy(await session.query(COLUMNS), 'object_id')
+  const columns = groupBy(await session.query(`${COLUMNS} ORDER BY c.object_id, c.column_id`), 'object_id')
   const keys = groupBy(await session.query(KEYS), 'object_id')
   const links = groupBy(await session.query(LINKS), 'object_id')
   const tables = rows.map((row) => {
@@ -60,6 +58,12 @@ export async function readTables(session: Session): Promise<CatalogTable[]> {
     })
   })
   return tables.sort((a, b) => (a.info.name < b.info.name ? -1 : 1))
+}
+
+/** Of one table that is there, in their order, with those that are the server's own. */
+export async function readColumns(session: Session, sqlName: string): Promise<CatalogColumn[]> {
+  const one = `${COLUMNS} AND c.object_id = OBJECT_ID(${quoteText(sqlName)}) ORDER BY c.column_id`
+  return (await session.query(one)).map(catalogColumn)
 }
 
 /** rowversion is the server's own: it gives each row a new one when it is stored again. */
@@ -167,8 +171,7 @@ const COLUMNS = `
     JOIN sys.types y ON y.user_type_id = c.user_type_id
     LEFT JOIN sys.schemas s ON s.schema_id = y.schema_id
     LEFT JOIN sys.types b ON b.user_type_id = c.system_type_id AND b.system_type_id = c.system_type_id
-  WHERE t.is_ms_shipped = 0
-  ORDER BY c.object_id, c.column_id`
+  WHERE t.is_ms_shipped = 0`
 
 /** Of every index that makes its columns unique over all rows. */
 const KEYS = `

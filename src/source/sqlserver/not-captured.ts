@@ -11,7 +11,12 @@ const KINDS = [
     reason: 'users, roles and their permissions are not kept; logins belong to the server',
     where: "type IN ('S', 'U', 'G', 'R') AND is_fixed_role = 0 AND principal_id > 4",
   },
-  { view: 'sys.assemblies', kind: 'assembly', reason: 'CLR code is not kept', where: 'is_user_defined = 1' },
+  {
+    view: 'sys.assemblies',
+    kind: 'assembly',
+    reason: 'CLR code is not kept',
+    where: 'CONVERT(int, is_user_defined) = 1',
+  },
   { view: 'sys.external_tables', kind: 'external table', reason: 'its rows are elsewhere', where: '1 = 1' },
   { view: 'sys.service_queues', kind: 'service queue', reason: 'messages are not kept', where: 'is_ms_shipped = 0' },
 ] as const

@@ -26,7 +26,7 @@ import { connect, type Session } from './connect.ts'
 import { readSchemaDdl } from './ddl.ts'
 import { toSqlServerFailure } from './failures.ts'
 import { readIdentity } from './identity.ts'
-import { type CatalogTable, introspect, readTables } from './introspect.ts'
+import { type CatalogTable, describe, readTables } from './introspect.ts'
 import { readLines } from './read-table.ts'
 import { assertReadable, refuse } from './readable.ts'
 import { type Relay, relayTables } from './relay.ts'
@@ -72,7 +72,8 @@ async function takeRead({ catalogs, keeper, tables, lockTimeoutMs }: ReadWork) {
   await keeper.query('BEGIN TRANSACTION')
   for (const { info } of before.slice(0, 1)) await keeper.query(`SELECT TOP (1) 1 AS one FROM ${info.sqlName}`)
   const position = await readPosition(keeper)
-  const read = chosen(await readTables(catalogs), tables)
+  const all = await readTables(catalogs)
+  const read = chosen(all, tables)
   refuse(
     read.filter((table, index) => shape(table) !== shape(before[index]!)).map(({ info }) => info.name),
     (names) =>
@@ -80,8 +81,9 @@ async function takeRead({ catalogs, keeper, tables, lockTimeoutMs }: ReadWork) {
         hints: ['Run the command again.'],
       }),
   )
-  const { sequences, notCaptured } = await introspect(catalogs)
-  return { identity, position, read, schema: { tables: read.map(({ info }) => info), sequences, notCaptured } }
+  const { sequences, notCaptured } = await describe(catalogs, all)
+  const schema = { tables: read.map(({ info }) => info), sequences, notCaptured }
+  return { identity, position, read, schema, visibleTables: all.map(({ info }) => info) }
 }
 
 /** In the order of their names. @throws object-missing-in-source */
@@ -128,11 +130,12 @@ interface Holders {
 }
 
 function assemble(connection: ConnectionSettings, taken: Taken, { catalogs, relay, opened }: Holders): ConsistentRead {
-  const { identity, position, schema, read } = taken
+  const { identity, position, schema, visibleTables, read } = taken
   return {
     identity,
     position,
     schema,
+    visibleTables,
     ticket: { engine: 'sqlserver', connection, snapshot: relay.name, encoding: identity.encoding },
     tableTickets: read.map(ticketOf),
     // Row versions are read without locks on rows, so that nobody in the application waits for a row of ours.

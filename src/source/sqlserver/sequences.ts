@@ -57,7 +57,10 @@ async function reseed(session: Session, { sqlName, lastValue }: SequenceInfo): P
 }
 
 async function checkIdent(session: Session, sqlName: string, value: bigint): Promise<void> {
-  await session.query(`DBCC CHECKIDENT (${quoteText(sqlName)}, RESEED, ${value}) WITH NO_INFOMSGS`)
+  // N'…' is for names beyond ASCII: Babelfish takes the N for a part of the name.
+  const text = quoteText(sqlName)
+  const name = /^[ -~]*$/.test(sqlName) ? text.slice(1) : text
+  await session.query(`DBCC CHECKIDENT (${name}, RESEED, ${value}) WITH NO_INFOMSGS`)
 }
 
 const IDENTITIES = `
