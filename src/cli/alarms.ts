@@ -38,13 +38,7 @@ function listCommand(cli: Cli): Command {
   return withConfiguration(command)
     .option('--all', 'those that are over, too', false)
     .option('--lang <language>', 'en or zh', 'zh')
-    .action(
-      action(
-        cli,
-        (options: ListOptions) => options.json,
-        (options) => list(cli, options),
-      ),
-    )
+    .action(action(cli, list))
 }
 
 function ackCommand(cli: Cli): Command {
@@ -59,13 +53,7 @@ function ackCommand(cli: Cli): Command {
   return withConfiguration(command)
     .argument('<id>', 'as the list has it')
     .requiredOption('--reason <text>', 'what was found, or who looks after it; never a patient')
-    .action(
-      action(
-        cli,
-        (_id: string, options: AckOptions) => options.json,
-        (id, options) => ack(cli, id, options),
-      ),
-    )
+    .action(action(cli, ack))
 }
 
 async function list(cli: Cli, { all, lang, ...options }: ListOptions): Promise<void> {

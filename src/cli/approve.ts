@@ -36,13 +36,7 @@ export function register(program: Command, cli: Cli): void {
   withPlanView(withConfiguration(command))
     .option('--counter-sign <changeset>', 'sign afterwards for an emergency that went ahead without approval')
     .option('--key-file <file>', "the approver's private key; its passphrase from CHARTKEEP_KEY_PASSPHRASE")
-    .action(
-      action(
-        cli,
-        (_file: string | undefined, options: ApproveOptions) => options.json,
-        (file, options) => run(cli, file, options),
-      ),
-    )
+    .action(action(cli, run))
   program.addCommand(command)
 }
 

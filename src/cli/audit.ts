@@ -11,13 +11,7 @@ export function register(program: Command, cli: Cli): void {
     examples: ['chartkeep audit', 'chartkeep audit --json > audit.jsonl'],
     failures: ['missing-secret', 'wrong-key', 'repository-not-found', 'repository-damaged'],
   })
-  withConfiguration(command).action(
-    action(
-      cli,
-      (options: CommonOptions) => options.json,
-      (options) => run(cli, options),
-    ),
-  )
+  withConfiguration(command).action(action(cli, run))
   program.addCommand(command)
 }
 

@@ -33,13 +33,7 @@ export function register(program: Command, cli: Cli): void {
       'local-disk-full',
     ],
   })
-  withConfiguration(command).action(
-    action(
-      cli,
-      (options: CommonOptions) => options.json,
-      (options) => run(cli, options),
-    ),
-  )
+  withConfiguration(command).action(action(cli, run))
   program.addCommand(command)
 }
 

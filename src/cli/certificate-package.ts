@@ -38,18 +38,12 @@ export function verifyCommand(cli: Cli): Command {
   return command
     .argument('<directory>', 'the package')
     .option('--json', 'for programs: one JSON object a line', false)
-    .action(
-      action(
-        cli,
-        (_directory: string, options: { readonly json: boolean }) => options.json,
-        async (directory, options) => runVerify(cli, directory, options.json),
-      ),
-    )
+    .action(action(cli, runVerify))
 }
 
-function runVerify(cli: Cli, directory: string, json: boolean): void {
+async function runVerify(cli: Cli, directory: string, options: { readonly json: boolean }): Promise<void> {
   const lines = verified(directory)
-  if (json) cli.terminal.out(JSON.stringify({ type: 'verified', directory, lines }))
+  if (options.json) cli.terminal.out(JSON.stringify({ type: 'verified', directory, lines }))
   else for (const line of lines) cli.terminal.out(line)
 }
 
@@ -83,13 +77,7 @@ export function countersignCommand(cli: Cli): Command {
     )
     .requiredOption('--name <text>', 'who signs, as it is to be read')
     .option('--json', 'for programs: one JSON object a line', false)
-    .action(
-      action(
-        cli,
-        (_directory: string, options: CountersignOptions) => options.json,
-        (directory, options) => runCountersign(cli, directory, options),
-      ),
-    )
+    .action(action(cli, runCountersign))
 }
 
 async function runCountersign(cli: Cli, directory: string, options: CountersignOptions): Promise<void> {
@@ -130,13 +118,7 @@ export function proveCommand(cli: Cli): Command {
     .requiredOption('--certificate <directory>', 'the package of the certificate')
     .requiredOption('--out <directory>', 'a directory that is not there yet')
     .requiredOption('--purpose <text>', 'why the patient is looked at: it stands in the audit')
-    .action(
-      action(
-        cli,
-        (_id: string, options: ProveOptions) => options.json,
-        (id, options) => runProve(cli, id, options),
-      ),
-    )
+    .action(action(cli, runProve))
 }
 
 async function runProve(cli: Cli, id: string, options: ProveOptions): Promise<void> {

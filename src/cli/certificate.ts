@@ -80,13 +80,7 @@ function issueCommand(cli: Cli): Command {
     .option('--into <url>', 'an empty database for the copy; a server of our own when not given')
     .option('--no-copy', 'restore nothing: the opinion is then a disclaimer')
     .option('--lang <language>', 'zh, en or both', 'both')
-    .action(
-      action(
-        cli,
-        (options: IssueOptions) => options.json,
-        (options) => runIssue(cli, options),
-      ),
-    )
+    .action(action(cli, runIssue))
 }
 
 async function runIssue(cli: Cli, options: IssueOptions): Promise<void> {

@@ -42,13 +42,7 @@ export function register(program: Command, cli: Cli): void {
   withInterval(command)
     .requiredOption('--table <name>', 'with its schema; of a partitioned table, all partitions')
     .option('--purpose <text>', 'why it is looked at: it stands in the audit')
-    .action(
-      action(
-        cli,
-        (options: ChangesOptions) => options.json,
-        (options) => run(cli, options),
-      ),
-    )
+    .action(action(cli, run))
   program.addCommand(command)
 }
 

@@ -19,13 +19,7 @@ export function register(program: Command, cli: Cli): void {
     examples: ['chartkeep check', 'chartkeep check --json'],
     failures: ['missing-secret', 'wrong-key', 'store-unreachable', 'findings-failed', 'findings-inconclusive'],
   })
-  withConfiguration(command).action(
-    action(
-      cli,
-      (options: CommonOptions) => options.json,
-      (options) => run(cli, options),
-    ),
-  )
+  withConfiguration(command).action(action(cli, run))
   program.addCommand(command)
 }
 

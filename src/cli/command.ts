@@ -68,19 +68,23 @@ export function withConfiguration(command: Command): Command {
     .option('--json', 'for programs: one JSON object a line', false)
 }
 
-/** Runs an action to its end: failures become one message, hints and an exit status. */
-export function action<Arguments extends unknown[]>(
+/** Runs a command to its end, with its arguments and options: failures become one message, hints and an exit status. */
+export function action<Arguments extends readonly unknown[]>(
   cli: Cli,
-  isJson: (...args: Arguments) => boolean,
-  work: (...args: Arguments) => Promise<void>,
+  work: (cli: Cli, ...args: Arguments) => Promise<void>,
 ): (...args: Arguments) => Promise<void> {
   return async (...args) => {
     try {
-      await work(...args)
+      await work(cli, ...args)
     } catch (error) {
       const failure = error instanceof Failure ? error : fromFailureRecord(toFailureRecord(error))
-      printFailure(cli.terminal, failure, isJson(...args))
+      printFailure(cli.terminal, failure, args.some(asksForJson))
       cli.setExitStatus(failure.exitStatus)
     }
   }
+}
+
+/** Of what commander hands over only the options have it: the arguments are texts, and behind them stands the command. */
+function asksForJson(given: unknown): boolean {
+  return typeof given === 'object' && given !== null && 'json' in given && given.json === true
 }

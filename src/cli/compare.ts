@@ -48,13 +48,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--snapshot <id>', 'which one; the newest of the source when not given')
     .option('--against <url>', 'a restored database instead of the source')
     .option('--at <target>', 'with --against: the moment to which it was restored, as `restore database` takes it')
-    .action(
-      action(
-        cli,
-        (options: CompareOptions) => options.json,
-        (options) => run(cli, options),
-      ),
-    )
+    .action(action(cli, run))
   program.addCommand(command)
 }
 

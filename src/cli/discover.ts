@@ -23,13 +23,7 @@ export function register(program: Command, cli: Cli): void {
   command
     .argument('<url>', 'postgres://user@host:port/database; the password from PGPASSWORD or a pgpass file')
     .option('--repo <url>', "the repository's address to put into the draft")
-    .action(
-      action(
-        cli,
-        (_url: string, _options: DiscoverCommandOptions) => false,
-        (url, options) => run(cli, url, options),
-      ),
-    )
+    .action(action(cli, run))
   program.addCommand(command)
 }
 

@@ -58,15 +58,7 @@ export function register(program: Command, cli: Cli): void {
     examples: ['chartkeep doctor', 'chartkeep doctor --lang zh', 'chartkeep doctor --json'],
     failures: ['findings-failed', 'findings-inconclusive', 'findings-warned'],
   })
-  withConfiguration(command)
-    .option('--lang <language>', 'en or zh', 'en')
-    .action(
-      action(
-        cli,
-        (options: DoctorOptions) => options.json,
-        (options) => run(cli, options),
-      ),
-    )
+  withConfiguration(command).option('--lang <language>', 'en or zh', 'en').action(action(cli, run))
   program.addCommand(command)
 }
 

@@ -82,13 +82,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--out <dir>', 'where JSON and PDF go')
     .option('--list', 'the drills that were held, and their trend', false)
     .option('--print <id>', 'write the files of a drill that was held before')
-    .action(
-      action(
-        cli,
-        (options: DrillOptions) => options.json,
-        (options) => run(cli, options),
-      ),
-    )
+    .action(action(cli, run))
   program.addCommand(command)
 }
 

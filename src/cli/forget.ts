@@ -30,15 +30,7 @@ export function register(program: Command, cli: Cli): void {
       'clock-doubtful',
     ],
   })
-  withConfiguration(command)
-    .option('--dry-run', 'show what would go; change nothing', false)
-    .action(
-      action(
-        cli,
-        (options: ForgetOptions) => options.json,
-        (options) => run(cli, options),
-      ),
-    )
+  withConfiguration(command).option('--dry-run', 'show what would go; change nothing', false).action(action(cli, run))
   program.addCommand(command)
 }
 

@@ -52,13 +52,7 @@ function beginCommand(cli: Cli): Command {
   })
   return withGuard(command)
     .requiredOption('--reason <text>', 'what is going to be changed, and under which number')
-    .action(
-      action(
-        cli,
-        (options: BeginOptions) => options.json,
-        (options) => begin(cli, options),
-      ),
-    )
+    .action(action(cli, begin))
 }
 
 function endCommand(cli: Cli): Command {
@@ -75,13 +69,7 @@ function endCommand(cli: Cli): Command {
   return withGuard(command)
     .addOption(new Option('--lang <language>', 'of the PDF').choices(['zh', 'en', 'both']).default('zh'))
     .option('--out <dir>', 'where JSON and PDF go')
-    .action(
-      action(
-        cli,
-        (options: EndOptions) => options.json,
-        (options) => end(cli, options),
-      ),
-    )
+    .action(action(cli, end))
 }
 
 function withGuard(command: Command): Command {

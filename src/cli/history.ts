@@ -36,13 +36,7 @@ export function register(program: Command, cli: Cli): void {
   command.argument('<table>', 'with its schema').argument('<key...>', "the primary key's fields, in its order")
   withInterval(command)
     .option('--purpose <text>', 'why it is looked at: it stands in the audit')
-    .action(
-      action(
-        cli,
-        (_table: string, _key: readonly string[], options: PastOptions) => options.json,
-        (table, key, options) => run(cli, table, key, options),
-      ),
-    )
+    .action(action(cli, run))
   program.addCommand(command)
 }
 

@@ -34,13 +34,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--until <time>', 'when it ends, with its offset; without: when it is released')
     .option('--list', 'show all holds', false)
     .option('--release', 'end the holds of this snapshot now', false)
-    .action(
-      action(
-        cli,
-        (_snapshot: string | undefined, options: HoldOptions) => options.json,
-        (snapshot, options) => run(cli, snapshot, options),
-      ),
-    )
+    .action(action(cli, run))
   program.addCommand(command)
 }
 

@@ -39,13 +39,7 @@ export function register(program: Command, cli: Cli): void {
   })
   withConfiguration(command)
     .option('--recovery-sheet <file>', 'where to write it', 'chartkeep-recovery-sheet.txt')
-    .action(
-      action(
-        cli,
-        (options: InitOptions) => options.json,
-        (options) => run(cli, options),
-      ),
-    )
+    .action(action(cli, run))
   program.addCommand(command)
 }
 

@@ -43,13 +43,7 @@ export function register(program: Command, cli: Cli): void {
     .requiredOption('--role <role>', SIGNER_ROLES.join(', '))
     .requiredOption('--name <name>', 'whose it is')
     .option('--out <file>', "where a person's private key goes")
-    .action(
-      action(
-        cli,
-        (options: CreateOptions) => options.json,
-        (options) => runCreate(cli, options),
-      ),
-    )
+    .action(action(cli, runCreate))
 
   const list = describe({
     name: 'list',
@@ -58,13 +52,7 @@ export function register(program: Command, cli: Cli): void {
     examples: ['chartkeep key list'],
     failures: FAILURES,
   })
-  withConfiguration(list).action(
-    action(
-      cli,
-      (options: CommonOptions) => options.json,
-      (options) => runList(cli, options),
-    ),
-  )
+  withConfiguration(list).action(action(cli, runList))
 
   const revoke = describe({
     name: 'revoke',
@@ -81,13 +69,7 @@ export function register(program: Command, cli: Cli): void {
   withConfiguration(revoke)
     .requiredOption('--reason <text>', 'why')
     .option('--from <time>', 'since when it is not to be trusted; now when not given')
-    .action(
-      action(
-        cli,
-        (_id: string, options: RevokeOptions) => options.json,
-        (id, options) => runRevoke(cli, id, options),
-      ),
-    )
+    .action(action(cli, runRevoke))
   program.addCommand(key.addCommand(create).addCommand(list).addCommand(revoke))
 }
 

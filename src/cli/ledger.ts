@@ -32,13 +32,7 @@ export function register(program: Command, cli: Cli): void {
   })
   withConfiguration(checkpoint)
     .option('--paper', 'eight short lines to print, read aloud and type back', false)
-    .action(
-      action(
-        cli,
-        (options: CheckpointOptions) => options.json,
-        (options) => runCheckpoint(cli, options),
-      ),
-    )
+    .action(action(cli, runCheckpoint))
 
   const verify = describe({
     name: 'verify',
@@ -52,13 +46,7 @@ export function register(program: Command, cli: Cli): void {
   })
   withConfiguration(verify)
     .requiredOption('--since <file...>', 'checkpoints that were kept')
-    .action(
-      action(
-        cli,
-        (options: VerifyOptions) => options.json,
-        (options) => runVerify(cli, options),
-      ),
-    )
+    .action(action(cli, runVerify))
   program.addCommand(ledger.addCommand(checkpoint).addCommand(verify))
 }
 

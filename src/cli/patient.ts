@@ -39,15 +39,7 @@ export function register(program: Command, cli: Cli): void {
     failures: FAILURES,
   })
   find.argument('<text>', 'a key, or part of a label')
-  withMoment(find)
-    .requiredOption('--purpose <text>', PURPOSE)
-    .action(
-      action(
-        cli,
-        (_text: string, options: PurposeOptions) => options.json,
-        (text, options) => runFind(cli, text, options),
-      ),
-    )
+  withMoment(find).requiredOption('--purpose <text>', PURPOSE).action(action(cli, runFind))
 
   const show = describe({
     name: 'show',
@@ -58,15 +50,7 @@ export function register(program: Command, cli: Cli): void {
     failures: FAILURES,
   })
   show.argument('<id>', "the patient's key")
-  withMoment(show)
-    .requiredOption('--purpose <text>', PURPOSE)
-    .action(
-      action(
-        cli,
-        (_id: string, options: PurposeOptions) => options.json,
-        (id, options) => runShow(cli, id, options),
-      ),
-    )
+  withMoment(show).requiredOption('--purpose <text>', PURPOSE).action(action(cli, runShow))
 
   const exported = describe({
     name: 'export',
@@ -81,13 +65,7 @@ export function register(program: Command, cli: Cli): void {
   withMoment(exported)
     .requiredOption('--out <directory>', 'a directory that is not there yet')
     .requiredOption('--purpose <text>', PURPOSE)
-    .action(
-      action(
-        cli,
-        (_id: string, options: ExportOptions) => options.json,
-        (id, options) => runExport(cli, id, options),
-      ),
-    )
+    .action(action(cli, runExport))
   patient.addCommand(find)
   registerTimeline(patient, cli)
   program.addCommand(patient.addCommand(show).addCommand(exported))

@@ -32,15 +32,7 @@ export function register(program: Command, cli: Cli): void {
       'clock-doubtful',
     ],
   })
-  withConfiguration(command)
-    .option('--dry-run', 'show the plan; change nothing', false)
-    .action(
-      action(
-        cli,
-        (options: PruneOptions) => options.json,
-        (options) => run(cli, options),
-      ),
-    )
+  withConfiguration(command).option('--dry-run', 'show the plan; change nothing', false).action(action(cli, run))
   program.addCommand(command)
 }
 

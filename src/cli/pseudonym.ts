@@ -21,15 +21,7 @@ export function register(program: Command, cli: Cli): void {
     failures: ['missing-secret', 'wrong-key', 'repository-not-found', 'object-missing-in-source'],
   })
   command.argument('<pseudonym>', 'as a finding names it')
-  withConfiguration(command)
-    .requiredOption('--purpose <text>', 'why you have to know')
-    .action(
-      action(
-        cli,
-        (_pseudonym: string, options: PseudonymOptions) => options.json,
-        (pseudonym, options) => run(cli, pseudonym, options),
-      ),
-    )
+  withConfiguration(command).requiredOption('--purpose <text>', 'why you have to know').action(action(cli, run))
   program.addCommand(command)
 }
 

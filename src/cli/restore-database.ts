@@ -59,13 +59,7 @@ export function register(restore: Command, cli: Cli): void {
     )
     .requiredOption('--into <url>', 'an empty database; the password from PGPASSWORD or a pgpass file')
     .option('--dry-run', 'show what would be restored; change nothing', false)
-    .action(
-      action(
-        cli,
-        (options: RestoreOptions) => options.json,
-        (options) => run(cli, options),
-      ),
-    )
+    .action(action(cli, run))
   restore.addCommand(command)
 }
 

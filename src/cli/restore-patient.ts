@@ -79,13 +79,7 @@ export function register(restore: Command, cli: Cli): void {
     .option('--yes', 'with --apply: write into production', false)
     .option('--into <url>', 'another database than the source, to look first: for --plan and for --apply')
     .option('--emergency <reason>', 'with --apply: go ahead without approval; the reason is kept')
-    .action(
-      action(
-        cli,
-        (_id: string | undefined, options: PatientOptions) => options.json,
-        (id, options) => run(cli, id, options),
-      ),
-    )
+    .action(action(cli, run))
   restore.addCommand(command)
 }
 

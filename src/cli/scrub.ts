@@ -34,13 +34,7 @@ export function register(program: Command, cli: Cli): void {
         .choices(['bytes', 'rows'])
         .default('rows'),
     )
-    .action(
-      action(
-        cli,
-        (options: ScrubOptions) => options.json,
-        (options) => run(cli, options),
-      ),
-    )
+    .action(action(cli, run))
   program.addCommand(command)
 }
 

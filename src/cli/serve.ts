@@ -51,13 +51,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--no-api', 'do not answer at all')
     .option('--tls-certificate <file>', 'PEM; needed to listen on more than this machine')
     .option('--tls-key-file <file>', 'PEM of its key')
-    .action(
-      action(
-        cli,
-        (options: ServeOptions) => options.json,
-        (options) => run(cli, options),
-      ),
-    )
+    .action(action(cli, run))
   program.addCommand(command)
 }
 

@@ -27,13 +27,7 @@ export function register(program: Command, cli: Cli): void {
   command.argument('[url]', "whose role and database are meant; the configuration's source when not given")
   withConfiguration(command)
     .option('--writer', 'for the role that puts patients back, instead of the one that reads', false)
-    .action(
-      action(
-        cli,
-        (_url: string | undefined, options: SetupOptions) => options.json,
-        (url, options) => run(cli, url, options),
-      ),
-    )
+    .action(action(cli, run))
   program.addCommand(command)
 }
 

@@ -15,13 +15,7 @@ export function register(program: Command, cli: Cli): void {
     failures: ['missing-secret', 'wrong-key', 'repository-not-found', 'snapshot-not-found', 'repository-damaged'],
   })
   command.argument('[snapshot]', 'which one; the newest when not given')
-  withConfiguration(command).action(
-    action(
-      cli,
-      (_snapshot: string | undefined, options: CommonOptions) => options.json,
-      (snapshot, options) => run(cli, snapshot, options),
-    ),
-  )
+  withConfiguration(command).action(action(cli, run))
   program.addCommand(command)
 }
 

@@ -12,13 +12,7 @@ export function register(program: Command, cli: Cli): void {
     examples: ['chartkeep snapshots', 'chartkeep snapshots --source icu --json'],
     failures: ['missing-secret', 'wrong-key', 'repository-not-found', 'repository-damaged', 'store-unreachable'],
   })
-  withConfiguration(command).action(
-    action(
-      cli,
-      (options: CommonOptions) => options.json,
-      (options) => run(cli, options),
-    ),
-  )
+  withConfiguration(command).action(action(cli, run))
   program.addCommand(command)
 }
 

@@ -30,13 +30,7 @@ export function register(program: Command, cli: Cli): void {
   })
   withConfiguration(command)
     .option('--max-age <duration>', 'how old the last thing kept may be: 90s, 10m, 2h, 1d')
-    .action(
-      action(
-        cli,
-        (options: StatusOptions) => options.json,
-        (options) => run(cli, options),
-      ),
-    )
+    .action(action(cli, run))
   program.addCommand(command)
 }
 

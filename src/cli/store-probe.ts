@@ -19,13 +19,7 @@ export function register(program: Command, cli: Cli): void {
     ],
     failures: ['missing-secret', 'store-unreachable', 'store-refused', 'store-unsuitable'],
   })
-  withConfiguration(command).action(
-    action(
-      cli,
-      (options: CommonOptions) => options.json,
-      (options) => run(cli, options),
-    ),
-  )
+  withConfiguration(command).action(action(cli, run))
   program.addCommand(store.addCommand(command))
 }
 

@@ -44,13 +44,7 @@ export function register(patient: Command, cli: Cli): void {
     .option('--category <name>', 'only this category; may be repeated', (name, list: string[]) => [...list, name], [])
     .option('--rows', 'list the rows, too', false)
     .requiredOption('--purpose <text>', 'why the patient is looked at: it stands in the audit')
-    .action(
-      action(
-        cli,
-        (_id: string, options: TimelineOptions) => options.json,
-        (id, options) => run(cli, id, options),
-      ),
-    )
+    .action(action(cli, run))
   patient.addCommand(command)
 }
 

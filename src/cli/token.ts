@@ -42,13 +42,7 @@ export function register(program: Command, cli: Cli): void {
     .requiredOption('--role <role>', TOKEN_ROLES.join(', '))
     .requiredOption('--person <name>', 'whose it is')
     .option('--expires <days>', `when it ends: 1d to ${LIFE_DAYS_MAX}d`, '90d')
-    .action(
-      action(
-        cli,
-        (options: CreateOptions) => options.json,
-        (options) => runCreate(cli, options),
-      ),
-    )
+    .action(action(cli, runCreate))
 
   const list = describe({
     name: 'list',
@@ -57,13 +51,7 @@ export function register(program: Command, cli: Cli): void {
     examples: ['chartkeep token list'],
     failures: FAILURES,
   })
-  withConfiguration(list).action(
-    action(
-      cli,
-      (options: CommonOptions) => options.json,
-      (options) => runList(cli, options),
-    ),
-  )
+  withConfiguration(list).action(action(cli, runList))
 
   const revoke = describe({
     name: 'revoke',
@@ -73,15 +61,7 @@ export function register(program: Command, cli: Cli): void {
     failures: [...FAILURES, 'not-found'],
   })
   revoke.argument('<token>', 'its id, from `chartkeep token list`')
-  withConfiguration(revoke)
-    .requiredOption('--reason <text>', 'why')
-    .action(
-      action(
-        cli,
-        (_id: string, options: RevokeOptions) => options.json,
-        (id, options) => runRevoke(cli, id, options),
-      ),
-    )
+  withConfiguration(revoke).requiredOption('--reason <text>', 'why').action(action(cli, runRevoke))
   program.addCommand(token.addCommand(create).addCommand(list).addCommand(revoke))
 }
 

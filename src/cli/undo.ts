@@ -27,13 +27,7 @@ export function register(program: Command, cli: Cli): void {
   withPlanView(withConfiguration(command))
     .requiredOption('--plan <file>', 'where the plan goes: a file that is not there yet')
     .option('--into <url>', 'the database that it was applied to, when that was not the source')
-    .action(
-      action(
-        cli,
-        (_id: string, options: UndoOptions) => options.json,
-        (id, options) => run(cli, id, options),
-      ),
-    )
+    .action(action(cli, run))
   program.addCommand(command)
 }
 

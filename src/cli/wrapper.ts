@@ -39,13 +39,7 @@ export function register(program: Command, cli: Cli): void {
     .option('--passphrase-file <file>', 'its first line is the new passphrase')
     .option('--key-file <file>', `at least ${KEY_FILE_BYTES_MIN} random bytes`)
     .option('--recovery-sheet <file>', 'a new sheet is written there')
-    .action(
-      action(
-        cli,
-        (options: AddOptions) => options.json,
-        (options) => runAdd(cli, options),
-      ),
-    )
+    .action(action(cli, runAdd))
 
   const list = describe({
     name: 'list',
@@ -54,13 +48,7 @@ export function register(program: Command, cli: Cli): void {
     examples: ['chartkeep wrapper list'],
     failures: FAILURES,
   })
-  withConfiguration(list).action(
-    action(
-      cli,
-      (options: CommonOptions) => options.json,
-      (options) => runList(cli, options),
-    ),
-  )
+  withConfiguration(list).action(action(cli, runList))
 
   const revoke = describe({
     name: 'revoke',
@@ -72,13 +60,7 @@ export function register(program: Command, cli: Cli): void {
     failures: FAILURES,
   })
   revoke.argument('<wrapper>', 'its id, from `chartkeep wrapper list`')
-  withConfiguration(revoke).action(
-    action(
-      cli,
-      (_id: string, options: CommonOptions) => options.json,
-      (id, options) => runRevoke(cli, id, options),
-    ),
-  )
+  withConfiguration(revoke).action(action(cli, runRevoke))
 
   const rotate = describe({
     name: 'rotate-data-key',
@@ -87,13 +69,7 @@ export function register(program: Command, cli: Cli): void {
     examples: ['chartkeep wrapper rotate-data-key'],
     failures: FAILURES,
   })
-  withConfiguration(rotate).action(
-    action(
-      cli,
-      (options: CommonOptions) => options.json,
-      (options) => runRotate(cli, options),
-    ),
-  )
+  withConfiguration(rotate).action(action(cli, runRotate))
   program.addCommand(wrapper.addCommand(add).addCommand(list).addCommand(revoke).addCommand(rotate))
 }
 
