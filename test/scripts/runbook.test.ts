@@ -1,8 +1,6 @@
 /**
  * The runbook is true: every command in it is run, in its order, on a ward with a capture and two servers, and prints what
  * the page says that one sees. Words in capitals are filled in; `psql` is ours, because not every machine has one.
- *
- * A step is a line `1. \`command\``; what stands in code in the sentence that says what you see is in what it printed.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
@@ -11,8 +9,9 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type PostgresServer, startPostgres } from '../../scripts/support/postgres-server.ts'
-import { BY_PASSPHRASE, makeSiteWith, PASSWORD, type Site, setUpRepository } from '../cli/cli-support.ts'
+import { BY_PASSPHRASE, type Environment, makeSite, PASSWORD, type Site, setUpRepository } from '../cli/cli-support.ts'
 import { connectClient, runSql } from '../source/postgres/support.ts'
+import { type Step, stepsOf } from './runbook-steps.ts'
 
 // Many processes, each of which waits its turn on a small machine that does something else besides.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
@@ -22,14 +21,11 @@ const KEY_PASSPHRASE = 'a passphrase of her own'
 /** Steps in whose place the table is carried over by hand where the machine has no pg_dump as new as the server. */
 const NEEDS_PG_DUMP = /^pg_dump |table\.sql/
 
+/** What is captured is kept this soon. */
+const SEAL_SECONDS = 0.5
+
 /** Below it the page says to restart the new server. */
 const NEEDS_RESTART = /SET max_slot_wal_keep_size/
-
-interface Step {
-  readonly section: string
-  readonly command: string
-  readonly sees: readonly string[]
-}
 
 let site: Site
 let spare: PostgresServer
@@ -43,9 +39,10 @@ const words = new Map<string, string>()
 beforeAll(async () => {
   english = stepsOf(await readFile(join(CHECKOUT, 'docs/runbook.md'), 'utf8'))
   chinese = stepsOf(await readFile(join(CHECKOUT, 'docs/runbook.zh-CN.md'), 'utf8'))
-  site = await makeSiteWith(BY_PASSPHRASE, `ALTER SYSTEM SET max_slot_wal_keep_size = '1GB'`, 'SELECT pg_reload_conf()')
+  site = await makeSite(`ALTER SYSTEM SET max_slot_wal_keep_size = '1GB'`, 'SELECT pg_reload_conf()')
   spare = await startPostgres({ requirePasswords: true })
   await setUpRepository(site)
+  await addPassphrase()
   await addWriter()
   environment = await environmentOf()
   await site.run(['key', 'create', '--role', 'approver', '--name', 'Dr. Chen', '--out', 'approver.key'], {
@@ -62,25 +59,10 @@ afterAll(async () => {
   await site?.[Symbol.asyncDispose]()
 })
 
-function stepsOf(text: string): Step[] {
-  const parts = text.split(/^<!-- run: /m).slice(1)
-  return parts.flatMap((part) => {
-    const section = /^\S+/.exec(part)![0]
-    const [list = ''] = part.split(/\n\n/)
-    return list
-      .split(/^\d+\. /m)
-      .slice(1)
-      .map((step) => stepOf(section, step))
-  })
-}
-
-function stepOf(section: string, step: string): Step {
-  const [first = '', ...below] = step.split('\n')
-  const command = /^`(.+)`$/.exec(first)?.[1] ?? ''
-  const [, english, chinese] =
-    /You see (.*?)\.(?: |$)|会看到(.*?)。/.exec(below.map((line) => line.trim()).join(' ')) ?? []
-  const codes = [...(english ?? chinese ?? '').matchAll(/`([^`]+)`/g)]
-  return { section, command, sees: codes.map(([, code]) => code!) }
+/** The page's way in. Where it does not matter commands open by the key file: each of sixty would stretch a passphrase. */
+async function addPassphrase(): Promise<void> {
+  await site.writeFile('passphrase.txt', `${BY_PASSPHRASE.CHARTKEEP_PASSPHRASE}\n`)
+  await site.run(['wrapper', 'add', '--passphrase-file', 'passphrase.txt'])
 }
 
 async function addWriter(): Promise<void> {
@@ -88,7 +70,11 @@ async function addWriter(): Promise<void> {
   const { stdout } = await site.run(['setup-sql', writer, '--writer'])
   await runSql(site.adminUrl, stdout.replaceAll(/^\\.*$/gm, ''), `ALTER ROLE chartkeep_writer PASSWORD '${PASSWORD}'`)
   const configuration = await readFile(join(site.folder, 'chartkeep.yaml'), 'utf8')
-  const more = [`writer: { url: '${writer}' }`, 'retention: { last: 3, daily: 14, window: 14d }']
+  const more = [
+    `writer: { url: '${writer}' }`,
+    'retention: { last: 3, daily: 14, window: 14d }',
+    `capture: { sealSeconds: ${SEAL_SECONDS} }`,
+  ]
   const indented = configuration.replace(/^( +)(url: postgres)/m, (_, indent, url) =>
     [...more, url].map((line) => indent + line).join('\n'),
   )
@@ -110,6 +96,12 @@ async function environmentOf(): Promise<Record<string, string | undefined>> {
     ...site.environment,
     CHARTKEEP_KEY_PASSPHRASE: KEY_PASSPHRASE,
   }
+}
+
+function useSecrets(secrets: Environment): void {
+  environment = Object.fromEntries(
+    Object.entries({ ...environment, ...secrets }).filter(([, value]) => value !== undefined),
+  )
 }
 
 /** As much of psql as the page uses; at `\password` it types the password. */
@@ -226,6 +218,22 @@ async function clock(): Promise<string> {
   return rows[0].now
 }
 
+/** Until it is in the repository: nothing else is confirmed to the server. */
+async function runCaptured(sql: string): Promise<void> {
+  await using client = await connectClient(site.adminUrl)
+  await client.query('BEGIN')
+  await client.query(sql)
+  const { rows } = await client.query('SELECT pg_current_wal_insert_lsn() AS before')
+  await client.query('COMMIT')
+  const isKept = `SELECT bool_and(confirmed_flush_lsn > '${rows[0].before}') AS kept FROM pg_replication_slots`
+  for (let waited = 0; waited < 60_000; waited += 100) {
+    const { rows: slots } = await client.query(isKept)
+    if (slots[0].kept) return
+    await pause(100)
+  }
+  expect.fail('what was written was not captured within a minute')
+}
+
 /** `doctor` ends as what it finds wants it; every other command succeeds. */
 const mayComplain = (command: string) => command === 'chartkeep doctor'
 
@@ -282,8 +290,7 @@ describe('the runbook', () => {
   it('brings back what a patient lost', async () => {
     const before = await count('note')
     words.set('MOMENT', await clock())
-    await runSql(site.adminUrl, 'DELETE FROM note WHERE stay_id = 103')
-    await pause(6_000)
+    await runCaptured('DELETE FROM note WHERE stay_id = 103')
     await play('patient')
 
     expect(await count('note')).toBe(before)
@@ -292,8 +299,7 @@ describe('the runbook', () => {
   it('brings back a table that was dropped', async () => {
     await site.run(['backup'])
     words.set('MOMENT', await clock())
-    await runSql(site.adminUrl, 'UPDATE patient SET name = name')
-    await pause(6_000)
+    await runCaptured('UPDATE patient SET name = name')
     await runSql(site.adminUrl, 'DROP TABLE drug')
     await play('table')
 
@@ -317,11 +323,13 @@ describe('the runbook', () => {
   })
 
   it('opens the repository without its passphrase', async () => {
+    useSecrets(BY_PASSPHRASE)
     await site.writeFile('new-passphrase.txt', 'another long passphrase\n')
     await site.writeFile('sheet.txt', await readFile(join(site.folder, 'chartkeep-recovery-sheet.txt'), 'utf8'))
     await play('passphrase')
 
     expect(environment.CHARTKEEP_PASSPHRASE).toBe(undefined)
+    useSecrets({ ...site.environment, CHARTKEEP_PASSPHRASE_FILE: undefined })
   })
 
   it('gives the ward another server for a dead one', async () => {
