@@ -106,10 +106,13 @@ async function readManifests(repository: Repository, objects: ReadonlyMap<string
 /** One that somebody put there would take the place of a true one under the rules (F26). */
 function assertNonePlanted(ledger: Ledger, manifests: readonly ReadManifest[]): void {
   const logged = new Map(ledger.entries.map(({ entry }) => [entry.snapshot, entry.manifest]))
-  const planted = manifests.find(({ manifest, sha256 }, index) => {
+  const met = new Set<string>()
+  const planted = manifests.find(({ manifest, sha256 }) => {
     const known = logged.get(manifest.snapshotId)
-    // A backup that died behind its manifest leaves the newest one unlogged.
-    return known === undefined ? index > 0 : known !== sha256
+    const isNewest = !met.has(manifest.sourceName)
+    met.add(manifest.sourceName)
+    // A backup that died behind its manifest leaves the newest one of its source unlogged.
+    return known === undefined ? !isNewest : known !== sha256
   })
   if (!planted) return
   const { snapshotId } = planted.manifest

@@ -1,7 +1,8 @@
 /** What prune must never do, whatever the store, the clock and others are doing. */
 import { describe, expect, test } from 'vitest'
 import { planOfPrune } from '../../../src/backup/retention/prune.ts'
-import { PACK_PREFIX, PRUNE_PREFIX, packKey } from '../../../src/repository/layout.ts'
+import { takeSurvey } from '../../../src/backup/retention/survey.ts'
+import { LEDGER_ENTRY_PREFIX, PACK_PREFIX, PRUNE_PREFIX, packKey } from '../../../src/repository/layout.ts'
 import { acquireLease, leaseName } from '../../../src/repository/lease.ts'
 import { announceReading } from '../../../src/repository/readers.ts'
 import { checkRepository } from '../../../src/verify/check.ts'
@@ -145,6 +146,24 @@ describe('prune', () => {
     }
     expect([...codes]).toContain('store-lied')
   }, 60_000)
+
+  test('goes on though the last backup of each of two sources died behind its manifest', async () => {
+    const sim = await RetentionSim.make()
+    for (const sourceName of ['icu', 'er']) await sim.backUp({ sourceName })
+    for (const sourceName of ['icu', 'er']) {
+      const counting = new FaultyStore(copyOf(sim.store))
+      await (await again(sim)).backUp({ store: counting, sourceName })
+      const call =
+        1 + counting.calls.findIndex(({ method, key }) => /put/.test(method) && key.startsWith(LEDGER_ENTRY_PREFIX))
+      const dying = new FaultyStore(sim.store, [{ call, outcome: 'lost', onward: true }])
+      await expect(sim.backUp({ store: dying, sourceName })).rejects.toMatchObject({ name: 'Failure' })
+      sim.nowMs += 2 * HOUR_MS
+    }
+    expect((await takeSurvey(sim.repository, signal)).manifests).toHaveLength(4)
+    expect((await sim.repository.ledger.read()).entries).toHaveLength(2)
+
+    await expect(sim.prune(LAST_TWO)).resolves.toMatchObject({ removes: [] })
+  })
 
   test('refuses when a listing leaves out a manifest that the ledger knows and nobody forgot (F17)', async () => {
     const sim = await grown()

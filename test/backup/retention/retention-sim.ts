@@ -150,10 +150,10 @@ export class RetentionSim {
   }
 
   /** Of the hour that it is; then so many pass. */
-  async backUp({ store = this.store as Store, hours = 1 } = {}): Promise<string> {
+  async backUp({ store = this.store as Store, hours = 1, sourceName = 'icu' } = {}): Promise<string> {
     const tables = wardAt(this.hour)
     const { snapshot } = await takeSnapshot({
-      sourceName: 'icu',
+      sourceName,
       source: new TimedSource(tables, this.nowMs + this.databaseSkewMs),
       layout,
       repository: this.sim.over(store),
