@@ -12,6 +12,9 @@ const TIMEOUT_MS = 180_000
 const TURNS = 90
 const ROUNDS = 3
 const LOOKS = 6
+/** A slow machine lets more happen between two snapshots, and capture fall behind: then everything is read, and it is said why. */
+const WAY =
+  /^(incremental|full-read: (no table can be folded|capture is not running|definitions of tables kept changing))/
 /** What once showed something stays here for good. */
 const HISTORIES = [
   { version: 14, seed: 20260301, ddl: false, kills: true },
@@ -39,7 +42,9 @@ describe.each([14, 18])('a history on PostgreSQL %i', (version) => {
       expect(report.tablesJudged).toBeGreaterThan(150)
       expect(report.transactionsKept).toBeGreaterThan(30)
       expect(report.logs).toBe(1)
-      expect(report.modes.map((mode) => mode.split(':')[0])).toEqual(['base', ...Array(ROUNDS - 1).fill('incremental')])
+      const [first, ...later] = report.modes
+      expect([first!.split(':')[0], later.length]).toEqual(['base', ROUNDS - 1])
+      for (const mode of later) expect(mode).toMatch(WAY)
     },
     TIMEOUT_MS,
   )
