@@ -12,7 +12,7 @@ import type { LoadTable } from '../contract.ts'
 import { connect, type Session } from './connect.ts'
 import { bytesOf, fieldsOf } from './copy-line.ts'
 import { toSqlServerFailure } from './failures.ts'
-import { type CatalogColumn, type CatalogTable, readTables } from './introspect.ts'
+import { type CatalogColumn, isOwnValue, readColumns } from './introspect.ts'
 import { quoteName } from './quote.ts'
 import { type TextForm, textForm } from './row-text.ts'
 
@@ -29,7 +29,7 @@ export const loadTable: LoadTable = async (connection, table, lines, signal) => 
   signal.addEventListener('abort', stop, { once: true })
   try {
     signal.throwIfAborted()
-    const columns = columnsOf(await readTables(session), table)
+    const columns = columnsOf(await readColumns(session, table.sqlName), table)
     const isIdentity = columns.some((column) => column.catalog.isIdentity)
     await session.query(createStaging(columns))
     await session.query('BEGIN TRANSACTION')
@@ -58,10 +58,9 @@ interface LoadColumn {
   readonly staged: string
 }
 
-function columnsOf(tables: readonly CatalogTable[], wanted: Parameters<LoadTable>[1]): LoadColumn[] {
-  const table = tables.find(({ info }) => info.sqlName === wanted.sqlName)
+function columnsOf(present: readonly CatalogColumn[], wanted: Parameters<LoadTable>[1]): LoadColumn[] {
   return wanted.columns.map((name, position) => {
-    const catalog = table?.captured.find((column) => column.name === name)
+    const catalog = present.find((column) => column.name === name && !isOwnValue(column))
     const form = catalog ? textForm(catalog.type) : null
     if (!catalog || !form)
       throw new Failure('target-failed', `the target has no column ${wanted.sqlName}.${name} of a known type`)
@@ -136,4 +135,5 @@ async function* batchesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<str
     bytes = 0
   }
   if (batch.length > 0) yield batch
+  if (rest.length > 0) throw new Failure('defect', 'the last line of a table has no end')
 }

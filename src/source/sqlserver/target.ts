@@ -11,7 +11,7 @@ import { connect, type Session } from './connect.ts'
 import { CONSTRAINT_VIOLATED, errorNumber, toSqlServerFailure } from './failures.ts'
 import { readIdentity } from './identity.ts'
 import { setSequence } from './sequences.ts'
-import { tableOfStep, tablesOfForeignKey } from './steps.ts'
+import { tableOfStep, tablesOfForeignKey, withoutLooking } from './steps.ts'
 import { clearDatabase, findObjects, readMark, setMark } from './target-mark.ts'
 
 const COPY_COUNTS = 'A restored copy of the source under its own name counts as the source.'
@@ -101,9 +101,10 @@ class SqlServerTarget implements Target {
     try {
       await this.#session.query(step.sql)
     } catch (error) {
-      if (errorNumber(error) !== CONSTRAINT_VIOLATED || !step.sql.includes(' WITH CHECK ADD ')) throw error
+      const unchecked = withoutLooking(step)
+      if (errorNumber(error) !== CONSTRAINT_VIOLATED || unchecked === null) throw error
       await this.#session.query('IF @@TRANCOUNT = 0 BEGIN TRANSACTION')
-      await this.#session.query(step.sql.replace(' WITH CHECK ADD ', ' WITH NOCHECK ADD '))
+      await this.#session.query(unchecked)
       this.skipped.push({ kind: 'constraint', name: step.object, reason: 'rows break it; made WITH NOCHECK' })
     }
   }

@@ -10,6 +10,8 @@ const NINES = '9'.repeat(38)
 export const EVERY_TYPE: readonly TypeCase[] = [
   { type: 'bit', values: ['0', '1', 'NULL'], text: ['0', '1', '\\N'] },
   { type: 'tinyint', values: ['0', '255'], text: ['0', '255'] },
+  { type: 'smallint', values: ['-32768', '32767'], text: ['-32768', '32767'] },
+  { type: 'int', values: ['-2147483648', '2147483647'], text: ['-2147483648', '2147483647'] },
   {
     type: 'bigint',
     values: ['-9223372036854775808', '9223372036854775807'],
@@ -26,7 +28,15 @@ export const EVERY_TYPE: readonly TypeCase[] = [
     values: ['-922337203685477.5808', '922337203685477.5807'],
     text: ['-922337203685477.5808', '922337203685477.5807'],
   },
+  { type: 'smallmoney', values: ['-214748.3648', '214748.3647'], text: ['-214748.3648', '214748.3647'] },
+  {
+    type: 'float',
+    values: ['0.1', '-1.7976931348623157E+308', '2.2250738585072014E-308'],
+    text: ['1.0000000000000001e-001', '-1.7976931348623157e+308', '2.2250738585072014e-308'],
+  },
+  { type: 'real', values: ['0.1', '3.4028235E+38'], text: ['1.00000001e-001', '3.40282347e+038'] },
   { type: 'date', values: ["'00010101'", "'99991231'"], text: ['0001-01-01', '9999-12-31'] },
+  { type: 'time(0)', values: ["'23:59:59'"], text: ['23:59:59'] },
   { type: 'time(7)', values: ["'23:59:59.9999999'", "'00:00:00'"], text: ['23:59:59.9999999', '00:00:00.0000000'] },
   {
     type: 'datetime',
@@ -56,6 +66,10 @@ export const EVERY_TYPE: readonly TypeCase[] = [
   },
   { type: 'nchar(4)', values: ["N'ab'"], text: ['ab  '] },
   { type: 'varchar(20)', values: ["'plain '", "''"], text: ['plain ', ''] },
+  { type: 'text', values: ["'old '", 'NULL'], text: ['old ', '\\N'] },
+  { type: 'ntext', values: ["N'旧'"], text: ['旧'] },
+  { type: 'xml', values: ["N'<a> <b/> </a>'"], text: ['<a><b/></a>'] },
   { type: 'varbinary(max)', values: ['0x00FFAB', '0x'], text: ['0x00FFAB', '0x'] },
   { type: 'binary(4)', values: ['0x01'], text: ['0x01000000'] },
+  { type: 'image', values: ['0x0102'], text: ['0x0102'] },
 ]

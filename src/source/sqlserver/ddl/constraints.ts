@@ -56,18 +56,20 @@ export function linkSteps(columns: readonly Row[]): DdlStep[] {
     ACTIONS[code ?? ''] === undefined ? '' : ` ON ${event} ${ACTIONS[code ?? '']}`
   const other = quoteQualified(first?.referenced_schema ?? '', first?.referenced_table ?? '')
   const sql =
-    `ALTER TABLE ${qualified(first)} WITH ${first?.is_not_trusted === '1' ? 'NOCHECK' : 'CHECK'} ADD CONSTRAINT ` +
-    `${quoteName(first?.name ?? '')} FOREIGN KEY (${list('column_name')}) REFERENCES ${other} (${list('referenced_column')})` +
+    `${adding(first)} ${quoteName(first?.name ?? '')} FOREIGN KEY (${list('column_name')}) REFERENCES ${other} (${list('referenced_column')})` +
     action('DELETE', first?.on_delete) +
     action('UPDATE', first?.on_update)
   return [{ phase: 'foreign-key', object: `FK CONSTRAINT ${first?.name}`, sql }, ...disabling(first)]
 }
 
 function checkSteps(row: Row): DdlStep[] {
-  const sql =
-    `ALTER TABLE ${qualified(row)} WITH ${row.is_not_trusted === '1' ? 'NOCHECK' : 'CHECK'} ADD CONSTRAINT ` +
-    `${quoteName(row.name ?? '')} CHECK ${row.definition}`
+  const sql = `${adding(row)} ${quoteName(row.name ?? '')} CHECK ${row.definition}`
   return [{ phase: 'after', object: `CHECK CONSTRAINT ${row.name}`, sql }, ...disabling(row)]
+}
+
+/** A new constraint looks at every row unless it is told not to: WITH CHECK is what saying nothing means. */
+function adding(row: Row | undefined): string {
+  return `ALTER TABLE ${qualified(row)}${row?.is_not_trusted === '1' ? ' WITH NOCHECK' : ''} ADD CONSTRAINT`
 }
 
 function disabling(row: Row | undefined): DdlStep[] {
