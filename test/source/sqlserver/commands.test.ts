@@ -1,0 +1,154 @@
+/**
+ * A SQL Server from the command line: drafted, backed up, found unchanged, compared, rebuilt. One story, on the server of
+ * `TEST_SQLSERVER_URL` (server.ts); without one, all of this is skipped.
+ */
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { ConnectionSettings } from '../../../src/source/contract.ts'
+import { type Ended, lastObject, runCommand } from '../../cli/cli-support.ts'
+import { ask, createDatabase, dropDatabases, password, run, serverUrl } from './server.ts'
+
+const PLANTED = 'PLANTED-NAME-甲乙丙'
+const PATIENTS = 12
+const STAYS = 24
+const VITALS = 480
+const NOTES = 48
+const ROWS = PATIENTS + STAYS + VITALS + NOTES
+
+const WARD = `
+CREATE SCHEMA ward
+GO
+CREATE TABLE ward.patient (patient_id int NOT NULL CONSTRAINT patient_pkey PRIMARY KEY, mrn varchar(20) NOT NULL,
+  name nvarchar(40) NULL)
+GO
+CREATE TABLE ward.icu_stay (stay_id int NOT NULL CONSTRAINT stay_pkey PRIMARY KEY,
+  patient_id int NOT NULL CONSTRAINT stay_patient REFERENCES ward.patient (patient_id),
+  bed nvarchar(10) NULL CONSTRAINT stay_bed DEFAULT N'—', admitted datetime2(3) NOT NULL)
+GO
+CREATE TABLE ward.vital_sign (stay_id int NOT NULL CONSTRAINT vital_stay REFERENCES ward.icu_stay (stay_id),
+  taken datetime2(3) NOT NULL, code varchar(10) NOT NULL, reading decimal(18,4) NULL, device uniqueidentifier NULL,
+  CONSTRAINT vital_pkey PRIMARY KEY (stay_id, taken, code), CONSTRAINT vital_range CHECK (reading < 1000))
+GO
+CREATE TABLE ward.note (note_id int IDENTITY(1,1) NOT NULL CONSTRAINT note_pkey PRIMARY KEY,
+  stay_id int NOT NULL CONSTRAINT note_stay REFERENCES ward.icu_stay (stay_id), body nvarchar(max) NULL,
+  scan varbinary(max) NULL, written datetimeoffset(3) NULL)
+GO
+CREATE INDEX note_stay_ix ON ward.note (stay_id, written)
+GO
+CREATE VIEW ward.beds AS SELECT stay_id, bed FROM ward.icu_stay
+GO
+WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${PATIENTS})
+INSERT INTO ward.patient SELECT i, 'MRN' + CONVERT(varchar(10), i), N'患者 ' + CONVERT(nvarchar(10), i) FROM n
+GO
+UPDATE ward.patient SET name = N'${PLANTED}' WHERE patient_id = 3
+GO
+WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${STAYS})
+INSERT INTO ward.icu_stay SELECT 100 + i, (i - 1) % ${PATIENTS} + 1, N'bed ' + CONVERT(nvarchar(10), i),
+  DATEADD(hour, i, CONVERT(datetime2(3), '2026-03-01T08:00:00')) FROM n
+GO
+WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20)
+INSERT INTO ward.vital_sign SELECT s.stay_id, DATEADD(minute, n.i, s.admitted), 'HR', 60 + n.i / 7.0,
+  CONVERT(uniqueidentifier, '6f9619ff-8b86-d011-b42d-00c04fc964ff') FROM ward.icu_stay s CROSS JOIN n
+GO
+INSERT INTO ward.note (stay_id, body, scan, written) SELECT stay_id, N'记录' + NCHAR(9) + N'a\\b' + NCHAR(10), 0x00FF, NULL
+  FROM ward.icu_stay
+GO
+INSERT INTO ward.note (stay_id, body, scan, written) SELECT stay_id, NULL, 0x,
+  CONVERT(datetimeoffset(3), '2026-03-01T10:15:00.123+08:00') FROM ward.icu_stay`
+
+describe.skipIf(serverUrl === undefined)('a SQL Server by the command line', { timeout: 300_000 }, () => {
+  let folder: string
+  let source: ConnectionSettings
+  let base: Record<string, unknown>
+  let rebuilt: ConnectionSettings
+  const printed: string[] = []
+
+  const command = async (...args: readonly string[]): Promise<Ended> => {
+    const environment = { SQLCMDPASSWORD: password, CHARTKEEP_KEY_FILE: join(folder, 'repository.key') }
+    const ended = await runCommand(args, folder, environment)
+    printed.push(ended.stdout, ended.stderr)
+    return ended
+  }
+  const succeeded = async (...args: readonly string[]): Promise<Record<string, unknown>> => {
+    const { status, stdout, stderr } = await command(...args, '--json')
+    expect([args[0], status, stderr]).toEqual([args[0], 0, ''])
+    return lastObject(stdout)
+  }
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'chartkeep-sqlserver-'))
+    await writeFile(join(folder, 'repository.key'), randomBytes(32))
+    source = await createDatabase()
+    await run(source, WARD)
+  }, 300_000)
+
+  afterAll(async () => {
+    await dropDatabases()
+    if (folder) await rm(folder, { recursive: true, force: true })
+  }, 300_000)
+
+  it('discover drafts a configuration that works as it is', async () => {
+    const drafted = await command('discover', source.url, '--repo', `file://${join(folder, 'repository')}`)
+    await writeFile(join(folder, 'chartkeep.yaml'), drafted.stdout)
+
+    expect([drafted.status, drafted.stderr]).toEqual([0, ''])
+    expect(drafted.stdout).toContain('table: ward.patient')
+  })
+
+  it('backup reads every row', async () => {
+    await succeeded('init')
+    base = await succeeded('backup')
+    expect(base).toMatchObject({ type: 'snapshot', mode: 'base', rows: ROWS, tables: 4 })
+  })
+
+  it('a second backup reads all again, and stores what changed', async () => {
+    await run(source, "UPDATE ward.icu_stay SET bed = N'bed 99' WHERE stay_id = 104")
+    const second = await succeeded('backup')
+    expect(second).toMatchObject({ mode: 'full-read', rows: ROWS })
+    expect(Number(second.bytesStored)).toBeLessThan(Number(base.bytesStored) / 2)
+  })
+
+  it('check and compare pass; status says what the repository holds', async () => {
+    for (const name of ['check', 'compare']) {
+      expect(await succeeded(name)).toMatchObject({ type: name, status: 'passed', findings: [] })
+    }
+    expect((await command('status', '--json')).stdout).toContain('"source"')
+  })
+
+  it('restore database rebuilds rows, keys, counters and views, and proves it', async () => {
+    rebuilt = await createDatabase()
+    const restored = await succeeded('restore', 'database', '--into', rebuilt.url)
+    expect(restored).toMatchObject({ type: 'restore', rows: ROWS, tables: 4, verified: true })
+    expect(await ask(rebuilt, 'SELECT bed FROM ward.beds WHERE stay_id = 104')).toEqual([{ bed: 'bed 99' }])
+    expect(await ask(rebuilt, 'SELECT name FROM ward.patient WHERE patient_id = 3')).toEqual([{ name: PLANTED }])
+    const [note] = await ask(
+      rebuilt,
+      'INSERT INTO ward.note (stay_id) VALUES (101); SELECT MAX(note_id) AS next FROM ward.note',
+    )
+    expect(note).toEqual({ next: String(NOTES + 1) })
+    await run(rebuilt, `DELETE FROM ward.note WHERE note_id = ${NOTES + 1}`)
+    const orphan = run(rebuilt, "INSERT INTO ward.icu_stay (stay_id, patient_id, admitted) VALUES (1, 999, '20260301')")
+    await expect(orphan).rejects.toThrow()
+  })
+
+  it('compare holds the rebuilt one to the snapshot, and sees one row that is not', async () => {
+    const against = ['compare', '--against', rebuilt.url] as const
+    expect(await succeeded(...against)).toMatchObject({ status: 'passed' })
+    await run(rebuilt, "UPDATE ward.vital_sign SET reading = reading + 0.0001 WHERE stay_id = 105 AND code = 'HR'")
+    const { stdout } = await command(...against, '--json')
+    expect(lastObject(stdout)).toMatchObject({ type: 'compare', status: 'failed' })
+  })
+
+  it('a target that is the source, or holds anything, is refused', async () => {
+    const refused = async (into: string) => (await command('restore', 'database', '--into', into)).stderr
+    expect(await refused(source.url)).toContain('error target-is-source: ')
+    expect(await refused(rebuilt.url)).toContain('error target-not-empty: ')
+  })
+
+  it('no value of a row was printed', () => {
+    expect(printed.join('')).not.toContain(PLANTED)
+  })
+})
