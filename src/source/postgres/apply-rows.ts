@@ -13,16 +13,18 @@ import { Failure } from '../../errors.ts'
 import type { ConnectionSettings, SourceIdentity } from '../contract.ts'
 import { isSameDatabase } from '../identity.ts'
 import type { AppliedRows, AppliedTransaction, ApplyRequest, RowEdit } from '../row-contract.ts'
+import { checkPresent, proveFuture } from '../row-proof.ts'
+import { childrenFirst, countEdits, groupByTable, lateDeletes, type TableEdits } from '../write-order.ts'
 import { connect, type Session } from './connect.ts'
+import { deferrableKeys } from './deferrable-keys.ts'
 import { deleteStatements, updateStatements } from './edit-statements.ts'
 import { isConnectionLoss, isServerError, toPostgresFailure } from './failures.ts'
 import { readIdentity } from './identity.ts'
 import { refuseOrphans } from './orphans.ts'
 import { settleOutcome } from './outcome.ts'
 import { quoteName, quoteText } from './quote.ts'
-import { checkPresent, proveFuture } from './row-proof.ts'
+import { writingTransaction } from './row-locks.ts'
 import { sideEffectsOf } from './side-effects.ts'
-import { childrenFirst, deferrableKeys, groupByTable, lateDeletes, type TableEdits } from './write-order.ts'
 
 /** Somebody holds a row, changed it since our snapshot, or a deadlock was broken at our expense. */
 const MOVED = new Set(['55P03', '40001', '40P01', '57014'])
@@ -45,21 +47,22 @@ export async function applyRows(settings: ConnectionSettings, request: ApplyRequ
     if (!isSameDatabase(request.expected, identity)) throw otherDatabase(request.expected, identity)
     await begin(session, request)
     const tables = groupByTable(request.edits)
-    await checkPresent(session, tables)
+    const writing = writingTransaction(session)
+    await checkPresent(writing, tables)
     transaction = { id: await transactionId(session), identity }
     await request.beforeWriting(transaction)
     await write(session, tables, request.searchPath)
-    triggered = await proveFuture(session, tables, request.triggerColumns)
+    triggered = await proveFuture(writing, tables, request.triggerColumns)
     sideEffects = await sideEffectsOf(session, tables)
     await session.query('SELECT pg_logical_emit_message(true, $1, $2)', ['chartkeep', request.mark])
     request.signal.throwIfAborted()
     committing = true
     await session.query('COMMIT')
-    return { transaction, ...counts(request.edits), triggered, sideEffects }
+    return { transaction, ...countEdits(request.edits), triggered, sideEffects }
   } catch (error) {
     if (committing && transaction && (isConnectionLoss(error) || !isServerError(error))) {
       await settle(settings, transaction)
-      return { transaction, ...counts(request.edits), triggered, sideEffects }
+      return { transaction, ...countEdits(request.edits), triggered, sideEffects }
     }
     if (request.signal.aborted) throw request.signal.reason
     throw explain(error)
@@ -185,11 +188,6 @@ async function settle(settings: ConnectionSettings, transaction: AppliedTransact
       hints: ['Make a new plan for this patient: it shows what is there now.'],
     },
   )
-}
-
-function counts(edits: readonly RowEdit[]): { inserted: number; updated: number; deleted: number } {
-  const count = (kind: RowEdit['kind']) => edits.filter((edit) => edit.kind === kind).length
-  return { inserted: count('insert'), updated: count('update'), deleted: count('delete') }
 }
 
 function explain(error: unknown): Error {

@@ -1,10 +1,11 @@
 /** Statements that change or take out rows which were found and locked before. */
+import { differingColumns, isNull, splitLine } from '../line-fields.ts'
+import { LineKeys } from '../line-keys.ts'
 import type { RowEdit } from '../row-contract.ts'
+import type { TableEdits } from '../write-order.ts'
 import { fieldLiteral, nullLiteral } from './copy-field.ts'
 import { keysAmong } from './key-condition.ts'
-import { LineKeys } from './line-keys.ts'
 import { quoteName } from './quote.ts'
-import type { TableEdits } from './write-order.ts'
 
 export interface CountedStatement {
   readonly sql: string
@@ -15,8 +16,6 @@ export interface CountedStatement {
 
 /** Rows in one statement: long enough to be worth a round trip, short enough to be parsed in a moment. */
 const ROWS_AT_ONCE = 10_000
-const TAB = 0x09
-const NULL_FIELD = Buffer.from('\\N')
 
 /** One statement for a table: foreign keys within it are checked at its end. Of equal rows without a key, as many as are named. */
 export function deleteStatements(edits: TableEdits, encoding: string): CountedStatement[] {
@@ -59,11 +58,6 @@ export function updateStatements({ table, columns, rows }: TableEdits, encoding:
   })
 }
 
-function differingColumns({ present, future }: RowEdit): number[] {
-  const before = splitLine(present!)
-  return splitLine(future!).flatMap((field, index) => (field.equals(before[index]!) ? [] : [index]))
-}
-
 /** Columns of the new values are numbered: no name of the table can be one of them. */
 function updateSql(edits: readonly RowEdit[], names: readonly string[], encoding: string): string {
   const { table, columns } = edits[0]!
@@ -95,17 +89,6 @@ function sameText(edit: RowEdit, column: string, field: Buffer, encoding: string
   return `${quoteName(column)}::text = (${literal(edit, column, field, encoding)})::text`
 }
 
-export function splitLine(line: Buffer): Buffer[] {
-  const fields: Buffer[] = []
-  let start = 0
-  for (let end = line.indexOf(TAB); end >= 0; end = line.indexOf(TAB, start)) {
-    fields.push(line.subarray(start, end))
-    start = end + 1
-  }
-  fields.push(line.subarray(start))
-  return fields
-}
-
 function literal({ table }: RowEdit, column: string, field: Buffer, encoding: string): string {
   if (isNull(field)) return 'NULL'
   return fieldLiteral(field, table.columns.find(({ name }) => name === column)!.type, encoding)
@@ -115,8 +98,4 @@ function literal({ table }: RowEdit, column: string, field: Buffer, encoding: st
 function typedLiteral(edit: RowEdit, column: string, field: Buffer, encoding: string): string {
   if (!isNull(field)) return literal(edit, column, field, encoding)
   return nullLiteral(edit.table.columns.find(({ name }) => name === column)!.type)
-}
-
-export function isNull(field: Buffer): boolean {
-  return field.length === 2 && field[0] === NULL_FIELD[0] && field[1] === NULL_FIELD[1]
 }

@@ -3,10 +3,10 @@
  * SET NULL or SET DEFAULT, made since, or in tables that no plan speaks of.
  */
 import { Failure } from '../../errors.ts'
+import type { TableEdits } from '../write-order.ts'
 import type { Session } from './connect.ts'
 import { keysIn } from './edit-statements.ts'
 import { quoteName } from './quote.ts'
-import type { TableEdits } from './write-order.ts'
 
 /**
  * @param deletions all of the plan's: of a circle, children go after what they refer to

@@ -3,8 +3,8 @@
  * counts what a transaction wrote, table by table; our own share is known.
  */
 import type { AppliedRows, WrittenCounts } from '../row-contract.ts'
+import type { TableEdits } from '../write-order.ts'
 import type { Session } from './connect.ts'
-import type { TableEdits } from './write-order.ts'
 
 const KINDS = ['insert', 'update', 'delete'] as const
 

@@ -1,23 +1,29 @@
 /** Before anything is written, every row is as the plan found it; afterwards, every row is as the plan wants it. */
-import { Failure } from '../../errors.ts'
-import type { RowEdit } from '../row-contract.ts'
-import type { Session } from './connect.ts'
-import { isNull, keysIn, splitLine } from './edit-statements.ts'
+import { Failure } from '../errors.ts'
+import { isNull, splitLine } from './line-fields.ts'
 import { LineKeys } from './line-keys.ts'
-import { readRows } from './live-rows.ts'
+import type { RowEdit, RowQuery } from './row-contract.ts'
 import type { TableEdits } from './write-order.ts'
+
+/** The transaction that writes. */
+export interface WritingTransaction {
+  /** Locks what is to be changed or taken out of one table, in the order of keys. */
+  lock(edits: TableEdits): Promise<void>
+  /** As `LiveRows.rows`, with what the transaction itself has written. */
+  rows(query: RowQuery): Promise<Buffer[]>
+}
 
 /**
  * Locks what will be changed, in the order of keys, so that no two restores and no ward wait for one another in a
  * circle (P20); then compares.
  * @throws plan-moved
  */
-export async function checkPresent(session: Session, tables: readonly TableEdits[]): Promise<void> {
+export async function checkPresent(writing: WritingTransaction, tables: readonly TableEdits[]): Promise<void> {
   const inOrder = [...tables].sort((a, b) => (a.table.name < b.table.name ? -1 : 1))
-  for (const edits of inOrder) await lockRows(session, edits)
+  for (const edits of inOrder) await writing.lock(edits)
   for (const edits of inOrder) {
     const keys = keysOf(edits)
-    const found = await rowsNow(session, edits, keys)
+    const found = await rowsNow(writing, edits, keys)
     for (const edit of edits.rows) {
       const now = take(found, keys.text((edit.present ?? edit.future)!))
       // Of a table without a key, equal rows are nothing unusual.
@@ -32,14 +38,14 @@ export async function checkPresent(session: Session, tables: readonly TableEdits
  * @throws restore-unproved
  */
 export async function proveFuture(
-  session: Session,
+  writing: WritingTransaction,
   tables: readonly TableEdits[],
   allowed: ReadonlySet<string>,
 ): Promise<Map<string, number>> {
   const triggered = new Map<string, number>()
   for (const edits of tables) {
     const keys = keysOf(edits)
-    const found = await rowsNow(session, edits, keys)
+    const found = await rowsNow(writing, edits, keys)
     for (const edit of edits.rows) {
       const now = take(found, keys.text((edit.future ?? edit.present)!))
       if (edit.future === null && (now === null || edits.table.primaryKey.length === 0)) continue
@@ -55,30 +61,16 @@ export async function proveFuture(
   return triggered
 }
 
-async function lockRows(session: Session, { table, rows }: TableEdits): Promise<void> {
-  if (table.primaryKey.length === 0) return
-  const order = table.primaryKey.map((column) => `"${column.replaceAll('"', '""')}"`).join(', ')
-  for (const [kind, strength] of [
-    ['update', 'NO KEY UPDATE'],
-    ['delete', 'UPDATE'],
-  ] as const) {
-    const touched = rows.filter((edit) => edit.kind === kind)
-    if (touched.length === 0) continue
-    const where = keysIn(touched, session.encoding)
-    await session.query(`SELECT FROM ONLY ${table.sqlName} WHERE ${where} ORDER BY ${order} FOR ${strength}`)
-  }
-}
-
 /** Of equal rows of a table without a key, each. */
 type FoundRows = Map<string, Buffer | Buffer[]>
 
-async function rowsNow(session: Session, edits: TableEdits, keys: LineKeys): Promise<FoundRows> {
+async function rowsNow(writing: WritingTransaction, edits: TableEdits, keys: LineKeys): Promise<FoundRows> {
   const { table, columns, rows } = edits
   const where = lookedUpBy(edits)
   const wanted = new LineKeys(columns, where)
   const values = rows.map((edit) => wanted.fields((edit.present ?? edit.future)!)).filter((key) => !key.some(isNull))
   const found: FoundRows = new Map()
-  for (const line of await readRows(session, { table, columns, where: { columns: where, values } })) {
+  for (const line of await writing.rows({ table, columns, where: { columns: where, values } })) {
     const text = keys.text(line)
     const same = found.get(text)
     if (Array.isArray(same)) same.push(line)

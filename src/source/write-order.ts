@@ -1,8 +1,7 @@
 /** The order in which tables are written, so that no foreign key is broken in between where that can be helped. */
-import type { TableInfo } from '../contract.ts'
-import type { RowEdit } from '../row-contract.ts'
-import type { Session } from './connect.ts'
-import { splitLine } from './edit-statements.ts'
+import type { TableInfo } from './contract.ts'
+import { splitLine } from './line-fields.ts'
+import type { RowEdit } from './row-contract.ts'
 
 export interface TableEdits {
   readonly table: TableInfo
@@ -17,16 +16,6 @@ export function groupByTable(edits: readonly RowEdit[]): TableEdits[] {
 
 /** Names of foreign keys that wait for the end of the transaction, by table. */
 export type DeferrableKeys = ReadonlyMap<string, ReadonlySet<string>>
-
-export async function deferrableKeys(session: Session, tables: readonly TableEdits[]): Promise<DeferrableKeys> {
-  const rows = await session.query(
-    `SELECT conrelid AS oid, conname AS name FROM pg_catalog.pg_constraint
-     WHERE contype = 'f' AND condeferrable AND conrelid = ANY ($1::oid[])`,
-    [tables.map(({ table }) => table.oid)],
-  )
-  const names = (oid: string) => new Set(rows.filter((row) => row.oid === oid).map(({ name }) => name ?? ''))
-  return new Map(tables.map(({ table }) => [table.name, names(table.oid)]))
-}
 
 /**
  * Those that refer before those that are referred to. A circle is entered where only keys that can wait are broken; where
@@ -91,4 +80,9 @@ function addReferred(late: Set<RowEdit>, child: TableEdits, losing: readonly Tab
 function fieldsText(columns: readonly string[], line: Buffer, wanted: readonly string[]): string {
   const fields = splitLine(line)
   return wanted.map((column) => fields[columns.indexOf(column)]?.toString('latin1') ?? '').join('\t')
+}
+
+export function countEdits(edits: readonly RowEdit[]): { inserted: number; updated: number; deleted: number } {
+  const count = (kind: RowEdit['kind']) => edits.filter((edit) => edit.kind === kind).length
+  return { inserted: count('insert'), updated: count('update'), deleted: count('delete') }
 }
