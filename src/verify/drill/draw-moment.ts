@@ -5,14 +5,13 @@
 import { Failure } from '../../errors.ts'
 import { formatTimeUs, timeUsOf } from '../../repository/state/moment.ts'
 import { isLogged, resolveTarget } from '../../repository/state/target.ts'
+import { fill } from '../report/words.ts'
 import type { DrillRequest } from './drill-request.ts'
 import { drawBelow } from './lost-patient.ts'
 import { recoveredUpTo } from './measure.ts'
+import { DRILL_SENTENCES } from './sentences.ts'
 
 const DRAWS_MAX = 10
-
-/** Said in the report: what lies between snapshots cannot be drilled. */
-export const NO_LOG = 'no captured changes carry on from any snapshot: the drill goes to a snapshot'
 
 export interface DrawnMoment {
   readonly at: string
@@ -31,7 +30,7 @@ export async function drawMoment(request: DrillRequest): Promise<DrawnMoment> {
     })
   }
   if (!snapshots.some((each) => each.isLogged)) {
-    return { at: snapshots[drawBelow(request, snapshots.length)]!.id, remarks: [NO_LOG] }
+    return { at: snapshots[drawBelow(request, snapshots.length)]!.id, remarks: [DRILL_SENTENCES.noLog.en] }
   }
   const first = timeUsOf(oldest.sourceTime)
   const { at: until } = await recoveredUpTo(await resolveTarget({ repository, sourceName, at: 'now' }))
@@ -45,7 +44,7 @@ export async function drawMoment(request: DrillRequest): Promise<DrawnMoment> {
     } catch (error) {
       const isGap = error instanceof Failure && error.code === 'change-log-gap'
       if (!isGap || remarks.length + 1 === DRAWS_MAX) throw error
-      remarks.push(`${at} is not kept: ${error.message}`)
+      remarks.push(fill(DRILL_SENTENCES.notKept.en, { at, why: error.message }))
     }
   }
 }

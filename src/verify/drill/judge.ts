@@ -2,7 +2,9 @@
 import type { Failure, FailureCode } from '../../errors.ts'
 import { isDamage } from '../../repository/damage.ts'
 import { type Finding, finding, warning } from '../finding.ts'
+import { fill } from '../report/words.ts'
 import type { DrillReport, Measured, ReportedFinding } from './drill-report.ts'
+import { DRILL_SENTENCES } from './sentences.ts'
 
 /** Failures that say that what is kept, or what was rebuilt, is not what it should be. */
 const UNFIT: ReadonlySet<FailureCode> = new Set<FailureCode>([
@@ -17,7 +19,12 @@ const UNFIT: ReadonlySet<FailureCode> = new Set<FailureCode>([
 export function failureFinding(error: Failure): Finding {
   const tables = typeof error.context.table === 'string' ? [error.context.table] : []
   const object = typeof error.context.object === 'string' ? { object: error.context.object } : {}
-  const parts = { message: `the recovery ended: ${error.message}`, tables, patientsComplete: false, ...object }
+  const parts = {
+    message: fill(DRILL_SENTENCES.ended.en, { why: error.message }),
+    tables,
+    patientsComplete: false,
+    ...object,
+  }
   if (UNFIT.has(error.code) || isDamage(error)) return finding({ kind: 'drill-failed', ...parts })
   return warning({ kind: 'not-looked', ...parts })
 }
@@ -27,8 +34,9 @@ export function findingsOf(report: DrillReport): Finding[] {
   return [
     ...report.checks.flatMap(({ name, outcome }) => {
       if (outcome !== 'differs' && outcome !== 'failed') return []
-      const what = outcome === 'differs' ? 'the copy answers otherwise' : 'the copy gave no answer'
-      return [finding({ kind: 'drill-answer-differs', message: `question '${name}': ${what}` })]
+      const { answersOtherwise, gaveNoAnswer } = DRILL_SENTENCES
+      const { en } = outcome === 'differs' ? answersOtherwise : gaveNoAnswer
+      return [finding({ kind: 'drill-answer-differs', message: fill(en, { question: name }) })]
     }),
     ...missed('RTO', report.rto.fromFault),
     ...missed('RPO', report.rpo.measured),
@@ -44,13 +52,15 @@ export function judge(findings: readonly ReportedFinding[]): DrillReport['status
 
 function missed(name: string, { ms, targetMs, met }: Measured): Finding[] {
   if (met !== false) return []
-  const message = `${name} of ${(ms! / 1000).toFixed(1)} s was measured, ${(targetMs! / 1000).toFixed(1)} s are allowed`
-  return [finding({ kind: 'drill-target-missed', message })]
+  const [measured, allowed] = [ms!, targetMs!].map((each) => (each / 1000).toFixed(1))
+  const facts = { figure: name, measured: measured!, allowed: allowed! }
+  return [finding({ kind: 'drill-target-missed', message: fill(DRILL_SENTENCES.missed.en, facts) })]
 }
 
 function leftBehind({ cleanup, backup }: DrillReport): Finding[] {
   if (cleanup?.clean === true || (cleanup === null && backup === null)) return []
-  const message = cleanup === null ? 'nobody knows whether the copy was cleared' : `${cleanup.what} was not cleared`
+  const { nobodyKnows, notCleared } = DRILL_SENTENCES
+  const message = cleanup === null ? nobodyKnows.en : fill(notCleared.en, { what: cleanup.what })
   return [finding({ kind: 'drill-left-behind', message, hint: 'Remove it by hand: it holds patients.' })]
 }
 

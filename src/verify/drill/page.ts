@@ -1,4 +1,5 @@
 /** The report of a drill on paper: 灾难恢复演练报告. Everything on it stands in the signed JSON. */
+import type { FindingKind } from '../finding.ts'
 import {
   bullets,
   callout,
@@ -13,6 +14,7 @@ import {
   type Tone,
   timeline,
 } from '../report/blocks.ts'
+import { KIND_WORDS } from '../report/finding-words.ts'
 import {
   formatClock,
   formatCount,
@@ -23,10 +25,12 @@ import {
   type Zone,
 } from '../report/language.ts'
 import type { PdfNode } from '../report/pdf-node.ts'
+import { sayIn } from '../report/sentences.ts'
 import { printSigned } from '../report/signed-page.ts'
 import type { SignedReport } from '../report/signed-report.ts'
 import { fill, WORDS } from '../report/words.ts'
-import type { DrillCheck, DrillReport, Measured } from './drill-report.ts'
+import type { DrillCheck, DrillReport, Measured, ReportedFinding } from './drill-report.ts'
+import { ALL_DRILL_SENTENCES } from './sentences.ts'
 import { CLEANUP_WORDS, DRILL_WORDS, OUTCOME_WORDS, SCENARIO_WORDS, STATUS_WORDS, STEP_WORDS } from './words.ts'
 
 interface Page {
@@ -254,12 +258,16 @@ function loss({ report, zone, say }: Page): PdfNode[] {
   return [title, dataTable([{ title: say(WORDS.table), width: '*' }, ...columns], rows), when]
 }
 
-function problems({ report, say }: Page): PdfNode[] {
+function problems({ report, language, say }: Page): PdfNode[] {
   const { findings, deviations, notRebuilt } = report
+  const said = (sentence: string) => sayIn(language, sentence, ALL_DRILL_SENTENCES)
   const nodes: PdfNode[] = [heading(say(DRILL_WORDS.problems))]
   if (findings.length === 0) nodes.push(paragraph(say(DRILL_WORDS.noProblems)))
   else {
-    const rows = findings.map(({ severity, kind, message }) => [say(DRILL_WORDS[severity]), code(kind), message, ''])
+    const rows = findings.map((found) => {
+      const kind: PdfNode = language === 'zh' ? { stack: [kindInChinese(found), code(found.kind)] } : code(found.kind)
+      return [say(DRILL_WORDS[found.severity]), kind, said(found.message), '']
+    })
     nodes.push(
       dataTable(
         [
@@ -272,12 +280,17 @@ function problems({ report, say }: Page): PdfNode[] {
       ),
     )
   }
-  if (deviations.length > 0) nodes.push(heading(say(DRILL_WORDS.deviations), 2), bullets(deviations))
+  if (deviations.length > 0) nodes.push(heading(say(DRILL_WORDS.deviations), 2), bullets(deviations.map(said)))
   if (notRebuilt.length > 0) {
-    const items = notRebuilt.map(({ kind, name, reason }) => `${kind} ${name}: ${reason}`)
+    const items = notRebuilt.map(({ kind, name, reason }) => `${said(kind)} ${said(name)}: ${said(reason)}`)
     nodes.push(heading(say(DRILL_WORDS.notRebuilt), 2), bullets(items))
   }
   return nodes
+}
+
+/** A report of another version may name a kind that this one does not know. */
+function kindInChinese({ kind }: ReportedFinding): PdfNode {
+  return { text: Object.hasOwn(KIND_WORDS, kind) ? KIND_WORDS[kind as FindingKind] : '' }
 }
 
 function cleanup({ report, say }: Page): PdfNode[] {

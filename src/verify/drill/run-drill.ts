@@ -15,13 +15,15 @@ import { resolveTarget, type StateTarget } from '../../repository/state/target.t
 import { tool } from '../../tool.ts'
 import { checkRepository } from '../check.ts'
 import { type SignedReport, writeReport } from '../report/signed-report.ts'
-import { drawMoment, hasLoggedSnapshot, NO_LOG } from './draw-moment.ts'
+import { fill } from '../report/words.ts'
+import { drawMoment, hasLoggedSnapshot } from './draw-moment.ts'
 import { type Cleanup, DRILLS, type DrillReport, type DrillTable, type ReportedFinding } from './drill-report.ts'
 import type { DrillRequest } from './drill-request.ts'
 import { failureFinding, findingsOf, judge, reported } from './judge.ts'
 import { lostRows, measured, Questions, reasonNotMeasured, recoveredUpTo } from './measure.ts'
 import { recover, tablesFound } from './recover.ts'
 import { openPlace, type ScratchPlace } from './scratch-place.ts'
+import { DRILL_SENTENCES } from './sentences.ts'
 import { StepTimes } from './step-times.ts'
 import { askSlot, lookAtTail, type StandingSlot } from './tail-of-log.ts'
 
@@ -103,7 +105,7 @@ async function hold(request: DrillRequest, course: Course): Promise<void> {
     course.deviations.push(...drawn.remarks)
   } else if (request.at === null && !(await hasLoggedSnapshot(request))) {
     course.asked = 'latest'
-    course.deviations.push(NO_LOG)
+    course.deviations.push(DRILL_SENTENCES.noLog.en)
   }
   const slot = await askWhetherPresent(request, course)
   request.onProgress('finding the moment')
@@ -127,7 +129,7 @@ async function askWhetherPresent(request: DrillRequest, course: Course): Promise
   try {
     return await askSlot(request)
   } catch (error) {
-    course.deviations.push(`the end of the change log was not compared: ${reasonNotMeasured(error)}`)
+    course.deviations.push(fill(DRILL_SENTENCES.tailNotCompared.en, { why: reasonNotMeasured(error) }))
     return null
   }
 }
@@ -190,7 +192,7 @@ async function compareWithSource(
     course.checks = await questions.compare(movedOn)
   } catch (error) {
     course.checks = questions.copyOnly()
-    course.deviations.push(`the source was not compared: ${reasonNotMeasured(error)}`)
+    course.deviations.push(fill(DRILL_SENTENCES.sourceNotCompared.en, { why: reasonNotMeasured(error) }))
   }
 }
 
@@ -201,7 +203,7 @@ async function cleanUp(request: DrillRequest, course: Course, place: ScratchPlac
     course.times.mark('T9', request.nowMs())
   } catch (error) {
     if (!isFinding(error)) throw error
-    course.deviations.push(`the copy could not be cleared: ${error.message}`)
+    course.deviations.push(fill(DRILL_SENTENCES.copyNotCleared.en, { why: error.message }))
   }
 }
 

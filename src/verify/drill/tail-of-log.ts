@@ -7,7 +7,9 @@ import { listLogs } from '../../repository/change-log/reader.ts'
 import { formatLsn } from '../../repository/lsn.ts'
 import { openSource } from '../../source/open.ts'
 import { type Finding, finding } from '../finding.ts'
+import { fill } from '../report/words.ts'
 import type { DrillRequest } from './drill-request.ts'
+import { DRILL_SENTENCES } from './sentences.ts'
 
 /** What the log must have; asked before anything of it is read. */
 export interface StandingSlot {
@@ -29,7 +31,8 @@ export async function lookAtTail({ repository, sourceName }: DrillRequest, slot:
   const lost = await findLostTail(repository, sourceName, slot)
   if (lost === null) return []
   const { logId, from, to } = lost
-  const message = `change log ${logId} ends at ${formatLsn(from)}, and the database was told that it is kept up to ${formatLsn(to)}: its newest segments are gone`
+  const facts = { log: logId, end: formatLsn(from), told: formatLsn(to) }
+  const message = fill(DRILL_SENTENCES.tailGone.en, facts)
   const hint = 'Bring the objects back from a copy of the store; run `chartkeep backup` to be protected again.'
   return [finding({ kind: 'segment-missing', message, patientsComplete: false, hint })]
 }

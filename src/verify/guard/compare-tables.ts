@@ -11,6 +11,7 @@ import { PartMoves, partitionColumns } from '../certificate/part-moves.ts'
 import type { ExplainRules } from '../certificate/rules.ts'
 import { ClosedKeys } from './closed-keys.ts'
 import type { GuardTable, RowCounts } from './guard-report.ts'
+import { GUARD_SENTENCES } from './sentences.ts'
 
 export interface GuardComparison {
   readonly repository: Repository
@@ -156,8 +157,8 @@ async function* differences({ repository, signal }: GuardComparison, pair: Pair)
 /** Rows are told apart by key and anchor: where these are others now, every row would count as deleted and inserted. */
 function reasonNotComparable({ before, after }: Pair): string | null {
   if (before === null || after === null) return null
-  if (before.primaryKey.join() !== after.primaryKey.join()) return 'its primary key is another'
-  return before.anchor === after.anchor ? null : 'the column that leads to the patient is another'
+  if (before.primaryKey.join() !== after.primaryKey.join()) return GUARD_SENTENCES.otherKey.en
+  return before.anchor === after.anchor ? null : GUARD_SENTENCES.otherAnchor.en
 }
 
 /** Positions of the columns that both have, on each side; null for both when they are all, in the same order. */

@@ -14,15 +14,18 @@ import {
 } from '../report/blocks.ts'
 import { formatCount, formatInstant, type Language, type Phrase, type Zone } from '../report/language.ts'
 import type { PdfNode } from '../report/pdf-node.ts'
+import { sayIn } from '../report/sentences.ts'
 import { printSigned } from '../report/signed-page.ts'
 import type { SignedReport } from '../report/signed-report.ts'
 import { SMALL } from '../report/style.ts'
 import { fill, WORDS } from '../report/words.ts'
 import type { GuardEnd, GuardSnapshot, GuardTable, RowCounts } from './guard-report.ts'
+import { ALL_GUARD_SENTENCES } from './sentences.ts'
 import { GUARD_WORDS, HISTORY_WORDS, PROVED_WORDS } from './words.ts'
 
 interface Page {
   readonly report: GuardEnd
+  readonly language: Language
   readonly zone: Zone
   say(phrase: Phrase): string
 }
@@ -32,7 +35,7 @@ const TONES: Readonly<Record<GuardEnd['history'], Tone>> = { unchanged: 'good', 
 /** The same report gives the same file. */
 export async function guardPdf(signed: SignedReport<GuardEnd>, language: Language, zone: Zone): Promise<Uint8Array> {
   const { report } = signed
-  const page: Page = { report, zone, say: (phrase) => phrase[language] }
+  const page: Page = { report, language, zone, say: (phrase) => phrase[language] }
   return await printSigned(signed, language, {
     title: GUARD_WORDS.title,
     writtenAt: report.endedAt,
@@ -150,11 +153,11 @@ function schema({ report, say }: Page): PdfNode[] {
   ]
 }
 
-function exceptions({ report, say }: Page): PdfNode[] {
+function exceptions({ report, language, say }: Page): PdfNode[] {
   const title = heading(say(GUARD_WORDS.exceptions))
   if (report.findings.length === 0) return [title, paragraph(say(GUARD_WORDS.noExceptions))]
-  const items = report.findings.map(
-    ({ severity, message }) => `${mark(severity === 'error' ? 'bad' : 'warning')} ${message}`,
-  )
+  const items = report.findings.map(({ severity, message }) => {
+    return `${mark(severity === 'error' ? 'bad' : 'warning')} ${sayIn(language, message, ALL_GUARD_SENTENCES)}`
+  })
   return [title, bullets(items)]
 }

@@ -1,8 +1,9 @@
 /** Where nothing was captured there are no moments between snapshots: a drill that is told none goes to a snapshot. */
 import { describe, expect, it } from 'vitest'
 import { Failure } from '../../../src/errors.ts'
-import { drawMoment, hasLoggedSnapshot, NO_LOG } from '../../../src/verify/drill/draw-moment.ts'
+import { drawMoment, hasLoggedSnapshot } from '../../../src/verify/drill/draw-moment.ts'
 import type { DrillRequest } from '../../../src/verify/drill/drill-request.ts'
+import { DRILL_SENTENCES } from '../../../src/verify/drill/sentences.ts'
 
 const IDS = ['20260101T000000Z-01', '20260102T000000Z-02', '20260103T000000Z-03']
 
@@ -11,7 +12,7 @@ describe('a moment that nobody named', () => {
     const drawn = await Promise.all([0, 1, 2, 3].map((number) => drawMoment(request(number, null))))
 
     expect(drawn.map(({ at }) => at)).toEqual([IDS[0], IDS[1], IDS[0], IDS[1]])
-    expect(drawn.every(({ remarks }) => remarks.join() === NO_LOG)).toBe(true)
+    expect(drawn.every(({ remarks }) => remarks.join() === DRILL_SENTENCES.noLog.en)).toBe(true)
   })
 
   it('is in the log where a snapshot stands in one', async () => {

@@ -3,8 +3,10 @@ import { describe, expect, it } from 'vitest'
 import type { DrillReport } from '../../../src/verify/drill/drill-report.ts'
 import { DRILLS } from '../../../src/verify/drill/drill-report.ts'
 import { drillFindings, drillHistory, drillTrend } from '../../../src/verify/drill/history.ts'
+import { findingsOf, reported } from '../../../src/verify/drill/judge.ts'
 import { checkOf } from '../../../src/verify/drill/measure.ts'
 import { drillPdf } from '../../../src/verify/drill/page.ts'
+import { DRILL_SENTENCES } from '../../../src/verify/drill/sentences.ts'
 import { StepTimes } from '../../../src/verify/drill/step-times.ts'
 import { CHINA } from '../../../src/verify/report/language.ts'
 import { writeReport } from '../../../src/verify/report/signed-report.ts'
@@ -114,7 +116,30 @@ describe('the page of a drill', () => {
     expect(text.replaceAll(/\s/g, '')).toContain(signed.sha256.slice(0, 32))
     expect(text).not.toMatch(/达到.{0,4}级|20988-2007/)
   })
+
+  it('in Chinese says what was found, and what it means, in Chinese', async () => {
+    await using made = await makeRepository()
+    const [found] = findingsOf(drillReport({ cleanup: null, backup: null, rto: MISSED }))
+    const report = drillReport({
+      findings: [reported(found!)],
+      deviations: [DRILL_SENTENCES.noLog.en],
+      notRebuilt: [{ kind: 'roles', name: 'all roles of the server', reason: 'rows break it; not made' }],
+      status: 'failed',
+    })
+    const text = pdfText(await drillPdf(await writeReport(made.repository, DRILLS, report), 'zh', CHINA))
+    if (text === null) return
+    const dense = text.replaceAll(/\s/g, '')
+    expect(dense).toContain('未达恢复目标')
+    expect(dense).toContain('RTO实测9.0秒，允许1.0秒')
+    expect(dense).toContain('演练恢复到快照')
+    expect(dense).toContain('角色服务器的全部角色:现有行不符合，未建立')
+  })
 })
+
+const MISSED = {
+  fromFault: { ms: 9000, targetMs: 1000, met: false },
+  fromAuthorisation: { ms: null, targetMs: null, met: null },
+}
 
 function iso(ms: number): string {
   return new Date(ms).toISOString()

@@ -1,4 +1,7 @@
 /** The pages of a certificate, from its data alone: whatever is printed stands in certificate.json. */
+
+import type { Scenario } from '../../drill/drill-report.ts'
+import { SCENARIO_WORDS } from '../../drill/words.ts'
 import {
   bullets,
   type Column,
@@ -19,13 +22,23 @@ import {
   type Tone,
 } from '../../report/blocks.ts'
 import { formatBytes, formatCount, type Language } from '../../report/language.ts'
+import { NOT_KEPT_SENTENCES } from '../../report/not-kept-sentences.ts'
 import type { PdfNode } from '../../report/pdf-node.ts'
+import { sayIn } from '../../report/sentences.ts'
 import { fill } from '../../report/words.ts'
-import type { Certificate, Verdict } from '../document.ts'
+import type { Certificate, CertificateException, Verdict } from '../document.ts'
 import { authenticity, completeness } from './counts.ts'
 import { Paper } from './paper.ts'
 import { declaration, statements } from './statements.ts'
-import { EXCEPTION_WORDS, LIMITS, METHOD, RULE_WORDS, VERDICT_WORDS, CERTIFICATE_WORDS as W } from './words.ts'
+import {
+  EXCEPTION_WORDS,
+  FAILED_SENTENCES,
+  LIMITS,
+  METHOD,
+  RULE_WORDS,
+  VERDICT_WORDS,
+  CERTIFICATE_WORDS as W,
+} from './words.ts'
 
 const TONES: Readonly<Record<Verdict, Tone>> = {
   unqualified: 'good',
@@ -130,8 +143,13 @@ function scope(paper: Paper): PdfNode[] {
     ]),
     note(fill(paper.word('continuity'), facts)),
     dataTable(columns, rows),
-    ...(notCaptured.length === 0 ? [] : [bullets(notCaptured.map((one) => `${one.kind} ${one.name}: ${one.reason}`))]),
+    ...(notCaptured.length === 0 ? [] : [notCapturedList(paper)]),
   ]
+}
+
+function notCapturedList({ certificate, language }: Paper): PdfNode {
+  const said = (text: string) => sayIn(language, text, NOT_KEPT_SENTENCES)
+  return bullets(certificate.notCaptured.map((one) => `${said(one.kind)} ${said(one.name)}: ${said(one.reason)}`))
 }
 
 function method(paper: Paper): PdfNode[] {
@@ -167,7 +185,7 @@ function safety(paper: Paper): PdfNode[] {
     { title: 'RPO', align: 'right' },
   ]
   const rows = drills.map((one) => [
-    `${paper.moment(one.endedAt)}  ${one.scenario}`,
+    `${paper.moment(one.endedAt)}  ${scenarioName(one.scenario, paper.language)}`,
     paper.word(one.passed ? 'passed' : 'failed'),
     paper.span(one.rtoSeconds),
     paper.span(one.rpoSeconds),
@@ -180,6 +198,16 @@ function safety(paper: Paper): PdfNode[] {
     paragraph(fill(paper.word('restores'), { count: restores.length })),
     ...(restores.length === 0 ? [] : [bullets(restores.map((one) => `${one.kind} ${one.id}: ${one.authorisation}`))]),
   ]
+}
+
+/** As the drill's own report calls it, where this version knows it. */
+function scenarioName(scenario: string, language: Language): string {
+  return Object.hasOwn(SCENARIO_WORDS, scenario) ? SCENARIO_WORDS[scenario as Scenario][language] : scenario
+}
+
+/** But for names, which are the same in every language. */
+function detailOf({ class: kind, detail }: CertificateException, language: Language): string {
+  return kind === 'demonstration-failed' ? sayIn(language, detail, FAILED_SENTENCES) : detail
 }
 
 function exceptions(paper: Paper): PdfNode[] {
@@ -197,7 +225,9 @@ function exceptions(paper: Paper): PdfNode[] {
     return [
       one.id,
       EXCEPTION_WORDS[one.class][paper.language],
-      [one.category, one.table, one.detail].filter((part) => part !== null && part !== '').join('\n'),
+      [one.category, one.table, detailOf(one, paper.language)]
+        .filter((part) => part !== null && part !== '')
+        .join('\n'),
       one.month ?? '',
       one.count === 0 ? '' : formatCount(one.count),
       { ...code([...one.patients.slice(0, PATIENTS_PRINTED), ...more].join('\n')), fontSize: 7 },

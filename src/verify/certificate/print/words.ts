@@ -129,6 +129,15 @@ export const STATEMENT_WORDS: Readonly<Record<Statement, Phrase>> = {
   export: { zh: '可导出：导出后读回比对', en: 'Can be exported: and read back' },
 }
 
+/** What an exception tells of a demonstration that failed. */
+export const FAILED_SENTENCES: readonly Phrase[] = [
+  { zh: '{statement}，总体 {population}', en: '{statement} of {population}' },
+  ...Object.entries({ 'look-up': '查阅', retrieve: '调取', count: '统计', export: '导出' }).map(([en, zh]) => ({
+    zh,
+    en,
+  })),
+]
+
 export const REASON_WORDS: Readonly<Record<Reason, Phrase>> = {
   changeset: { zh: '经批准的恢复', en: 'an approved restore' },
   'audit-transaction': { zh: '应用审计（同一事务）', en: "the application's audit, same transaction" },
