@@ -218,8 +218,12 @@ describe('a plan', () => {
     expect((await api.ask(`/v1/plans/${id}`, { token: operator })).json.standing).toMatchObject({ state: 'expired' })
   })
 
-  it('is not approved by a key that was revoked while the service runs', async () => {
+  it('is not approved by a key that was revoked while the service runs, and no longer by what it approved before', async () => {
+    await damage()
     const { json } = await plan()
+    const before = await plan()
+    const approved = String(before.json.planId)
+    expect((await approve(approved, chen())).json.standing).toMatchObject({ state: 'approved' })
     await revokeSigner(made.repository.sealed, {
       signerId: SIGNER,
       from: new Date(api.clock.nowMs).toISOString(),
@@ -229,5 +233,8 @@ describe('a plan', () => {
     })
 
     expect((await approve(String(json.planId), chen())).status).toBe(403)
+    const { standing } = (await api.ask(`/v1/plans/${approved}`, { token: operator })).json
+    expect(standing).toMatchObject({ state: 'open', approvals: [{ signerId: SIGNER }] })
+    expect(await apply(approved, before.json.sha256)).toMatchObject({ status: 403, json: { code: 'plan-refused' } })
   })
 })

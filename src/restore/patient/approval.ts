@@ -139,15 +139,29 @@ export async function authorise(question: AuthoriseQuestion): Promise<Authorisat
 }
 
 async function approverOf(repository: Repository, plan: ReadPlan, executor: string): Promise<string | null> {
+  const approvals = await approvalsOf(repository, plan)
+  return approvals.find(({ by }) => by !== null && !isSamePerson(by, [executor]))?.by ?? null
+}
+
+export interface GivenApproval {
+  readonly approval: Approval
+  /** Whose it is; null when it does not count: the key was revoked, or is of the person who asked for the plan. */
+  readonly by: string | null
+}
+
+/** Of this very plan. @throws repository-damaged, signature-refused; store-… */
+export async function approvalsOf(repository: Repository, plan: ReadPlan): Promise<GivenApproval[]> {
+  const { planId, requester } = plan.document
   const signers = await repository.signers()
-  for (const name of await repository.sealed.names(approvalPrefix(plan.document.planId))) {
+  const given: GivenApproval[] = []
+  for (const name of await repository.sealed.names(approvalPrefix(planId))) {
     const approval = await readApproval(repository, name)
+    if (approval.planSha256 !== plan.sha256 || approval.planId !== planId) continue
     const signer = signers.find(({ signerId }) => signerId === approval.signerId)
-    const isFor = approval.planSha256 === plan.sha256 && approval.planId === plan.document.planId
-    const isFit = signer && !signer.revocation && !isSamePerson(signer.name, [plan.document.requester, executor])
-    if (isFor && isFit) return signer.name
+    const counts = signer && !signer.revocation && !isSamePerson(signer.name, [requester])
+    given.push({ approval, by: counts ? signer.name : null })
   }
-  return null
+  return given
 }
 
 /** @throws repository-damaged, signature-refused: that a plan is no more there does not make its approval void */

@@ -1,15 +1,15 @@
 /** Plans that wait in the repository to be looked at, approved and applied: those that were made over the API. */
 import { Failure } from '../../errors.ts'
-import { approvalPrefix, changesetOutcomeKey, PLAN_PREFIX, planKey, timedId } from '../../repository/layout.ts'
+import { changesetOutcomeKey, PLAN_PREFIX, planKey, timedId } from '../../repository/layout.ts'
 import type { Repository } from '../../repository/repository.ts'
 import { OBJECT_TYPES } from '../../repository/sealed-object.ts'
-import { readApproval } from './approval.ts'
+import { approvalsOf } from './approval.ts'
 import type { MadePlan } from './make-plan.ts'
 import { type ReadPlan, readPlan } from './plan-document.ts'
 
 export interface PlanStanding {
   readonly state: 'open' | 'approved' | 'applied' | 'expired'
-  /** Keys of those who said yes. */
+  /** Keys of those who said yes; some may have been revoked since. */
   readonly approvals: readonly { readonly signerId: string; readonly approvedAt: string }[]
   /** What came of it, once it was applied. */
   readonly changeset: string | null
@@ -42,17 +42,14 @@ export async function storedPlanIds({ sealed }: Repository): Promise<string[]> {
 /** @throws repository-damaged, signature-refused; store-… */
 export async function standingOf(repository: Repository, plan: ReadPlan, nowMs: number): Promise<PlanStanding> {
   const { planId, expiresAt } = plan.document
-  const approvals: PlanStanding['approvals'][number][] = []
-  for (const name of await repository.sealed.names(approvalPrefix(planId))) {
-    const { signerId, approvedAt, planSha256 } = await readApproval(repository, name)
-    if (planSha256 === plan.sha256) approvals.push({ signerId, approvedAt })
-  }
+  const given = await approvalsOf(repository, plan)
+  const approvals = given.map(({ approval: { signerId, approvedAt } }) => ({ signerId, approvedAt }))
   const prefix = changesetOutcomeKey(`${planId}.`)
   const outcome = (await repository.sealed.names(prefix))[0] ?? null
   const changeset = outcome === null ? null : `${planId}.${outcome.slice(prefix.length)}`
   if (changeset !== null) return { state: 'applied', approvals, changeset }
   if (nowMs > Date.parse(expiresAt)) return { state: 'expired', approvals, changeset }
-  return { state: approvals.length > 0 ? 'approved' : 'open', approvals, changeset }
+  return { state: given.some(({ by }) => by !== null) ? 'approved' : 'open', approvals, changeset }
 }
 
 /** Removes plans that were made before: they ran out long ago, and hold rows of patients. @returns how many */
