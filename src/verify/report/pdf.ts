@@ -28,6 +28,10 @@ export interface PdfDocument {
 
 interface NodeOnPage {
   readonly headlineLevel?: number
+  /** Not of a rule. */
+  readonly text?: unknown
+  /** `verticalRatio`: how far down the page it begins. */
+  readonly startPosition: { readonly verticalRatio: number }
 }
 
 interface NodesAround {
@@ -45,6 +49,8 @@ interface PdfMaker {
 const FONT = 'NotoSansHans'
 /** pdfmake counts what stands above and beneath the text among a page's nodes: no heading stands above that. */
 const FRAME = { headlineLevel: 9 } as const
+/** Below it there is no room for a heading with the head of a table and a row. */
+const HEADING_RATIO_MAX = 0.88
 const require = createRequire(import.meta.url)
 let maker: PdfMaker | null = null
 
@@ -88,9 +94,15 @@ function definitionOf(document: PdfDocument): object {
     header: (page: number) => (page === 1 && document.hasCover === true ? null : headerOf(document)),
     footer: (page: number, pages: number) => footerOf(document, page, pages),
     content: [...document.content],
-    pageBreakBefore: ({ headlineLevel }: NodeOnPage, around: NodesAround) =>
-      isHeading(headlineLevel) && around.getFollowingNodesOnPage().every((node) => node.headlineLevel !== undefined),
+    pageBreakBefore: (node: NodeOnPage, around: NodesAround) =>
+      isHeading(node.headlineLevel) &&
+      (isAtFoot(node) || around.getFollowingNodesOnPage().every(({ headlineLevel }) => headlineLevel !== undefined)),
   }
+}
+
+/** A table that begins behind the heading counts as being on the page, even where its first row goes to the next. */
+function isAtFoot({ text, startPosition }: NodeOnPage): boolean {
+  return text !== undefined && startPosition.verticalRatio > HEADING_RATIO_MAX
 }
 
 function isHeading(headlineLevel: number | undefined): boolean {

@@ -71,6 +71,22 @@ describe('a report as PDF', () => {
       expect(page).toContain(`Text ${index}\n`)
     }
   })
+
+  it('leaves no heading alone above a table whose first row goes to the next page', async () => {
+    const content = Array.from({ length: 40 }, (_, index) => [
+      paragraph(Array.from({ length: index % 5 }, () => 'a line').join('\n')),
+      heading(`Heading ${index}`),
+      dataTable([{ title: 'HEAD', width: '*' }], [[`Row ${index}\nof two lines`], ['another']]),
+    ]).flat()
+    const text = pdfText(await renderPdf(documentOf(content)))
+    if (text === null) return
+
+    const pages = text.split('\f')
+    const apart = Array.from({ length: 40 }, (_, index) => index).filter(
+      (index) => !pages.find((each) => each.includes(`Heading ${index}\n`))!.includes(`Row ${index}\n`),
+    )
+    expect(apart).toEqual([])
+  })
 })
 
 describe('figures of a report', () => {

@@ -11,7 +11,7 @@ import { REASON_WORDS } from './words.ts'
 
 export function authenticity(paper: Paper): PdfNode[] {
   const { balance, reasons } = paper.certificate
-  const lines = byCategory(balance)
+  const lines = quietMonthsTogether(byCategory(balance))
   const columns: Column[] = [
     { title: paper.word('category'), width: '*' },
     { title: paper.word('month') },
@@ -41,6 +41,7 @@ export function authenticity(paper: Paper): PdfNode[] {
     heading(paper.word('authenticity')),
     dataTable(columns, lines.map(cells), cells(total)),
     dataTable([{ title: paper.word('reason'), width: '*' }, paper.right('changes')], byReason),
+    note(paper.word('quietMonths')),
     note(fill(paper.word('closed'), closed)),
   ]
 }
@@ -90,4 +91,32 @@ function byCategory(balance: readonly BalanceLine[]): BalanceLine[] {
     lines.set(id, [...(lines.get(id) ?? []), line])
   }
   return [...lines.values()].map((group) => ({ ...sumOf(group), category: group[0]!.category, month: group[0]!.month }))
+}
+
+/** So many lines alike are no news: a table of codes, one made every few months, would fill pages. */
+const QUIET_RUN_MIN = 3
+
+/**
+ * Lines of one category behind each other, of months in which nothing of it changed, as one: `2014-03 – 2026-01`. Each month
+ * of each table has a line of its own in `tables.csv`.
+ */
+export function quietMonthsTogether(lines: readonly BalanceLine[]): BalanceLine[] {
+  const runs: BalanceLine[][] = []
+  for (const line of lines) {
+    const run = runs.at(-1)
+    const [first] = run ?? []
+    if (run && first!.category === line.category && isQuiet(first!) && isQuiet(line)) run.push(line)
+    else runs.push([line])
+  }
+  return runs.flatMap((run) => {
+    if (run.length < QUIET_RUN_MIN) return run
+    const month = `${run[0]!.month} – ${run.at(-1)!.month}`
+    return [{ ...sumOf(run), category: run[0]!.category, month }]
+  })
+}
+
+/** Of rows without a month of their own (`baseline`) nothing is said but that. */
+function isQuiet(line: BalanceLine): boolean {
+  const { inserted, updated, deleted, movedIn, movedOut, afterClosing } = line
+  return /^\d/.test(line.month) && inserted + updated + deleted + movedIn + movedOut + afterClosing === 0
 }

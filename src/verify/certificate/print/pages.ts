@@ -214,7 +214,7 @@ function exceptions(paper: Paper): PdfNode[] {
   const { exceptions } = paper.certificate
   const columns: Column[] = [
     { title: paper.word('id') },
-    { title: paper.word('kind') },
+    { title: paper.word('kind'), width: 84 },
     { title: paper.word('table'), width: '*' },
     { title: paper.word('month') },
     paper.right('count'),

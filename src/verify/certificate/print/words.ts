@@ -33,6 +33,10 @@ export const CERTIFICATE_WORDS = {
   moved: { zh: '移入/移出', en: 'Moved in/out' },
   category: { zh: '分类', en: 'Category' },
   month: { zh: '月份', en: 'Month' },
+  quietMonths: {
+    zh: '同一分类中连续无变化的月份合并为一行；逐表逐月的明细见 tables.csv。',
+    en: 'Months of a category in which nothing changed stand in one line where they follow each other; tables.csv has every table and month.',
+  },
   statement: { zh: '声明', en: 'Statement' },
   population: { zh: '总体', en: 'Population' },
   sample: { zh: '样本', en: 'Sample' },
