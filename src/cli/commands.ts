@@ -47,12 +47,16 @@ const files: Readonly<Record<string, readonly (() => Promise<CommandFile>)[]>> =
 
 /** Of the command that the arguments begin with, or of all where they begin with none: for the help, and for hints. */
 export async function registerCommands(program: Command, cli: Cli, [first]: readonly string[]): Promise<void> {
-  const names = first !== undefined && Object.hasOwn(files, first) ? [first] : Object.keys(files)
-  for (const name of names) {
+  for (const name of namesFor(first)) {
     const parent = name === 'restore' ? restoreGroup() : program
     for (const load of files[name]!) (await load()).register(parent, cli)
     if (parent !== program) program.addCommand(parent)
   }
+}
+
+function namesFor(first: string | undefined): readonly string[] {
+  if (first === '--version' || first === '-V') return []
+  return first !== undefined && Object.hasOwn(files, first) ? [first] : Object.keys(files)
 }
 
 function restoreGroup(): Command {

@@ -7,7 +7,7 @@
  */
 import { z } from 'zod'
 import { Failure } from '../errors.ts'
-import { treeRootSchema } from './tree/tree-root.ts'
+import { treeRootSchema } from './tree/tree-root-schema.ts'
 
 export const FORMAT_VERSION = 1
 

@@ -5,18 +5,7 @@
 import { Failure } from '../errors.ts'
 import type { ConnectionSettings, LoadTable, ReadTable, Source, Target } from './contract.ts'
 import type { DatabaseHealth, HealthQuestion } from './health-contract.ts'
-import { applyRows as applyPostgresRows } from './postgres/apply-rows.ts'
-import { askPostgres } from './postgres/ask.ts'
-import { countByMonth as countPostgresByMonth } from './postgres/count-by-month.ts'
-import { examinePostgres, examinePostgresWriter } from './postgres/doctor/examine.ts'
-import { openLiveRows as openPostgresRows } from './postgres/live-rows.ts'
-import { loadTable as loadPostgresTable } from './postgres/load-table.ts'
-import { settleOutcome as settlePostgresOutcome } from './postgres/outcome.ts'
-import { readTable as readPostgresTable } from './postgres/read-table.ts'
-import { openScratchServer as openPostgresScratch } from './postgres/scratch-server/open.ts'
 import { setupSqlFor as setupPostgresSql } from './postgres/setup.ts'
-import { openPostgresSource } from './postgres/source.ts'
-import { openPostgresTarget } from './postgres/target.ts'
 import type {
   AppliedRows,
   AppliedTransaction,
@@ -44,7 +33,7 @@ interface Kind {
   readonly readTable: ReadTable
   readonly loadTable: LoadTable
   setupSql(url: string, options: SetupChoice): string
-  ask: typeof askPostgres
+  ask(settings: ConnectionSettings, questions: readonly Question[], world: AskingWorld): Promise<Answer[]>
   openScratch(wish: ScratchWish): Promise<ScratchServer>
   /** Absent for a kind of database that `doctor` asks nothing yet. */
   readonly examine?: Examine
@@ -52,23 +41,34 @@ interface Kind {
   readonly examineWriter?: Examine
 }
 
+interface AskingWorld {
+  readonly salt: Uint8Array
+  readonly nowMs: () => number
+  readonly signal: AbortSignal
+}
+
 type Examine = (settings: ConnectionSettings, question: HealthQuestion) => Promise<DatabaseHealth>
 
+/** Loaded when it is asked for: a thread that reads a table needs a fifth of the modules, and pays for all it loads. */
 const postgres: Kind = {
   schemes: ['postgres:', 'postgresql:'],
-  openSource: openPostgresSource,
-  openTarget: openPostgresTarget,
-  openLiveRows: openPostgresRows,
-  applyRows: applyPostgresRows,
-  settleOutcome: settlePostgresOutcome,
-  countByMonth: countPostgresByMonth,
+  openSource: async (...asked) => (await import('./postgres/source.ts')).openPostgresSource(...asked),
+  openTarget: async (...asked) => (await import('./postgres/target.ts')).openPostgresTarget(...asked),
+  openLiveRows: async (...asked) => (await import('./postgres/live-rows.ts')).openLiveRows(...asked),
+  applyRows: async (...asked) => (await import('./postgres/apply-rows.ts')).applyRows(...asked),
+  settleOutcome: async (...asked) => (await import('./postgres/outcome.ts')).settleOutcome(...asked),
+  countByMonth: async (...asked) => (await import('./postgres/count-by-month.ts')).countByMonth(...asked),
   readTable: readPostgresTable,
-  loadTable: loadPostgresTable,
+  loadTable: async (...asked) => (await import('./postgres/load-table.ts')).loadTable(...asked),
   setupSql: setupPostgresSql,
-  ask: askPostgres,
-  openScratch: openPostgresScratch,
-  examine: examinePostgres,
-  examineWriter: examinePostgresWriter,
+  ask: async (...asked) => (await import('./postgres/ask.ts')).askPostgres(...asked),
+  openScratch: async (...asked) => (await import('./postgres/scratch-server/open.ts')).openScratchServer(...asked),
+  examine: async (...asked) => (await import('./postgres/doctor/examine.ts')).examinePostgres(...asked),
+  examineWriter: async (...asked) => (await import('./postgres/doctor/examine.ts')).examinePostgresWriter(...asked),
+}
+
+async function* readPostgresTable(...asked: Parameters<ReadTable>): AsyncGenerator<Uint8Array> {
+  yield* (await import('./postgres/read-table.ts')).readTable(...asked)
 }
 
 /** Its client is as many modules as all the rest: it is loaded when there is a SQL Server. */
@@ -129,7 +129,7 @@ export async function countByMonth(
 export async function askDatabase(
   settings: ConnectionSettings,
   questions: readonly Question[],
-  world: { readonly salt: Uint8Array; readonly nowMs: () => number; readonly signal: AbortSignal },
+  world: AskingWorld,
 ): Promise<Answer[]> {
   return kindOf(settings).ask(settings, questions, world)
 }

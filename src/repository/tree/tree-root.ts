@@ -1,21 +1,7 @@
 /** A tree as a manifest names it. */
-import { z } from 'zod'
+import type { z } from 'zod'
 import type { TreeEntry } from './node-codec.ts'
-
-const hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`))
-const count = z.int().nonnegative()
-
-export const treeRootSchema = z.strictObject({
-  /** Digest of the root node: the table's root. */
-  digest: hex(32),
-  /** Level of the root node; at least 1. */
-  level: z.int().min(1).max(64),
-  rows: count,
-  textBytes: count,
-  pack: hex(16),
-  offset: count,
-  storedBytes: count,
-})
+import type { treeRootSchema } from './tree-root-schema.ts'
 
 export type TreeRoot = z.infer<typeof treeRootSchema>
 
