@@ -117,15 +117,25 @@ function gatherTemplates(column: u32): u32 {
   let count: u32 = 0
   let next = templateRoom
   let first: i64 = 0
+  let index: u32 = 0
+  let before: usize = 0
+  let beforeLength: usize = 0
   slots = 0
   for (let row: u32 = 0; row < rows; row += 1) {
-    const end = scanField(startOf(row, column), endOf(row, column), next, scanned)
-    if (!end) return 0
-    const index = find(templateList, count, next, end - next)
-    if (index == count) {
-      if (count == most) return 0
-      count += 1
-      next = end
+    const start = startOf(row, column)
+    const length = endOf(row, column) - start
+    // A field that repeats the one above has its template and its numbers, which are still there.
+    if (!before || length != beforeLength || !sameBytes(before, start, length)) {
+      const end = scanField(start, start + length, next, scanned)
+      if (!end) return 0
+      index = find(templateList, count, next, end - next)
+      if (index == count) {
+        if (count == most) return 0
+        count += 1
+        next = end
+      }
+      before = start
+      beforeLength = length
     }
     store<u8>(templateIndexes + row, index)
     const numbers = scannedNumbers()
