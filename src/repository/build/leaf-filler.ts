@@ -3,8 +3,8 @@
  * and asks what is stored already. LeafBuilder (leaf-builder.ts) makes the same of Rows, and is what this is tested
  * against.
  */
-import { hash } from 'node:crypto'
 import { assert } from '../../errors.ts'
+import { sha256 } from '../crypto/provider.ts'
 import { FILL, type Kernel } from '../kernel/kernel.ts'
 import { LeafCodec } from '../kernel/leaf-codec.ts'
 import { merkleRoot } from '../ledger/merkle.ts'
@@ -147,7 +147,7 @@ export class LeafFiller {
       this.#prefix.set(this.#digester.salt(this.#kernel.bytes(anchor, anchor + anchorBytes)), 1)
       text.copy(this.#covered, 0, start, start + GROUP_PREFIX_BYTES)
       text.set(this.#prefix, start)
-      digests.push(hash('sha256', text.subarray(start, end), 'buffer'))
+      digests.push(sha256(text.subarray(start, end)))
       text.set(this.#covered, start)
     }
     return digests

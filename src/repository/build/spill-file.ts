@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { Failure } from '../../errors.ts'
-import { aes256Gcm, KEY_BYTES } from '../crypto/provider.ts'
+import { aes256Gcm, KEY_BYTES, TAG_BYTES } from '../crypto/provider.ts'
 import { compressPassing, decompressToView } from '../pack/zstd.ts'
 
 const NO_DATA = new Uint8Array()
@@ -26,7 +26,7 @@ export class SpillFile implements Disposable {
   readonly #key = randomBytes(KEY_BYTES)
   #end = 0
   #blocks = 0
-  /** Of the block that was read last; one serves them all. */
+  /** Of the block that was written or read last; one serves them all. */
   #sealed = Buffer.alloc(0)
 
   /** @throws local-disk-full */
@@ -40,7 +40,7 @@ export class SpillFile implements Disposable {
   append(bytes: Uint8Array): SpillBlock {
     const number = this.#blocks
     this.#blocks += 1
-    const sealed = aes256Gcm.seal(this.#key, nonce(number), NO_DATA, compressPassing(bytes))
+    const sealed = this.#seal(number, compressPassing(bytes))
     const offset = this.#end
     this.#end += sealed.length
     for (let written = 0; written < sealed.length; ) {
@@ -51,8 +51,7 @@ export class SpillFile implements Disposable {
 
   /** A view, until the next call. @throws local-disk-full when the disk did not keep it */
   read(block: SpillBlock): Uint8Array {
-    if (this.#sealed.length < block.storedBytes) this.#sealed = Buffer.allocUnsafeSlow(2 * block.storedBytes)
-    const sealed = this.#sealed.subarray(0, block.storedBytes)
+    const sealed = this.#room(block.storedBytes)
     for (let read = 0; read < sealed.length; ) {
       const bytes = local(() => readSync(this.#file, sealed, read, sealed.length - read, block.offset + read))
       if (bytes === 0) break
@@ -61,6 +60,17 @@ export class SpillFile implements Disposable {
     const plain = aes256Gcm.open(this.#key, nonce(block.number), NO_DATA, sealed)
     if (!plain) throw new Failure('local-disk-full', 'a temporary file did not keep what was written to it')
     return decompressToView(plain, block.bytes)
+  }
+
+  #seal(number: number, plain: Uint8Array): Buffer {
+    const sealed = this.#room(plain.length + TAG_BYTES)
+    aes256Gcm.sealInto(this.#key, nonce(number), NO_DATA, plain, sealed, 0)
+    return sealed
+  }
+
+  #room(bytes: number): Buffer {
+    if (this.#sealed.length < bytes) this.#sealed = Buffer.allocUnsafeSlow(2 * bytes)
+    return this.#sealed.subarray(0, bytes)
   }
 
   [Symbol.dispose](): void {

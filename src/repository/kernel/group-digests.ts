@@ -1,5 +1,5 @@
 /** Digests of a leaf's groups (tree/digest.ts) where the leaf stands in a kernel's memory. */
-import { hash } from 'node:crypto'
+import { sha256 } from '../crypto/provider.ts'
 import type { TreeDigester } from '../tree/digest.ts'
 import type { Kernel } from './kernel.ts'
 
@@ -40,7 +40,7 @@ export class GroupDigests {
       this.#prefix.set(this.#digester.salt(this.#kernel.bytes(anchor, anchor + anchorBytes)), 1)
       text.copy(this.#covered, 0, start, start + GROUP_PREFIX_BYTES)
       text.set(this.#prefix, start)
-      digests.push(hash('sha256', text.subarray(start, end), 'buffer'))
+      digests.push(sha256(text.subarray(start, end)))
       text.set(this.#covered, start)
     }
     return digests

@@ -5,8 +5,8 @@
  *       room for runBytes, and more    \_________ taken when the run is full _________/
  *       only for a row that is larger
  */
-import { hash } from 'node:crypto'
 import { assert, Failure } from '../../errors.ts'
+import { sha256 } from '../crypto/provider.ts'
 import { BAG_DIGEST_BYTES } from '../tree/rows.ts'
 import type { TreeSpec } from '../tree/spec.ts'
 import { type Kernel, PARSE } from './kernel.ts'
@@ -114,7 +114,7 @@ function digestLines(kernel: Kernel, rooms: BlockRooms): void {
   const lines = kernel.numbers(rooms.lineStarts, rows + 1)
   const keys = kernel.numbers(rooms.keyStarts, rows + 1)
   for (let row = 0; row < rows; row += 1) {
-    const digest = hash('sha256', kernel.bytes(lines[row]!, lines[row + 1]! - 1), 'buffer')
+    const digest = sha256(kernel.bytes(lines[row]!, lines[row + 1]! - 1))
     kernel.write(keys[row + 1]! - BAG_DIGEST_BYTES, digest.subarray(0, BAG_DIGEST_BYTES))
   }
 }

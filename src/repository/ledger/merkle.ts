@@ -10,8 +10,9 @@
  *
  * Proofs are in proof.ts. `test/repository/ledger/reference.ts` is the RFC's own recursion, the oracle of the tests.
  */
-import { createHash, hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { Failure } from '../../errors.ts'
+import { sha256 } from '../crypto/provider.ts'
 
 export const HASH_BYTES = 32
 
@@ -33,19 +34,19 @@ export function leafHash(entry: Uint8Array): Uint8Array {
   const prefixed = new Uint8Array(1 + entry.length)
   prefixed[0] = LEAF_PREFIX
   prefixed.set(entry, 1)
-  return hash('sha256', prefixed, 'buffer')
+  return sha256(prefixed)
 }
 
 /** Both 32 bytes; the callers of this folder have checked, or made, them. */
 export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
   nodeScratch.set(left, 1)
   nodeScratch.set(right, 1 + HASH_BYTES)
-  return hash('sha256', nodeScratch, 'buffer')
+  return sha256(nodeScratch)
 }
 
 /** The root of the tree without leaves: SHA-256 of nothing. */
 export function emptyRoot(): Uint8Array {
-  return hash('sha256', new Uint8Array(0), 'buffer')
+  return sha256(new Uint8Array(0))
 }
 
 /** The root over leaf *hashes* (not entries). @throws defect when one is not 32 bytes. */

@@ -4,7 +4,7 @@
  */
 import { hash } from 'node:crypto'
 import { assert } from '../../errors.ts'
-import { aes256Gcm } from '../crypto/provider.ts'
+import { aes256Gcm, TAG_BYTES } from '../crypto/provider.ts'
 import { packKey } from '../layout.ts'
 import type { SealKey } from '../sealed-object.ts'
 import type { Store } from '../store/contract.ts'
@@ -128,13 +128,16 @@ class OpenPack {
 
   add(type: ChunkType, digest: Uint8Array, payload: Uint8Array): ChunkPlace {
     const offset = this.bytes
-    const sealed = aes256Gcm.seal(this.#key, chunkNonce(offset), chunkAssociated(this.#header, type, digest), payload)
-    // A cipher that went wrong must fail the backup, not the restore (F27).
-    const opened = aes256Gcm.open(this.#key, chunkNonce(offset), chunkAssociated(this.#header, type, digest), sealed)
+    const nonce = chunkNonce(offset)
+    const associated = chunkAssociated(this.#header, type, digest)
+    this.#reserve(payload.length + TAG_BYTES)
+    const storedBytes = aes256Gcm.sealInto(this.#key, nonce, associated, payload, this.#object, offset)
+    this.bytes += storedBytes
+    // A cipher that went wrong must fail the backup, not the restore (F27): what the pack holds is opened again.
+    const opened = aes256Gcm.open(this.#key, nonce, associated, this.#object.subarray(offset, this.bytes))
     assert(opened !== null && Buffer.compare(opened, payload) === 0, 'a chunk decrypts to what was encrypted')
-    this.#append(sealed)
-    this.#chunks.push({ type, digest, offset, storedBytes: sealed.length })
-    return { packId: this.#packId, offset, storedBytes: sealed.length }
+    this.#chunks.push({ type, digest, offset, storedBytes })
+    return { packId: this.#packId, offset, storedBytes }
   }
 
   close(): { record: PackRecord; bytes: Uint8Array } {
@@ -151,13 +154,16 @@ class OpenPack {
   }
 
   #append(part: Uint8Array): void {
-    const end = this.bytes + part.length
-    if (end > this.#object.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(end, 2 * this.#object.length))
-      this.#object.copy(larger, 0, 0, this.bytes)
-      this.#object = larger
-    }
+    this.#reserve(part.length)
     this.#object.set(part, this.bytes)
-    this.bytes = end
+    this.bytes += part.length
+  }
+
+  #reserve(bytes: number): void {
+    const end = this.bytes + bytes
+    if (end <= this.#object.length) return
+    const larger = Buffer.allocUnsafeSlow(Math.max(end, 2 * this.#object.length))
+    this.#object.copy(larger, 0, 0, this.bytes)
+    this.#object = larger
   }
 }

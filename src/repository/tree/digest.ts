@@ -11,8 +11,8 @@
  * published digest from being searched for a patient's values; the separator's HMAC keeps one patient's key out of
  * another's proof. xxHash cuts, and never certifies.
  */
-import { createHash, hash } from 'node:crypto'
-import { DIGEST_BYTES } from '../crypto/provider.ts'
+import { createHash } from 'node:crypto'
+import { DIGEST_BYTES, sha256 } from '../crypto/provider.ts'
 import { merkleRoot } from '../ledger/merkle.ts'
 import { HmacSha256 } from './hmac.ts'
 import type { Rows } from './rows.ts'
@@ -90,7 +90,7 @@ export class TreeDigester {
       bytes.set(this.#separator(child.lastKey), at + DIGEST_BYTES + 8)
       at += NODE_CHILD_BYTES
     }
-    return hash('sha256', bytes, 'buffer')
+    return sha256(bytes)
   }
 
   #separator(key: Uint8Array): Uint8Array {
@@ -104,8 +104,8 @@ export class TreeDigester {
 
 /** `lines` are one anchor's rows, each with its newline. */
 export function groupDigest(salt: Uint8Array, lines: Uint8Array): Uint8Array {
-  if (lines.length <= 1024) return hash('sha256', Buffer.concat([GROUP_PREFIX, salt, lines]), 'buffer')
-  return createHash('sha256').update(GROUP_PREFIX).update(salt).update(lines).digest()
+  if (lines.length <= 1024) return sha256(Buffer.concat([GROUP_PREFIX, salt, lines]))
+  return Uint8Array.from(createHash('sha256').update(GROUP_PREFIX).update(salt).update(lines).digest())
 }
 
 function sameAnchor(rows: Rows, a: number, b: number): boolean {

@@ -2,8 +2,8 @@
  * Rows in order, as one buffer of lines with their keys beside them. Everything between the database and a chunk works
  * on these flat arrays: an object for each row would cost more than the row.
  */
-import { hash } from 'node:crypto'
 import { Failure } from '../../errors.ts'
+import { sha256 } from '../crypto/provider.ts'
 import { encodedBytesMax, encodeField } from './key.ts'
 import type { TreeSpec } from './spec.ts'
 
@@ -108,7 +108,7 @@ function keyBytesMax(spec: TreeSpec, fields: Uint32Array): number {
 }
 
 function appendBagDigest(line: Uint8Array, keys: Buffer, at: number): number {
-  keys.set(hash('sha256', line, 'buffer').subarray(0, BAG_DIGEST_BYTES), at)
+  keys.set(sha256(line).subarray(0, BAG_DIGEST_BYTES), at)
   return at + BAG_DIGEST_BYTES
 }
 
