@@ -16,7 +16,8 @@ import type {
   TransactionOutcome,
 } from './row-contract.ts'
 import type { Answer, Question, ScratchServer, ScratchWish } from './scratch-contract.ts'
-import { notYet, refuseYet } from './sqlserver/not-yet.ts'
+import { refuseYet } from './sqlserver/not-yet.ts'
+import { setupSqlFor as setupSqlServerSql } from './sqlserver/setup.ts'
 
 interface Kind {
   readonly schemes: readonly string[]
@@ -76,19 +77,17 @@ const sqlServer: Kind = {
   schemes: ['sqlserver:', 'mssql:'],
   openSource: async (...asked) => (await import('./sqlserver/source.ts')).openSqlServerSource(...asked),
   openTarget: async (...asked) => (await import('./sqlserver/target.ts')).openSqlServerTarget(...asked),
-  openLiveRows: refuseYet("one patient's rows"),
-  applyRows: refuseYet('putting rows back'),
-  settleOutcome: refuseYet('the outcome of a restore'),
-  countByMonth: refuseYet('counting by month'),
+  openLiveRows: async (...asked) => (await import('./sqlserver/live-rows.ts')).openLiveRows(...asked),
+  applyRows: async (...asked) => (await import('./sqlserver/apply-rows.ts')).applyRows(...asked),
+  settleOutcome: async () => (await import('./sqlserver/outcome.ts')).settleOutcome(),
+  countByMonth: async (...asked) => (await import('./sqlserver/count-by-month.ts')).countByMonth(...asked),
   readTable: readSqlServerTable,
   loadTable: async (...asked) => (await import('./sqlserver/load-table.ts')).loadTable(...asked),
-  setupSql: () => {
-    throw notYet('setup-sql')
-  },
+  setupSql: setupSqlServerSql,
   ask: refuseYet('questions of a drill'),
   openScratch: refuseYet('a server for drills'),
-  examine: refuseYet('doctor'),
-  examineWriter: refuseYet('doctor'),
+  examine: async (...asked) => (await import('./sqlserver/doctor/examine.ts')).examineSqlServer(...asked),
+  examineWriter: async (...asked) => (await import('./sqlserver/doctor/examine.ts')).examineSqlServerWriter(...asked),
 }
 
 async function* readSqlServerTable(...asked: Parameters<ReadTable>): AsyncGenerator<Uint8Array> {

@@ -82,6 +82,17 @@ export function describeSource(title: string, bench: () => SourceBench): void {
       await expect(full.assertUsable(identity)).rejects.toMatchObject({ code: 'target-not-empty' })
     })
 
+    it('refuses to be rebuilt from another kind of database, by both names', async () => {
+      await using target = await openTarget(await bench().createDatabase())
+      const own = await target.identify()
+      const engine = own.engine === 'postgresql' ? 'sqlserver' : 'postgresql'
+      const refused = target.assertUsable({ ...own, engine, systemId: 'another', databaseName: 'icu' })
+      await expect(refused).rejects.toMatchObject({
+        code: 'target-failed',
+        message: expect.stringContaining(`the snapshot is of ${engine}, the target is `),
+      })
+    })
+
     it('names a table that the source does not have', async () => {
       await using source = await openSource(await filled())
       const failure = await source.openRead({ tables: ['ward.nobody'], ...unhurried }).then(

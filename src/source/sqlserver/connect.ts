@@ -32,10 +32,15 @@ const CONNECT_TIMEOUT_MS = 15_000
 /** Rows that may wait to be taken before the server is told to pause. */
 const ROWS_WAITING_MAX = 512
 
-export async function connect(settings: ConnectionSettings, side: FailureSetting['side']): Promise<Session> {
+/** @param statementTimeoutMs none when not given */
+export async function connect(
+  settings: ConnectionSettings,
+  side: FailureSetting['side'],
+  statementTimeoutMs = 0,
+): Promise<Session> {
   const address = parseUrl(settings.url)
   const setting: FailureSetting = { doing: `connecting to ${address.shown}`, side }
-  const connection = new Connection(configuration(address, settings))
+  const connection = new Connection(configuration(address, settings, statementTimeoutMs))
   // What the server says of a login that fails comes beside the error, not in it.
   let said: number | undefined
   connection.on('errorMessage', (message) => {
@@ -52,7 +57,11 @@ export async function connect(settings: ConnectionSettings, side: FailureSetting
   return new OpenSession(connection)
 }
 
-function configuration(address: ServerAddress, settings: ConnectionSettings): ConnectionConfiguration {
+function configuration(
+  address: ServerAddress,
+  settings: ConnectionSettings,
+  requestTimeout: number,
+): ConnectionConfiguration {
   const authority = settings.caPem === undefined ? {} : { cryptoCredentialsDetails: { ca: settings.caPem } }
   const named = address.hostNameInCertificate === undefined ? {} : { serverName: address.hostNameInCertificate }
   const options = {
@@ -64,7 +73,7 @@ function configuration(address: ServerAddress, settings: ConnectionSettings): Co
     ...named,
     appName: 'chartkeep',
     connectTimeout: CONNECT_TIMEOUT_MS,
-    requestTimeout: 0,
+    requestTimeout,
     useUTC: true,
   }
   const { user: userName = '' } = address

@@ -86,6 +86,7 @@ const LOST = new Set([
 ])
 
 export const CONSTRAINT_VIOLATED = 547
+export const SNAPSHOT_OFF = 3952
 
 /** A Failure passes as it is; an error of neither the server nor the connection is a defect, and is thrown as it is. */
 export function toSqlServerFailure(error: unknown, setting: FailureSetting): Error {
@@ -128,6 +129,16 @@ function hintsFor(code: FailureCode): string[] {
     return ['The name of the database stands at the end of the address: sqlserver://user@host:port/database.']
   }
   return []
+}
+
+/** A statement that took longer than its session allows; nothing is lost but that statement. */
+export function isTimeout(error: unknown): boolean {
+  return error instanceof Error && errorNumber(error) === undefined && codeOf(error) === 'ETIMEOUT'
+}
+
+/** Nothing is known of what was sent last. */
+export function isConnectionLoss(error: unknown): boolean {
+  return error instanceof Error && errorNumber(error) === undefined && LOST.has(codeOf(error))
 }
 
 function connectionFailure(error: unknown, { doing }: FailureSetting): Failure | undefined {

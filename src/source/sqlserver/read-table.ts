@@ -11,7 +11,7 @@ import { receiveTable } from './relay.ts'
 import { bentCondition, textForm } from './row-text.ts'
 
 const CHUNK_CHARACTERS = 64 * 1024
-const BENT = '1'
+export const BENT = '1'
 
 export const readTable: ReadTable = (ticket, table, signal) => receiveTable(ticket.snapshot, table.name, signal)
 
@@ -49,7 +49,7 @@ export function selectStatement({ info, captured }: CatalogTable): string {
   return `SELECT ${[bent, ...fields].join(', ')} FROM ${info.sqlName}`
 }
 
-function untranslatable(name: string, what: string): Failure {
+export function untranslatable(name: string, what: string): Failure {
   return new Failure('untranslatable-text', `${name} holds ${what}, which UTF-8 cannot tell`, {
     hints: ['Have the text mended, or exclude the table: it is then listed as not captured.'],
   })

@@ -67,11 +67,7 @@ async function takeRead({ catalogs, keeper, tables, lockTimeoutMs }: ReadWork) {
   const identity = await readIdentity(catalogs)
   const before = chosen(await readTables(catalogs), tables)
   await assertReadable(catalogs, before)
-  await keeper.query(`SET LOCK_TIMEOUT ${Math.ceil(lockTimeoutMs)}; SET DEADLOCK_PRIORITY LOW`)
-  await keeper.query('SET TRANSACTION ISOLATION LEVEL SNAPSHOT')
-  await keeper.query('BEGIN TRANSACTION')
-  for (const { info } of before.slice(0, 1)) await keeper.query(`SELECT TOP (1) 1 AS one FROM ${info.sqlName}`)
-  const position = await readPosition(keeper)
+  const position = await beginSnapshot(keeper, before, lockTimeoutMs)
   const all = await readTables(catalogs)
   const read = chosen(all, tables)
   refuse(
@@ -84,6 +80,19 @@ async function takeRead({ catalogs, keeper, tables, lockTimeoutMs }: ReadWork) {
   const { sequences, notCaptured } = await describe(catalogs, all)
   const schema = { tables: read.map(({ info }) => info), sequences, notCaptured }
   return { identity, position, read, schema, visibleTables: all.map(({ info }) => info) }
+}
+
+/** @param tables any that are there: the snapshot is of the moment of the first look at one (see above) */
+export async function beginSnapshot(
+  session: Session,
+  tables: readonly CatalogTable[],
+  lockTimeoutMs: number,
+): Promise<ReadPosition> {
+  await session.query(`SET LOCK_TIMEOUT ${Math.ceil(lockTimeoutMs)}; SET DEADLOCK_PRIORITY LOW`)
+  await session.query('SET TRANSACTION ISOLATION LEVEL SNAPSHOT')
+  await session.query('BEGIN TRANSACTION')
+  for (const { info } of tables.slice(0, 1)) await session.query(`SELECT TOP (1) 1 AS one FROM ${info.sqlName}`)
+  return await readPosition(session)
 }
 
 /** In the order of their names. @throws object-missing-in-source */

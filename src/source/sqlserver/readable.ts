@@ -13,23 +13,37 @@ const NAMES_SHOWN = 5
 
 /** @throws missing-rights, rows-hidden, not-available */
 export async function assertReadable(session: Session, tables: readonly CatalogTable[]): Promise<void> {
-  const ids = new Set(tables.map(({ info }) => info.oid))
   const forbidden: string[] = []
-  for (const { info } of tables) {
-    const [row] = await session.query(
-      `SELECT HAS_PERMS_BY_NAME(${quoteText(info.sqlName)}, 'OBJECT', 'SELECT') AS readable`,
-    )
-    if (row?.readable === '0') forbidden.push(info.name)
+  for (const table of tables) {
+    if (!(await mayRead(session, table))) forbidden.push(table.info.name)
   }
   refuse(forbidden, (names) => new Failure('missing-rights', `no right to read table ${names}`, { hints: [RIGHTS] }))
-  const filtered = await namesOf(session, ids, tables, FILTERED)
+  const { filtered, masked } = await hiddenTables(session, tables)
   refuse(
     filtered,
     (names) => new Failure('rows-hidden', `a security policy filters rows of ${names}`, { hints: [RLS] }),
   )
-  const masked = await namesOf(session, ids, tables, MASKED)
   refuse(masked, (names) => new Failure('rows-hidden', `values of ${names} are masked`, { hints: [UNMASK] }))
   assertKnownTypes(tables)
+}
+
+/** Tables whose rows or values this login does not see as they are. */
+export async function hiddenTables(
+  session: Session,
+  tables: readonly CatalogTable[],
+): Promise<{ readonly filtered: readonly string[]; readonly masked: readonly string[] }> {
+  const ids = new Set(tables.map(({ info }) => info.oid))
+  return {
+    filtered: await namesOf(session, ids, tables, FILTERED),
+    masked: await namesOf(session, ids, tables, MASKED),
+  }
+}
+
+export async function mayRead(session: Session, { info }: CatalogTable): Promise<boolean> {
+  const [row] = await session.query(
+    `SELECT HAS_PERMS_BY_NAME(${quoteText(info.sqlName)}, 'OBJECT', 'SELECT') AS readable`,
+  )
+  return row?.readable !== '0'
 }
 
 /** A table that cannot be read exactly is named before anything is read. */

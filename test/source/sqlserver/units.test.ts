@@ -1,17 +1,13 @@
 /** Addresses, names, failures and statements of SQL Server, without a server. */
 import { describe, expect, it } from 'vitest'
-import {
-  countByMonth,
-  examineDatabase,
-  openLiveRows,
-  openScratchServer,
-  openSource,
-  setupSql,
-} from '../../../src/source/open.ts'
+import { askDatabase, openScratchServer, openSource, setupSql } from '../../../src/source/open.ts'
 import { indexStep, linkSteps } from '../../../src/source/sqlserver/ddl/constraints.ts'
 import { inOrder, moduleStep } from '../../../src/source/sqlserver/ddl/modules.ts'
 import { toSqlServerFailure } from '../../../src/source/sqlserver/failures.ts'
+import type { CatalogColumn } from '../../../src/source/sqlserver/introspect.ts'
+import { keysAmong } from '../../../src/source/sqlserver/key-condition.ts'
 import { quoteName, quoteText, shownName } from '../../../src/source/sqlserver/quote.ts'
+import type { SqlType } from '../../../src/source/sqlserver/row-text.ts'
 import { tableOfStep, tablesOfForeignKey } from '../../../src/source/sqlserver/steps.ts'
 import { parseUrl } from '../../../src/source/sqlserver/url.ts'
 
@@ -178,16 +174,65 @@ describe('statements that rebuild', () => {
   })
 })
 
+describe('what the administrator runs', () => {
+  it('makes a login that reads, and allows reads as of one moment; no password stands in it', () => {
+    const script = setupSql('sqlserver://ward]reader@db.hospital/icu')
+
+    expect(script).toContain("CREATE LOGIN [ward]]reader] WITH PASSWORD = N'$(CHARTKEEP_PASSWORD)'")
+    expect(script).toContain('USE [icu];')
+    expect(script).toContain('ALTER ROLE db_datareader ADD MEMBER [ward]]reader];')
+    expect(script).toContain('ALTER DATABASE [icu] SET ALLOW_SNAPSHOT_ISOLATION ON;')
+    expect(script).not.toContain('db_datawriter')
+  })
+
+  it('makes another login that writes, and numbers rows that are put back', () => {
+    const script = setupSql(settings.url, { exclude: [], writer: true })
+
+    expect(script).toContain('ALTER ROLE db_datawriter ADD MEMBER [reader];')
+    expect(script).toContain("N' TO [reader];'")
+    expect(script).not.toContain('SNAPSHOT')
+  })
+})
+
+describe('keys as a condition', () => {
+  const column = (base: string, parts: Partial<SqlType> = {}): CatalogColumn => ({
+    name: 'k',
+    declared: base,
+    type: { base, maxLength: 10, precision: 6, scale: 2, collation: null, ...parts },
+    nullable: false,
+    isIdentity: false,
+    isComputed: false,
+  })
+  const condition = (keyed: CatalogColumn, ...texts: string[]) =>
+    keysAmong(
+      't',
+      [keyed],
+      texts.map((text) => [Buffer.from(text)]),
+    )
+
+  it('are never cut or rounded to fit', () => {
+    expect(condition(column('varchar', { collation: 'C' }), 'longer than ten')).toContain(
+      "(TRY_CONVERT(varchar(8000), N'longer than ten' COLLATE C))",
+    )
+    expect(condition(column('decimal'), '1.001')).toBe('1 = 0')
+    expect(condition(column('decimal'), '1.5000', '1.001')).toContain("VALUES (TRY_CONVERT(decimal(6,2), N'1.5000')))")
+    expect(condition(column('datetime2', { scale: 3 }), '2026-03-01 10:00:00.1234567')).toBe('1 = 0')
+  })
+
+  it('are quoted, bytes as bytes, and NULL equals nothing', () => {
+    expect(condition(column('nvarchar'), "o'neill\\")).toContain("N'o''neill\\'")
+    expect(condition(column('varbinary'), '0x00FF')).toContain('TRY_CONVERT(varbinary(8000), 0x00FF)')
+    expect(condition(column('int'), '\\N')).toBe('1 = 0')
+  })
+})
+
 describe('what is not built for SQL Server', () => {
   it('says so by the one error table', async () => {
     const signal = new AbortController().signal
     const wish = { serverVersionNumber: 1600, encoding: 'UTF8', password: 'x', nowMs: () => 0 }
     const refused: (() => Promise<unknown>)[] = [
-      () => openLiveRows(settings, { signal, lockTimeoutMs: 1 }),
-      () => countByMonth(settings, [], signal),
+      () => askDatabase(settings, [], { salt: new Uint8Array(), nowMs: () => 0, signal }),
       () => openScratchServer(settings.url, wish),
-      () => examineDatabase(settings, { tables: null, slot: null, nowMs: () => 0 }),
-      async () => setupSql(settings.url),
     ]
 
     for (const ask of refused) {
