@@ -94,7 +94,7 @@ function licenseOf(path: string): string {
 }
 
 /** In order, so that the same files give the same list. */
-export function filesBelow(folder: string): string[] {
+function filesBelow(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))

@@ -38,7 +38,7 @@ export interface SizeRequest {
 
 export const OCCUPANCY = 0.85
 
-export const profiles: Readonly<Record<ProfileName, Profile>> = {
+const profiles: Readonly<Record<ProfileName, Profile>> = {
   A: {
     name: 'A',
     vitalEveryMinutes: 60,

@@ -33,7 +33,7 @@ export async function showPlan(cli: Cli, plan: ReadPlan, options: PlanViewOption
   if (options.page !== undefined) await writePage(plan, options.page, options)
 }
 
-export function showRows(cli: Cli, plan: ReadPlan, { rows, showValues }: PlanViewOptions): void {
+function showRows(cli: Cli, plan: ReadPlan, { rows, showValues }: PlanViewOptions): void {
   if (!rows && !showValues) return
   for (const line of rowLines(plan, showValues)) cli.terminal.out(line)
 }

@@ -23,9 +23,9 @@ export type JsonValue =
   | { readonly [member: string]: JsonValue }
 
 /** Far above any manifest (a thousand tables take well under a megabyte): what is longer is not ours. */
-export const CANONICAL_BYTES_MAX = 64 * 1024 * 1024
+const CANONICAL_BYTES_MAX = 64 * 1024 * 1024
 /** Arrays and objects count; a scalar has depth 0. Far above what our own formats nest. */
-export const CANONICAL_DEPTH_MAX = 64
+const CANONICAL_DEPTH_MAX = 64
 
 /** Making these costs more than using them on a small object. */
 const encoder = new TextEncoder()

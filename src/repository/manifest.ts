@@ -22,7 +22,7 @@ const notCapturedSchema = z.looseObject({
 
 const columnSchema = z.looseObject({ name: z.string(), type: z.string(), notNull: z.boolean() })
 
-export const tableManifestSchema = z.looseObject({
+const tableManifestSchema = z.looseObject({
   name: z.string(),
   sqlName: z.string(),
   oid: z.string(),

@@ -5,14 +5,14 @@
 import { z } from 'zod'
 import { Failure } from '../errors.ts'
 
-export const packRecordSchema = z.strictObject({
+const packRecordSchema = z.strictObject({
   packId: z.string().regex(/^[0-9a-f]{32}$/),
   bytes: z.int().positive(),
   chunks: z.int().positive(),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
 })
 
-export const packIndexSchema = z.strictObject({
+const packIndexSchema = z.strictObject({
   format: z.literal(1),
   snapshotId: z.string(),
   packs: z.array(packRecordSchema),

@@ -88,7 +88,7 @@ async function isRenewed(repository: Repository, reader: Reader, { sleep, signal
 }
 
 /** Of every lease that anybody ever held. */
-export async function leaseNames(repository: Repository): Promise<string[]> {
+async function leaseNames(repository: Repository): Promise<string[]> {
   const claims = await repository.sealed.names(LEASE_PREFIX)
   return [...new Set(claims.map((name) => name.split('/')[1] ?? ''))]
 }

@@ -39,7 +39,7 @@ export interface AffectedPatients {
 }
 
 /** A longer list helps nobody who reads a finding. */
-export const PATIENTS_NAMED_MAX = 1_000
+const PATIENTS_NAMED_MAX = 1_000
 /** Rows read to find out whose rows are lost, for each table. */
 const ROWS_READ_MAX = 20_000_000
 const TAB = 0x09

@@ -15,7 +15,7 @@ import { withLease } from '../../repository/with-lease.ts'
 const PLACE_ACTION = 'hold.place'
 const RELEASE_ACTION = 'hold.release'
 /** What forget, prune and hold do, one at a time. */
-export const RETENTION_LEASE = 'prune'
+const RETENTION_LEASE = 'prune'
 const WAIT_MS = 30_000
 
 const holdSchema = z.strictObject({

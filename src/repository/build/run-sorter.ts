@@ -19,7 +19,7 @@ import { type SpillBlock, SpillFile } from './spill-file.ts'
 const BLOCK_TEXT_BYTES = 192 * 1024
 /** A run ends at so many rows for each byte it may have, whatever they hold: each needs some 50 bytes beside its text. */
 const RUN_BYTES_PER_ROW = 32
-export const FAN_IN = 48
+const FAN_IN = 48
 /** The kernel asks, before it encodes a key, for the most that any of its fields could need. */
 const KEY_ROOM_BYTES = 1024
 const NEWLINE = 0x0a

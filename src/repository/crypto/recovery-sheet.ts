@@ -14,7 +14,7 @@ const SHEET_CHARACTERS_MAX = 64 * 1024
 export const RECOVERY_SECRET_BYTES = 32
 
 /** Four lines, each `n  AAAA BBBB CCCC D  CHCK`. */
-export function formatRecoverySecret(secret: Uint8Array): string[] {
+function formatRecoverySecret(secret: Uint8Array): string[] {
   const lines: string[] = []
   for (let start = 0; start < secret.length; start += LINE_BYTES) {
     const number = start / LINE_BYTES + 1

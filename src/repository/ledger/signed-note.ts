@@ -40,7 +40,7 @@ export interface OpenedNote {
 
 /** The specification asks for at least 16 signatures; a note of ours has one or two. */
 export const NOTE_SIGNATURES_MAX = 64
-export const NOTE_BYTES_MAX = 1024 * 1024
+const NOTE_BYTES_MAX = 1024 * 1024
 
 const ED25519_TYPE = 0x01
 const KEY_ID_BYTES = 4

@@ -28,7 +28,7 @@ export const PACK_HEADER_BYTES = 32
 export const PACK_TRAILER_BYTES = 12
 /** What is written; lower ones are read. */
 export const PACK_FORMAT_VERSION = 2
-export const PACK_MAGIC = Buffer.from('CKPACK')
+const PACK_MAGIC = Buffer.from('CKPACK')
 export const PACK_END = Buffer.from('CKPACKED')
 export const DIRECTORY_NONCE = Buffer.alloc(12, 0xff)
 

@@ -23,7 +23,7 @@ import {
 } from './pack-format.ts'
 
 /** One put each. Large enough that a base of a terabyte of rows is some ten thousand objects. */
-export const PACK_BYTES_TARGET = 16 * 1024 * 1024
+const PACK_BYTES_TARGET = 16 * 1024 * 1024
 /** A pack's memory to begin with; it doubles. */
 const OBJECT_BYTES_MIN = 256 * 1024
 /** Puts under way at once: one is being sent while the next is being filled. */

@@ -7,7 +7,7 @@
  */
 import { assert } from '../../errors.ts'
 
-export const KEY_CHARACTERS_MAX = 200
+const KEY_CHARACTERS_MAX = 200
 
 const segmentPattern = /^[A-Za-z0-9._-]+$/
 const prefixPattern = /^[A-Za-z0-9._/-]*$/

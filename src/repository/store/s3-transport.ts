@@ -40,7 +40,7 @@ export class AnswerRefused extends Error {
   }
 }
 
-export class TimeOut extends Error {
+class TimeOut extends Error {
   readonly code = 'ETIMEDOUT'
 
   constructor(what: keyof TimeOuts, ms: number) {

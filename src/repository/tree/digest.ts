@@ -103,7 +103,7 @@ export class TreeDigester {
 }
 
 /** `lines` are one anchor's rows, each with its newline. */
-export function groupDigest(salt: Uint8Array, lines: Uint8Array): Uint8Array {
+function groupDigest(salt: Uint8Array, lines: Uint8Array): Uint8Array {
   if (lines.length <= 1024) return sha256(Buffer.concat([GROUP_PREFIX, salt, lines]))
   return Uint8Array.from(createHash('sha256').update(GROUP_PREFIX).update(salt).update(lines).digest())
 }

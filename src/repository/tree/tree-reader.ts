@@ -21,7 +21,7 @@ export interface KeyRange {
   readonly end: Uint8Array | null
 }
 
-export const EVERYTHING: KeyRange = { start: null, end: null }
+const EVERYTHING: KeyRange = { start: null, end: null }
 
 /** Chunks asked for at once: bounds memory, and is enough to fill a range request. */
 export const LEAVES_AT_ONCE = 64

@@ -20,7 +20,7 @@ import { POLICIES, type RowAction } from './plan.ts'
 import { DIGEST_BYTES, RowDigests } from './row-digests.ts'
 import type { RowStatus } from './row-status.ts'
 
-export const PLAN_PURPOSE = 'chartkeep plan v1'
+const PLAN_PURPOSE = 'chartkeep plan v1'
 /** 2: rows in groups. */
 const PLAN_FORMAT = 2
 

@@ -40,7 +40,7 @@ export async function postJson(
   })
 }
 
-export function hostOf(url: string): string {
+function hostOf(url: string): string {
   return URL.canParse(url) ? new URL(url).host : 'of no valid address'
 }
 

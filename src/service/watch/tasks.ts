@@ -40,7 +40,7 @@ export function watchTasks({ tasks, recordOf, unreadOf, nowMs }: TasksWatchParts
   }
 }
 
-export function titleZh({ kind, source }: Pick<Task, 'kind' | 'source'>): string {
+function titleZh({ kind, source }: Pick<Task, 'kind' | 'source'>): string {
   return source === null ? KINDS_ZH[kind] : `${source} 的${KINDS_ZH[kind]}`
 }
 

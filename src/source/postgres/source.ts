@@ -8,7 +8,7 @@ import { postgresProfile } from './profile.ts'
 import { openConsistentRead } from './read.ts'
 import { postgresChanges } from './stream/change-source.ts'
 
-export const postgresCapabilities = { transactionalDdl: true, sharedSnapshot: true } as const
+const postgresCapabilities = { transactionalDdl: true, sharedSnapshot: true } as const
 
 /** @throws source-unreachable, source-login-refused, source-not-found, setting-not-pinned, unsupported-server */
 export async function openPostgresSource(settings: ConnectionSettings): Promise<Source> {

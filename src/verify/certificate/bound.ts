@@ -3,7 +3,7 @@
  * distribution: the sample was drawn from so many rows, without putting back. With the whole looked at, it is what was found.
  */
 
-export const CONFIDENCE = 0.95
+const CONFIDENCE = 0.95
 
 export interface SampleResult {
   readonly population: number

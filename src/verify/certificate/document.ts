@@ -3,11 +3,11 @@ import type { ExceptionClass } from './balance.ts'
 import type { Reason } from './explain.ts'
 import type { KeyHoles, SeriesMonth } from './series.ts'
 
-export const VERDICTS = ['unqualified', 'qualified', 'adverse', 'disclaimer'] as const
+const VERDICTS = ['unqualified', 'qualified', 'adverse', 'disclaimer'] as const
 export type Verdict = (typeof VERDICTS)[number]
 
 /** Rules by which the verdict is found (`opinion.ts`); verify.mjs has them too. */
-export const OPINION_RULES = [
+const OPINION_RULES = [
   'balance-open',
   'not-comparable',
   'not-demonstrated',

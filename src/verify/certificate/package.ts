@@ -36,7 +36,7 @@ export async function packageCertificate(
 }
 
 /** What shows where baseline and end stand in the ledger: nothing of a patient is in it. */
-export async function proofFiles(
+async function proofFiles(
   repository: Repository,
   { certificate, baseline, end, checkpoint }: IssuedCertificate,
 ): Promise<(readonly [string, Uint8Array])[]> {
@@ -82,7 +82,7 @@ const CSV_COLUMNS = [
 ] as const satisfies readonly (keyof BalanceLine)[]
 
 /** RFC 4180, one line for each line of the balance. */
-export function balanceCsv(balance: readonly BalanceLine[]): string {
+function balanceCsv(balance: readonly BalanceLine[]): string {
   const quoted = (value: string | number) => {
     const text = String(value)
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text

@@ -15,11 +15,11 @@ import type { Repository } from '../../repository/repository.ts'
 import { agentKey, signAs } from '../../repository/signers.ts'
 import type { SignerFacts } from './document.ts'
 
-export const SEAL_PURPOSE = 'chartkeep certificate v1'
-export const COUNTERSIGN_PURPOSE = 'chartkeep certificate countersignature v1'
+const SEAL_PURPOSE = 'chartkeep certificate v1'
+const COUNTERSIGN_PURPOSE = 'chartkeep certificate countersignature v1'
 export const SEAL_FILE = 'seal.json'
-export const SUMS_FILE = 'SHA256SUMS'
-export const COUNTERSIGNATURES = 'countersignatures/'
+const SUMS_FILE = 'SHA256SUMS'
+const COUNTERSIGNATURES = 'countersignatures/'
 
 /** By name within the package; names hold nothing of a patient. */
 export type PackageFiles = ReadonlyMap<string, Uint8Array>

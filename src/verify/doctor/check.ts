@@ -77,7 +77,7 @@ export const KEY_TOPICS = [
 ] as const
 export type KeyTopic = (typeof KEY_TOPICS)[number]
 
-export const MACHINE_TOPICS = [
+const MACHINE_TOPICS = [
   'source-unreachable',
   'writer-unreachable',
   'repository-closed',

@@ -23,7 +23,7 @@ const snapshotSchema = z.strictObject({
   remark: z.string().nullable(),
 })
 
-export const guardBeginSchema = z.strictObject({
+const guardBeginSchema = z.strictObject({
   format: z.literal(1),
   id: z.string(),
   number: z.string(),
@@ -66,7 +66,7 @@ const schemaSchema = z.strictObject({
 
 const findingSchema = z.strictObject({ severity: z.enum(['error', 'warning']), message: z.string() })
 
-export const guardEndSchema = z.strictObject({
+const guardEndSchema = z.strictObject({
   ...guardBeginSchema.shape,
   /** SHA-256 of the first report's canonical JSON. */
   beginSha256: z.string(),

@@ -88,7 +88,7 @@ export async function endGuard(world: GuardWorld): Promise<SignedReport<GuardEnd
 }
 
 /** The guard of the source that was begun and not ended; null when there is none. @throws repository-damaged, store-… */
-export async function openGuard(repository: Repository, sourceName: string): Promise<SignedReport<GuardBegin> | null> {
+async function openGuard(repository: Repository, sourceName: string): Promise<SignedReport<GuardBegin> | null> {
   const ended = new Set(await reportIds(repository, GUARD_ENDS))
   for (const id of (await reportIds(repository, GUARD_BEGINS)).filter((each) => !ended.has(each)).toReversed()) {
     const begun = await readReport(repository, GUARD_BEGINS, id)

@@ -18,7 +18,7 @@ export function formatInstant(epochMs: number, zone: Zone): string {
 }
 
 /** `2026-11-23`. */
-export function formatDay(epochMs: number, zone: Zone): string {
+function formatDay(epochMs: number, zone: Zone): string {
   return shifted(epochMs, zone).slice(0, 10)
 }
 

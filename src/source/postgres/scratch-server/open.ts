@@ -47,7 +47,7 @@ export async function openScratchServer(wish: ScratchWish): Promise<ScratchServe
 }
 
 /** The same, else the next newer, which reads what the older wrote; else the newest. Null: none is there. */
-export function fittingVersion(wanted: number, available: readonly number[]): number | null {
+function fittingVersion(wanted: number, available: readonly number[]): number | null {
   return available.find((version) => version >= wanted) ?? available.at(-1) ?? null
 }
 
