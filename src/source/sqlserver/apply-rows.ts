@@ -70,7 +70,9 @@ async function begin(session: Session, request: ApplyRequest) {
   const identity = await readIdentity(session)
   if (!isSameDatabase(request.expected, identity)) throw otherDatabase(request.expected, identity)
   const tables = await readTables(session)
-  await session.query(`SET XACT_ABORT ON; SET LOCK_TIMEOUT ${Math.ceil(request.lockTimeoutMs)}`)
+  // Of a deadlock with the wards, we are the victim.
+  const lockTimeoutMs = Math.ceil(request.lockTimeoutMs)
+  await session.query(`SET XACT_ABORT ON; SET DEADLOCK_PRIORITY LOW; SET LOCK_TIMEOUT ${lockTimeoutMs}`)
   await session.query('SET TRANSACTION ISOLATION LEVEL READ COMMITTED')
   await session.query('BEGIN TRANSACTION')
   if (!(await lockPatient(session, request.patientLock))) {

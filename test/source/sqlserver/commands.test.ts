@@ -3,7 +3,7 @@
  * `TEST_SQLSERVER_URL` (server.ts); without one, all of this is skipped.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -80,7 +80,7 @@ describe.skipIf(serverUrl === undefined)('a SQL Server by the command line', { t
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'chartkeep-sqlserver-'))
-    await writeFile(join(folder, 'repository.key'), randomBytes(32))
+    await writeFile(join(folder, 'repository.key'), randomBytes(32), { mode: 0o600 })
     source = await createDatabase()
     await run(source, WARD)
   }, 300_000)
@@ -116,6 +116,63 @@ describe.skipIf(serverUrl === undefined)('a SQL Server by the command line', { t
       expect(await succeeded(name)).toMatchObject({ type: name, status: 'passed', findings: [] })
     }
     expect((await command('status', '--json')).stdout).toContain('"source"')
+  })
+
+  it('setup-sql prints what its administrator runs; doctor examines it', async () => {
+    const { sql } = await succeeded('setup-sql')
+    expect(sql).toContain('SET ALLOW_SNAPSHOT_ISOLATION ON')
+    const { stdout } = await command('doctor', '--json')
+    const { findings } = lastObject(stdout) as { findings: { id: string }[] }
+    const found = findings.map(({ id }) => id)
+    expect(found).toContain('writer-unset')
+    for (const trouble of ['source-unreachable', 'role-rights', 'role-rls', 'clock-server', 'table-without-key']) {
+      expect(found).not.toContain(trouble)
+    }
+  })
+
+  describe('one patient', () => {
+    const emergency = ['--yes', '--emergency', 'rows deleted by mistake'] as const
+    let before: Awaited<ReturnType<typeof rowsOfWard>>
+    let damaged: typeof before
+    let changeset: string
+
+    beforeAll(async () => {
+      const file = join(folder, 'chartkeep.yaml')
+      const drafted = await readFile(file, 'utf8')
+      await writeFile(file, drafted.replace(/^( +)(url: ["']?sqlserver:)/m, `$1writer: { url: '${source.url}' }\n$1$2`))
+    })
+
+    it('is planned: what was deleted and changed, and no value on the terminal', async () => {
+      before = await rowsOfWard()
+      await run(source, 'DELETE FROM ward.note WHERE stay_id IN (103, 115)')
+      await run(source, "UPDATE ward.icu_stay SET bed = N'wrong' WHERE stay_id = 103")
+      damaged = await rowsOfWard()
+      const plan = ['restore', 'patient', '3', '--policy', 'changed', '--purpose', 'request 117', '--plan', 'plan.json']
+      const { tables } = await succeeded(...plan)
+      const inserts = (tables as { insert: number }[]).reduce((sum, { insert }) => sum + insert, 0)
+      expect(inserts).toBe(4)
+      expect(await rowsOfWard()).toEqual(damaged)
+    })
+
+    it('is put back, row for row, identities too', async () => {
+      const applied = await succeeded('restore', 'patient', '--apply', 'plan.json', ...emergency)
+      expect(applied).toMatchObject({ type: 'applied', inserted: 4, updated: 1, deleted: 0 })
+      expect(await rowsOfWard()).toEqual(before)
+      changeset = String(applied.changesetId)
+    })
+
+    it('is undone', async () => {
+      await succeeded('undo', changeset, '--plan', 'undo.json')
+      const undone = await succeeded('restore', 'patient', '--apply', 'undo.json', ...emergency)
+      expect(undone).toMatchObject({ inserted: 0, updated: 1, deleted: 4 })
+      expect(await rowsOfWard()).toEqual(damaged)
+    })
+
+    async function rowsOfWard() {
+      const notes = `SELECT note_id, stay_id, CONVERT(nvarchar(max), body) AS body,
+        CONVERT(nvarchar(34), written, 121) AS written FROM ward.note ORDER BY note_id`
+      return [await ask(source, notes), await ask(source, 'SELECT stay_id, bed FROM ward.icu_stay ORDER BY stay_id')]
+    }
   })
 
   it('restore database rebuilds rows, keys, counters and views, and proves it', async () => {
