@@ -15,7 +15,7 @@ import { objectKeys } from '../support/repository.ts'
 import { wardSql } from '../support/ward.ts'
 import type { HostedCommand } from './command-host.ts'
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+export const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 const HOST = fileURLToPath(new URL('./command-host.ts', import.meta.url))
 const COMMAND_TIMEOUT_MS = 120_000
 const VITALS = 600

@@ -2,24 +2,21 @@
  * What happened, as somebody types it: a record, a table, a patient; restores of ours are named; every change is a target,
  * and no value is shown that nobody asked for.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { connectClient, runSql } from '../source/postgres/support.ts'
+import { CaptureProcess } from './capture-process.ts'
 import { lastObject, makeSite, PASSWORD, type Site, setUpRepository } from './cli-support.ts'
 
 // Processes, each of which waits its turn on a small machine that does something else besides.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 const PURPOSE = ['--purpose', 'request 117']
 const PLANTED = 'PLANTED-NOTE-丁戊己'
 
 let site: Site
-let capturing: ChildProcess
+let capturing: CaptureProcess
 
 beforeAll(async () => {
   site = await makeSite(
@@ -36,7 +33,7 @@ beforeAll(async () => {
     'chartkeep.yaml',
     `approval: one-person\n${configuration.replace(/^( +)(url: postgres)/m, `$1writer: { url: '${writer}' }\n$1$2`)}`,
   )
-  capturing = await startCapture()
+  capturing = await CaptureProcess.start(site)
   await site.run(['backup'])
   await runSql(
     site.adminUrl,
@@ -50,24 +47,9 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  if (capturing?.exitCode === null) {
-    capturing.kill('SIGTERM')
-    await once(capturing, 'exit')
-  }
+  await capturing?.[Symbol.asyncDispose]()
   await site?.[Symbol.asyncDispose]()
 })
-
-async function startCapture(): Promise<ChildProcess> {
-  const env = { ...process.env, ...site.environment }
-  const child = spawn(process.execPath, [MAIN, 'capture', '--json'], { cwd: site.folder, env })
-  const connected = new Promise<void>((resolve) => {
-    child.stdout.on('data', (bytes: Buffer) => String(bytes).includes('"connected"') && resolve())
-  })
-  const ended = once(child, 'exit').then(() => Promise.reject(new Error('capture ended')))
-  ended.catch(() => {})
-  await Promise.race([connected, ended])
-  return child
-}
 
 function objects(text: string): Record<string, unknown>[] {
   return text

@@ -1,25 +1,21 @@
 /** `restore database --at` a time between two snapshots, as somebody types it, and `compare` of what came of it. */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { connectClient, runSql } from '../source/postgres/support.ts'
+import { CaptureProcess } from './capture-process.ts'
 import { lastObject, makeSite, type Site, setUpRepository } from './cli-support.ts'
 
 // Processes, each of which waits its turn on a small machine that does something else besides.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
-
 let site: Site
-let capturing: ChildProcess
+let capturing: CaptureProcess
 let first: unknown
 let time: string
 
 beforeAll(async () => {
   site = await makeSite(`ALTER SYSTEM SET max_slot_wal_keep_size = '1GB'`, 'SELECT pg_reload_conf()')
   await setUpRepository(site)
-  capturing = await startCapture()
+  capturing = await CaptureProcess.start(site)
   first = lastObject((await site.run(['backup', '--json'])).stdout).snapshot
   await runSql(site.adminUrl, 'UPDATE vital_sign SET value = 0 WHERE id <= 5')
   time = await clock()
@@ -29,24 +25,9 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  if (capturing?.exitCode === null) {
-    capturing.kill('SIGTERM')
-    await once(capturing, 'exit')
-  }
+  await capturing?.[Symbol.asyncDispose]()
   await site?.[Symbol.asyncDispose]()
 })
-
-async function startCapture(): Promise<ChildProcess> {
-  const env = { ...process.env, ...site.environment }
-  const child = spawn(process.execPath, [MAIN, 'capture', '--json'], { cwd: site.folder, env })
-  const connected = new Promise<void>((resolve) => {
-    child.stdout.on('data', (bytes: Buffer) => String(bytes).includes('"connected"') && resolve())
-  })
-  const ended = once(child, 'exit').then(() => Promise.reject(new Error('capture ended')))
-  ended.catch(() => {})
-  await Promise.race([connected, ended])
-  return child
-}
 
 async function clock(): Promise<string> {
   await using client = await connectClient(site.adminUrl)

@@ -52,6 +52,15 @@ export function segmentDraft(end: bigint, parts: Partial<SegmentDraft> = {}): Se
   }
 }
 
+/** Segments of one transaction each: 1000 to 1010, 1010 to 1020 … */
+export function draftsInARow(count: number): SegmentDraft[] {
+  return Array.from({ length: count }, (_, index) => {
+    const commitLsn = 1000n + BigInt(index) * 10n
+    const sealedAt = `2026-01-01T00:00:0${index}.000Z`
+    return segmentDraft(commitLsn + 10n, { sealedAt, transactions: [transactionAt(commitLsn)] })
+  })
+}
+
 /** One insert into each of so many rows, at this LSN and ten bytes long. */
 export function transactionAt(commitLsn: bigint, rows = 1, parts: Partial<LoggedTransaction> = {}): LoggedTransaction {
   return {

@@ -10,7 +10,7 @@ import { checkRepository } from '../../src/verify/check.ts'
 import type { Verification } from '../../src/verify/finding.ts'
 import { scrubRepository } from '../../src/verify/scrub.ts'
 import { scrubPack } from '../../src/verify/scrub-pack.ts'
-import { LOG_WORLD, logStart, segmentDraft, transactionAt, writeLog } from '../support/change-log.ts'
+import { draftsInARow, LOG_WORLD, logStart, segmentDraft, writeLog } from '../support/change-log.ts'
 import { FaultyStore } from '../support/faulty-store.ts'
 import { forgeSnapshot, memoryRepository } from '../support/forge.ts'
 import type { MemoryStore } from '../support/memory-store.ts'
@@ -28,11 +28,7 @@ interface Bench {
 /** Six segments; the one snapshot stands behind the fourth of them. */
 async function bench(): Promise<Bench> {
   const { repository, store } = await memoryRepository()
-  const drafts = Array.from({ length: SEGMENTS }, (_, index) => {
-    const commitLsn = 1000n + BigInt(index) * 10n
-    const sealedAt = `2026-01-01T00:00:0${index}.000Z`
-    return segmentDraft(commitLsn + 10n, { sealedAt, transactions: [transactionAt(commitLsn)] })
-  })
+  const drafts = draftsInARow(SEGMENTS)
   const writer = await ChangeLogWriter.begin(repository, logStart(), LOG_WORLD)
   const { logId } = writer.start
   const key = (number: number) => segmentKey(logId, number)

@@ -15,6 +15,7 @@ import type { Repository } from '../../../src/repository/repository.ts'
 import { OBJECT_TYPES } from '../../../src/repository/sealed-object.ts'
 import {
   cutIntoDrafts,
+  draftsInARow,
   dropLogs,
   joined,
   LOG_WORLD,
@@ -43,11 +44,7 @@ interface Bench {
 /** Five segments of one transaction each: 1000 to 1010, 1010 to 1020 … */
 async function bench(): Promise<Bench> {
   const { repository, store } = await memoryRepository()
-  const drafts = Array.from({ length: SEGMENTS }, (_, index) => {
-    const commitLsn = 1000n + BigInt(index) * 10n
-    const sealedAt = `2026-01-01T00:00:0${index}.000Z`
-    return segmentDraft(commitLsn + 10n, { sealedAt, transactions: [transactionAt(commitLsn)] })
-  })
+  const drafts = draftsInARow(SEGMENTS)
   const { start } = await writeLog(repository, drafts)
   return { repository, store, logId: start.logId, key: (number) => segmentKey(start.logId, number) }
 }

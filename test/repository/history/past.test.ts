@@ -13,6 +13,7 @@ import type { Manifest } from '../../../src/repository/manifest.ts'
 import { resolveTarget } from '../../../src/repository/state/target.ts'
 import { connectClient, describeOnServers, oldestAndNewest, runSql } from '../../source/postgres/support.ts'
 import { type CapturedDatabase, captureDatabase } from '../../support/capture-by-hand.ts'
+import { whileCommitHangs } from '../../support/hanging-commit.ts'
 import { readTrees } from '../../support/read-back.ts'
 import { makeRepository, never, type TestRepository } from '../../support/repository.ts'
 import { wardLayout, wardSql } from '../../support/ward.ts'
@@ -79,7 +80,7 @@ describeOnServers('the past', oldestAndNewest.slice(-1), (server) => {
       'DELETE FROM vital_sign WHERE id IN (2, 26, 50)',
     )
     // One commit lies before another in the log, and only the later one is visible to the snapshot (P3).
-    await whileCommitHangs(`UPDATE drug SET label = 'late' WHERE code = 'D9'`, async () => {
+    await whileCommitHangs(url, `UPDATE drug SET label = 'late' WHERE code = 'D9'`, async () => {
       await runSql(url, 'SET synchronous_commit = off', `DELETE FROM drug WHERE code = 'D8'`)
       second = await captured.snapshot()
     })
@@ -117,22 +118,6 @@ describeOnServers('the past', oldestAndNewest.slice(-1), (server) => {
     await runSql(url, 'TRUNCATE drug', `INSERT INTO drug VALUES ('D3', 'after all were gone')`)
     await captured.start()
     await captured.caughtUp()
-  }
-
-  /** Its commit record is written, and waits for a standby that does not exist: nobody sees its rows meanwhile. */
-  async function whileCommitHangs(sql: string, work: () => Promise<void>): Promise<void> {
-    await using client = await connectClient(url)
-    await runSql(url, `ALTER SYSTEM SET synchronous_standby_names = 'nobody'`, 'SELECT pg_reload_conf()')
-    await client.query('SET synchronous_commit = on')
-    const names = async () => (await client.query('SHOW synchronous_standby_names')).rows[0].synchronous_standby_names
-    while ((await names()) !== 'nobody') await client.query('SELECT pg_sleep(0.02)')
-    const committed = client.query(sql)
-    await using other = await connectClient(url)
-    const waits = `SELECT 1 FROM pg_stat_activity WHERE pid = ${client.pid} AND wait_event = 'SyncRep'`
-    while ((await other.query(waits)).rows.length === 0) await other.query('SELECT pg_sleep(0.02)')
-    await work()
-    await runSql(url, 'ALTER SYSTEM RESET synchronous_standby_names', 'SELECT pg_reload_conf()')
-    await committed
   }
 
   function asked(since: string | null = null, until: string | null = null) {

@@ -23,6 +23,7 @@ import {
   runSql,
 } from '../../source/postgres/support.ts'
 import { type CapturedDatabase, captureDatabase } from '../../support/capture-by-hand.ts'
+import { whileCommitHangs } from '../../support/hanging-commit.ts'
 import { readTrees, type SnapshotLines } from '../../support/read-back.ts'
 import { makeRepository, never, objectKeys, type TestRepository } from '../../support/repository.ts'
 import { wardLayout, wardSql } from '../../support/ward.ts'
@@ -101,28 +102,12 @@ describeOnServers('the state at a moment', oldestAndNewest.slice(-1), (server) =
     await remember('two rows exchanged their keys (F21)')
     await runSql(url, `TRUNCATE diagnosis`, `INSERT INTO diagnosis VALUES (101, 1, 'again')`)
     await remember('a table was emptied and written again (F22)')
-    await whileCommitHangs(`UPDATE patient SET name = 'late' WHERE patient_id = 9`, async () => {
+    await whileCommitHangs(url, `UPDATE patient SET name = 'late' WHERE patient_id = 9`, async () => {
       bases.push(await captured.snapshot())
     })
     await remember('a commit lay before the snapshot in the log, and was not visible to it (P3)')
     await write(20)
     await captured.caughtUp()
-  }
-
-  /** Its commit record is written, and waits for a standby that does not exist: nobody sees its rows meanwhile. */
-  async function whileCommitHangs(sql: string, work: () => Promise<void>): Promise<void> {
-    await using client = await connectClient(url)
-    await runSql(url, `ALTER SYSTEM SET synchronous_standby_names = 'nobody'`, 'SELECT pg_reload_conf()')
-    await client.query('SET synchronous_commit = on')
-    const names = async () => (await client.query('SHOW synchronous_standby_names')).rows[0].synchronous_standby_names
-    while ((await names()) !== 'nobody') await client.query('SELECT pg_sleep(0.02)')
-    const committed = client.query(sql)
-    await using other = await connectClient(url)
-    const waits = `SELECT 1 FROM pg_stat_activity WHERE pid = ${client.pid} AND wait_event = 'SyncRep'`
-    while ((await other.query(waits)).rows.length === 0) await other.query('SELECT pg_sleep(0.02)')
-    await work()
-    await runSql(url, `ALTER SYSTEM RESET synchronous_standby_names`, 'SELECT pg_reload_conf()')
-    await committed
   }
 
   async function write(count: number): Promise<void> {
