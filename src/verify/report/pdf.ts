@@ -28,8 +28,8 @@ export interface PdfDocument {
 
 interface NodeOnPage {
   readonly headlineLevel?: number
-  /** Not of a rule. */
-  readonly text?: unknown
+  readonly table?: object
+  readonly pageNumbers: readonly number[]
   /** `verticalRatio`: how far down the page it begins. */
   readonly startPosition: { readonly verticalRatio: number }
 }
@@ -49,8 +49,6 @@ interface PdfMaker {
 const FONT = 'NotoSansHans'
 /** pdfmake counts what stands above and beneath the text among a page's nodes: no heading stands above that. */
 const FRAME = { headlineLevel: 9 } as const
-/** Below it there is no room for a heading with the head of a table and a row. */
-const HEADING_RATIO_MAX = 0.88
 const require = createRequire(import.meta.url)
 let maker: PdfMaker | null = null
 
@@ -94,15 +92,20 @@ function definitionOf(document: PdfDocument): object {
     header: (page: number) => (page === 1 && document.hasCover === true ? null : headerOf(document)),
     footer: (page: number, pages: number) => footerOf(document, page, pages),
     content: [...document.content],
-    pageBreakBefore: (node: NodeOnPage, around: NodesAround) =>
-      isHeading(node.headlineLevel) &&
-      (isAtFoot(node) || around.getFollowingNodesOnPage().every(({ headlineLevel }) => headlineLevel !== undefined)),
+    pageBreakBefore: ({ headlineLevel }: NodeOnPage, around: NodesAround) =>
+      isHeading(headlineLevel) && isAlone(around.getFollowingNodesOnPage()),
   }
 }
 
-/** A table that begins behind the heading counts as being on the page, even where its first row goes to the next. */
-function isAtFoot({ text, startPosition }: NodeOnPage): boolean {
-  return text !== undefined && startPosition.verticalRatio > HEADING_RATIO_MAX
+/**
+ * Nothing follows, or a table whose head and first row go to the next page: these still count as being where the table
+ * would have begun, all at one height.
+ */
+function isAlone(following: readonly NodeOnPage[]): boolean {
+  const [next, ...further] = following.filter(({ headlineLevel }) => headlineLevel === undefined)
+  if (next === undefined) return true
+  if (next.table === undefined || next.pageNumbers.length === 1) return false
+  return further.every(({ startPosition }) => startPosition.verticalRatio === next.startPosition.verticalRatio)
 }
 
 function isHeading(headlineLevel: number | undefined): boolean {

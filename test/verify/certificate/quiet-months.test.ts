@@ -10,6 +10,7 @@ it('joins three or more that follow each other in a category, and adds up to the
     { ...months('a', ['2025-04'])[0]!, updated: 1 },
     ...months('a', ['2025-05', '2025-06', 'baseline']),
     ...months('b', ['2025-01', '2025-03', '2025-09', '2026-01']),
+    ...months('c', ['2025-01']),
   ]
   const shown = quietMonthsTogether(lines)
   expect(shown.map(({ category, month, now }) => `${category} ${month} ${now}`)).toEqual([
@@ -19,6 +20,7 @@ it('joins three or more that follow each other in a category, and adds up to the
     'a 2025-06 10',
     'a baseline 10',
     'b 2025-01 – 2026-01 40',
+    'c 2025-01 10',
   ])
   expect(sumOf(shown)).toEqual(sumOf(lines))
 })

@@ -76,7 +76,7 @@ describe('a report as PDF', () => {
     const content = Array.from({ length: 40 }, (_, index) => [
       paragraph(Array.from({ length: index % 5 }, () => 'a line').join('\n')),
       heading(`Heading ${index}`),
-      dataTable([{ title: 'HEAD', width: '*' }], [[`Row ${index}\nof two lines`], ['another']]),
+      dataTable([{ title: 'HEAD', width: '*' }], [[`Row ${index}\nof\nsix\nlines\nin\nall`], ['another']]),
     ]).flat()
     const text = pdfText(await renderPdf(documentOf(content)))
     if (text === null) return

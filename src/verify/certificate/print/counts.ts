@@ -5,6 +5,7 @@ import type { PdfNode } from '../../report/pdf-node.ts'
 import { fill } from '../../report/words.ts'
 import { sumOf } from '../balance-lines.ts'
 import type { BalanceLine } from '../document.ts'
+import { BASELINE_MONTH } from '../months.ts'
 import { unexplainedOf } from '../opinion.ts'
 import { type Paper, strong } from './paper.ts'
 import { REASON_WORDS } from './words.ts'
@@ -24,7 +25,7 @@ export function authenticity(paper: Paper): PdfNode[] {
   ]
   const cells = (line: BalanceLine) => [
     line.category,
-    line.month,
+    line.month === BASELINE_MONTH ? paper.word('baseline') : line.month,
     ...[line.baseline, line.inserted, line.updated, line.deleted].map(formatCount),
     strong(unexplainedOf(line)),
     formatCount(line.now),
