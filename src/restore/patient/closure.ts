@@ -12,7 +12,7 @@
 import { Failure } from '../../errors.ts'
 import type { Manifest, TableManifest } from '../../repository/manifest.ts'
 import { fieldNumber, type Reference, referencesOf, tablesNamed } from './references.ts'
-import { fieldOf, isNull, type StoredRow, type StoredRows } from './stored-rows.ts'
+import { fieldOf, fieldsText, isNull, type StoredRow, type StoredRows } from './stored-rows.ts'
 
 export interface ClosureTable {
   readonly table: TableManifest
@@ -134,7 +134,7 @@ class ClosureSearch {
     for (const row of known?.rows ?? []) rows.set(knownIds(row), row)
     const ids = equalRowIds()
     for await (const row of this.#stored.all(from)) {
-      const value = referredValue(row, reference.fromFields)
+      const value = fieldsText(row, reference.fromFields)
       if (value !== null && wanted.has(value)) rows.set(ids(row), row)
     }
     const before = known?.rows.length ?? 0
@@ -155,7 +155,7 @@ class ClosureSearch {
     for (const table of to) {
       const fields = toColumns.map((column) => fieldNumber(table, column))
       for (const row of this.#found.get(table.name)?.rows ?? []) {
-        const value = referredValue(row, fields)
+        const value = fieldsText(row, fields)
         if (value !== null) values.add(value)
       }
     }
@@ -163,21 +163,23 @@ class ClosureSearch {
   }
 
   needed(): NeededRow[] {
-    const needed = new Map<string, NeededRow & { by: string[] }>()
+    const needed = new Map<string, Map<string, NeededRow & { by: string[] }>>()
     for (const reference of this.#references) {
       const rows = this.#found.get(reference.from.name)?.rows ?? []
       if (rows.length === 0) continue
       const own = this.#valuesOf(reference)
+      const target = `${reference.to[0]!.name} ${reference.toColumns.join()}`
+      const known = needed.get(target) ?? new Map<string, NeededRow & { by: string[] }>()
+      needed.set(target, known)
       for (const row of rows) {
-        const value = referredValue(row, reference.fromFields)
+        const value = fieldsText(row, reference.fromFields)
         if (value === null || own.has(value)) continue
-        const id = `${reference.to[0]!.name} ${reference.toColumns.join()} ${value}`
-        const known = needed.get(id)
-        if (known && !known.by.includes(row.table.name)) known.by.push(row.table.name)
-        if (!known) needed.set(id, neededRow(reference, row))
+        const found = known.get(value)
+        if (!found) known.set(value, neededRow(reference, row))
+        else if (!found.by.includes(row.table.name)) found.by.push(row.table.name)
       }
     }
-    return [...needed.values()]
+    return [...needed.values()].flatMap((known) => [...known.values()])
   }
 }
 
@@ -227,17 +229,6 @@ function equalRowIds(): (row: StoredRow) => string {
 function neededRow(reference: Reference, row: StoredRow): NeededRow & { by: string[] } {
   const fields = reference.fromFields.map((field) => Buffer.from(fieldOf(row, field)))
   return { table: reference.to[0]!, columns: reference.toColumns, fields, by: [row.table.name] }
-}
-
-/** The fields as they stand in the line; null when one of them is NULL, which refers to nothing. */
-function referredValue(row: StoredRow, fields: readonly number[]): string | null {
-  let value = ''
-  for (const [index, field] of fields.entries()) {
-    const bytes = fieldOf(row, field)
-    if (isNull(bytes)) return null
-    value += `${index === 0 ? '' : '\t'}${bytes.toString('latin1')}`
-  }
-  return value
 }
 
 function tooLargeReason({ from, name }: Reference): string {

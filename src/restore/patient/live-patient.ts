@@ -9,7 +9,7 @@ import type { TableInfo } from '../../source/contract.ts'
 import type { LiveRows, RowQuery } from '../../source/row-contract.ts'
 import { anchorFields, anchorLevels, type Closure, type ClosureTable } from './closure.ts'
 import { fieldNumber, referencesOf } from './references.ts'
-import { fieldOf, isNull, keyText, type StoredRow, storedRow } from './stored-rows.ts'
+import { fieldOf, isNull, type StoredRow, storedRow } from './stored-rows.ts'
 
 export interface LiveTable {
   readonly past: TableManifest
@@ -17,7 +17,7 @@ export interface LiveTable {
   readonly present: TableInfo | null
   /** Columns that were there then and are there now with the same type: the fields of `rows`. */
   readonly shared: readonly string[]
-  /** By `keyText`. Each key's rows: more than one only there. */
+  /** By `StoredRow.key`. Each key's rows: more than one only there. */
   readonly rows: ReadonlyMap<string, readonly StoredRow[]>
   /** Keys of `rows` that were found by key only: now they are somebody else's. */
   readonly elsewhere: ReadonlySet<string>
@@ -70,7 +70,7 @@ class LiveSearch {
     const known = this.tables.get(table.name)
     if (!known?.present || table.primaryKey.length === 0) return
     const spec = tableSpec(table)
-    const missing = rows.filter((row) => !known.rows.has(keyText(row)))
+    const missing = rows.filter((row) => !known.rows.has(row.key))
     const values = missing.map((row) => spec.key.map((field) => fieldOf(row, field)))
     const found = await this.#query(table, known.present, known.shared, [{ columns: table.primaryKey, values }])
     for (const [key, others] of found) {
@@ -109,7 +109,7 @@ class LiveSearch {
       // Equal rows of a table without a key are found together, or not at all: a second way to them brings no more.
       const found = Map.groupBy(
         lines.map((line) => spread(past, shared, line)),
-        keyText,
+        ({ key }) => key,
       )
       for (const [key, equal] of found) rows.set(key, equal)
     }

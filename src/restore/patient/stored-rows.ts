@@ -221,10 +221,6 @@ export function fieldsText(row: Pick<StoredRow, 'line' | 'starts'>, fields: read
   return text
 }
 
-export function keyText({ key }: StoredRow): string {
-  return key
-}
-
 function keyOf(table: TableManifest, line: Buffer, starts: readonly number[]): string {
   const { key } = specOf(table)
   if (key.length === 0) return line.toString('latin1')
