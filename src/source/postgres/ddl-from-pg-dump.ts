@@ -43,18 +43,23 @@ const LARGE_OBJECT_KINDS = new Set(['BLOB', 'BLOBS', 'BLOB METADATA'])
 export async function findPgDump(serverVersionNumber: number): Promise<PgDump | undefined> {
   const serverMajor = Math.floor(serverVersionNumber / 10_000)
   const found: PgDump[] = []
-  for (const path of await candidates()) {
+  for (const path of await candidates(serverMajor)) {
     const version = await versionOf(path)
-    if (version !== undefined && version.major >= serverMajor) found.push({ path, ...version })
+    // None that fits better will come, and each one that is asked is a process.
+    if (version?.major === serverMajor) return { path, ...version }
+    if (version !== undefined && version.major > serverMajor) found.push({ path, ...version })
   }
   return found.sort((a, b) => a.major - b.major)[0]
 }
 
-async function candidates(): Promise<string[]> {
+/** The server's own version first, where one is installed as Debian does. */
+async function candidates(serverMajor: number): Promise<string[]> {
   const given = process.env.PG_DUMP
   if (given !== undefined && given !== '') return [given]
   const directories = (process.env.PATH ?? '').split(delimiter).filter((directory) => directory !== '')
-  const debian = await readdir(DEBIAN_BINARIES).catch(() => [])
+  const installed = await readdir(DEBIAN_BINARIES).catch(() => [])
+  const own = String(serverMajor)
+  const debian = [...installed.filter((name) => name === own), ...installed.filter((name) => name !== own)]
   return [
     ...debian.map((version) => join(DEBIAN_BINARIES, version, 'bin', 'pg_dump')),
     ...directories.map((directory) => join(directory, 'pg_dump')),
