@@ -7,7 +7,18 @@ import { action, type Cli, type CommonOptions, describe, withConfiguration } fro
 import { actorOf, openConfiguredRepository, readConfiguration } from './open.ts'
 import { formatTable } from './terminal.ts'
 
-interface ForgetOptions extends CommonOptions {
+/** Of whatever goes by the rules of retention. */
+export const RETENTION_FAILURES = [
+  'missing-secret',
+  'wrong-key',
+  'repository-damaged',
+  'store-unreachable',
+  'store-lied',
+  'lease-held',
+  'clock-doubtful',
+] as const
+
+export interface RetentionOptions extends CommonOptions {
   readonly dryRun: boolean
 }
 
@@ -20,21 +31,13 @@ export function register(program: Command, cli: Cli): void {
       'window keeps every moment of so long before the newest one. The newest, and what `chartkeep hold` holds, always stay.\n' +
       'Says of each snapshot why it stays, or that it goes. What a snapshot held alone is deleted by `chartkeep prune`.',
     examples: ['chartkeep forget --dry-run', 'chartkeep forget --source icu', 'chartkeep forget --dry-run --json'],
-    failures: [
-      'missing-secret',
-      'wrong-key',
-      'repository-damaged',
-      'store-unreachable',
-      'store-lied',
-      'lease-held',
-      'clock-doubtful',
-    ],
+    failures: RETENTION_FAILURES,
   })
   withConfiguration(command).option('--dry-run', 'show what would go; change nothing', false).action(action(cli, run))
   program.addCommand(command)
 }
 
-async function run(cli: Cli, options: ForgetOptions): Promise<void> {
+async function run(cli: Cli, options: RetentionOptions): Promise<void> {
   const configuration = await readConfiguration(cli, options)
   const source = chooseSource(configuration, options.source)
   const { rules } = rulesOf(source)

@@ -3,13 +3,10 @@ import type { Command } from 'commander'
 import { type PruneRequest, planOfPrune, prune } from '../backup/retention/prune.ts'
 import type { Going, PrunePlan } from '../backup/retention/prune-plan.ts'
 import type { Configuration } from '../config.ts'
-import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
+import { action, type Cli, describe, withConfiguration } from './command.ts'
+import { RETENTION_FAILURES, type RetentionOptions } from './forget.ts'
 import { actorOf, openConfiguredRepository, readConfiguration } from './open.ts'
 import { formatBytes, formatCount, formatTable } from './terminal.ts'
-
-interface PruneOptions extends CommonOptions {
-  readonly dryRun: boolean
-}
 
 export function register(program: Command, cli: Cli): void {
   const command = describe({
@@ -21,22 +18,13 @@ export function register(program: Command, cli: Cli): void {
       'Deletes nothing while a restore or a backup runs, nor when a listing, the clock or anything that is needed is doubtful.\n' +
       'With --dry-run it shows what would go, what waits, and why the rest stays; with --json object by object.',
     examples: ['chartkeep prune --dry-run', 'chartkeep prune', 'chartkeep prune --dry-run --json'],
-    failures: [
-      'missing-secret',
-      'wrong-key',
-      'repository-damaged',
-      'store-unreachable',
-      'store-lied',
-      'lease-held',
-      'lease-lost',
-      'clock-doubtful',
-    ],
+    failures: [...RETENTION_FAILURES, 'lease-lost'],
   })
   withConfiguration(command).option('--dry-run', 'show the plan; change nothing', false).action(action(cli, run))
   program.addCommand(command)
 }
 
-async function run(cli: Cli, options: PruneOptions): Promise<void> {
+async function run(cli: Cli, options: RetentionOptions): Promise<void> {
   const configuration = await readConfiguration(cli, options)
   await using repository = await openConfiguredRepository(cli, configuration)
   const { nowMs, signal, terminal } = cli

@@ -3,7 +3,8 @@
  * reads. It writes nothing but what a plan names, but PostgreSQL cannot know which rows those will be: who holds its
  * password can write what the application can.
  */
-import { quoteName, quoteText } from './quote.ts'
+import { quoteName } from './quote.ts'
+import { passwordSql, roleSql, rowRightsSql } from './setup-role.ts'
 
 export interface WriterOptions {
   readonly role: string
@@ -12,19 +13,18 @@ export interface WriterOptions {
 
 export function writerSql({ role, database }: WriterOptions): string {
   const roleName = quoteName(role)
+  const rights = rowRightsSql({
+    role,
+    builtIn: 'pg_read_all_data, pg_write_all_data',
+    onTables: 'SELECT, INSERT, UPDATE, DELETE',
+    onSequences: 'USAGE',
+  })
   const shown = database.replace(/[\r\n]/g, ' ')
   return `-- What chartkeep needs to put patients back into the database ${shown}: a role of its own, which nothing else uses.
 -- chartkeep 向数据库 ${shown} 恢复患者数据所需的权限：专用角色，不作他用。
 -- Run it once as a superuser: psql -d ${shown} -f FILE. It may be run again.
 -- 由超级用户执行一次（可重复执行）：psql -d ${shown} -f 文件名
-DO $chartkeep$
-BEGIN
-  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = ${quoteText(role)}) THEN
-    CREATE ROLE ${roleName};
-  END IF;
-END
-$chartkeep$;
-ALTER ROLE ${roleName} LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE CONNECTION LIMIT 3;
+${roleSql(role)} CONNECTION LIMIT 3;
 
 -- It must see all rows that it compares with a plan.
 -- 必须能读取全部行，才能与恢复方案逐行比对。
@@ -34,26 +34,7 @@ GRANT CONNECT ON DATABASE ${quoteName(database)} TO ${roleName};
 -- It may read and write rows, and change no table: by the roles made for that since PostgreSQL 14; before, schema by
 -- schema.
 -- 可读写行数据，不能更改表结构：PostgreSQL 14 起使用内置角色；更早的版本逐个模式授权。
-DO $chartkeep$
-DECLARE
-  found record;
-BEGIN
-  IF current_setting('server_version_num')::integer >= 140000 THEN
-    GRANT pg_read_all_data, pg_write_all_data TO ${roleName};
-    RETURN;
-  END IF;
-  FOR found IN SELECT n.nspname AS name FROM pg_catalog.pg_namespace n
-    WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-  LOOP
-    EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', found.name, ${quoteText(role)});
-    EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA %I TO %I', found.name, ${quoteText(role)});
-    EXECUTE format('GRANT USAGE ON ALL SEQUENCES IN SCHEMA %I TO %I', found.name, ${quoteText(role)});
-  END LOOP;
-END
-$chartkeep$;
+${rights}
 
--- Its password: psql asks for it, and it is written nowhere.
--- 设置密码：psql 会提示输入，不会写入任何文件。
-\\password ${roleName}
-`
+${passwordSql(role)}`
 }

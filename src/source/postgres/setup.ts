@@ -7,6 +7,7 @@
  */
 import { quoteName, quoteText } from './quote.ts'
 import { publicationSql } from './setup-publication.ts'
+import { passwordSql, roleSql, rowRightsSql } from './setup-role.ts'
 import { writerSql } from './setup-writer.ts'
 import { parseUrl } from './url.ts'
 
@@ -40,14 +41,7 @@ export function setupSql({ role, database, publication, exclude }: SetupOptions)
 
 -- A role that may log in and is nothing else.
 -- 创建只能登录的角色。
-DO $chartkeep$
-BEGIN
-  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = ${quoteText(role)}) THEN
-    CREATE ROLE ${roleName};
-  END IF;
-END
-$chartkeep$;
-ALTER ROLE ${roleName} LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE;
+${roleSql(role)};
 
 -- It must see all rows: a backup without the rows that row-level security hides would be no backup.
 -- 必须能读取全部行：若行级安全策略隐藏了部分行，备份就不完整。
@@ -60,22 +54,15 @@ GRANT CONNECT ON DATABASE ${quoteName(database)} TO ${roleName};
 -- It may read, and only read, all tables and sequences: by the role made for that since PostgreSQL 14; before, schema
 -- by schema, and for the tables that their owners will make.
 -- 只读权限，包括所有表和序列：PostgreSQL 14 起使用内置角色；更早的版本逐个模式授权，并涵盖以后新建的表。
-DO $chartkeep$
-DECLARE
-  found record;
-BEGIN
-  IF current_setting('server_version_num')::integer >= 140000 THEN
-    GRANT pg_read_all_data TO ${roleName};
-    RETURN;
-  END IF;
-  FOR found IN SELECT n.nspname AS name FROM pg_catalog.pg_namespace n
-    WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-  LOOP
-    EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', found.name, ${quoteText(role)});
-    EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO %I', found.name, ${quoteText(role)});
-    EXECUTE format('GRANT SELECT ON ALL SEQUENCES IN SCHEMA %I TO %I', found.name, ${quoteText(role)});
-  END LOOP;
-  FOR found IN SELECT DISTINCT pg_get_userbyid(c.relowner) AS name FROM pg_catalog.pg_class c
+${rowRightsSql({ role, builtIn: 'pg_read_all_data', onTables: 'SELECT', onSequences: 'SELECT', further: futureTablesSql(role) })}
+
+${publicationSql({ role, publication, exclude })}
+${passwordSql(role)}`
+}
+
+/** Of the tables that their owners will make. */
+function futureTablesSql(role: string): string {
+  return `  FOR found IN SELECT DISTINCT pg_get_userbyid(c.relowner) AS name FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
   LOOP
@@ -83,13 +70,6 @@ BEGIN
     EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I GRANT SELECT ON TABLES TO %I', found.name, ${quoteText(role)});
     EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I GRANT SELECT ON SEQUENCES TO %I', found.name, ${quoteText(role)});
   END LOOP;
-END
-$chartkeep$;
-
-${publicationSql({ role, publication, exclude })}
--- Its password: psql asks for it, and it is written nowhere.
--- 设置密码：psql 会提示输入，不会写入任何文件。
-\\password ${roleName}
 `
 }
 
