@@ -1,4 +1,4 @@
-/** Capture runs beside everything else, from before the base until the last snapshot is taken. */
+/** Capture runs beside everything else, from before the base until an accident has befallen a patient. */
 import { formatBytes, formatCount, formatSeconds } from './format.ts'
 import { type CaptureResult, shapes } from './result.ts'
 import type { RunningCommand, Said } from './running-command.ts'

@@ -1,31 +1,45 @@
 /**
- * An accident befalls one patient: the notes of the last shift are deleted, the orders overwritten. A plan is made and
- * shown as a page, approved by another person, carried out, proved by PostgreSQL alone, and taken back.
+ * An accident befalls one patient: the notes of the last shift are deleted, the orders overwritten. It is found in the
+ * patient's time line; a plan for the moment just before it is made and shown as a page, approved by another person, carried
+ * out, proved by PostgreSQL alone, and taken back.
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { parseDocument } from 'yaml'
-import { digestByPostgres, patientAccident, runAsAdministrator, type TableRows } from './databases.ts'
+import { type Accident, digestByPostgres, patientAccident, runAsAdministrator, type TableRows } from './databases.ts'
 import { type AppliedResult, type PatientResult, type PlanResult, shapes } from './result.ts'
+import type { RunningCommand, Said } from './running-command.ts'
 import { fromCheckout, type Stage } from './stage.ts'
 
 const WRITER = 'chartkeep_writer'
 const PURPOSE = '演示：误删护理记录'
 type Digests = ReadonlyMap<string, TableRows>
 
-/** @param password of the role that writes */
-export async function repairPatient(stage: Stage, password: string): Promise<PatientResult> {
-  const { story, places, sourceUrl } = stage
+/**
+ * Ends when the log has it.
+ * @param password of the role that writes
+ */
+export async function haveAccident(stage: Stage, password: string, capture: RunningCommand): Promise<Accident> {
   await prepare(stage, password)
+  const earlier = new Set(capture.said)
+  const isIt = (line: Said) => !earlier.has(line) && line.kind === 'sealed' && shapes.sealed.parse(line).changes > 0
+  const happen = async () => {
+    const accident = await patientAccident(stage.sourceUrl)
+    await capture.saysThat(isIt)
+    return accident
+  }
+  return await stage.story.does('accident', happen, ({ deleted, overwritten }) => {
+    return `${deleted} nursing records of a shift deleted, ${overwritten} orders overwritten; the change log has it`
+  })
+}
+
+export async function repairPatient(stage: Stage, accident: Accident): Promise<PatientResult> {
+  const { story, places, sourceUrl } = stage
   const look = () => digestByPostgres(sourceUrl, accident.tables)
-  const accident = await story.does(
-    'accident',
-    () => patientAccident(sourceUrl),
-    ({ deleted, overwritten }) => `${deleted} nursing records of a shift deleted, ${overwritten} orders overwritten`,
-  )
   const harmed = await look()
+  const change = await findAccident(stage, accident)
 
   const at = ['--config', places.configuration]
-  const wish = ['--at', 'latest', '--policy', 'changed', '--purpose', PURPOSE]
+  const wish = ['--at', `before:${change}`, '--policy', 'changed', '--purpose', PURPOSE]
   const files = ['--plan', places.plan, '--page', places.planPage]
   const ask = ['restore', 'patient', accident.patient, ...at, ...wish, ...files]
   const plan = await story.asks('patient-plan', ask, shapes.plan, (made) => `${describePlan(made)}; ${places.planPage}`)
@@ -43,6 +57,18 @@ export async function repairPatient(stage: Stage, password: string): Promise<Pat
   story.expect('undo-apply', areEqual(await look(), harmed), 'a table differs from after the accident')
   story.print('  both tables are as the accident left them: what was put back was taken back')
   return { inserted: repaired.inserted, updated: repaired.updated, seconds: repaired.seconds }
+}
+
+/** What a transaction is called in a time line: log, place of its commit, number. */
+const CHANGE = /\b[0-9a-f]{8}-[0-9A-F]+\/[0-9A-F]+-\d+\b/
+
+/** As somebody would who was told that something is missing since the shift began. */
+async function findAccident({ story, places }: Stage, { patient, sinceTime }: Accident): Promise<string> {
+  const ask = ['patient', 'timeline', patient, '--config', places.configuration]
+  const said = await story.types('timeline', [...ask, '--since', sinceTime, '--purpose', PURPOSE])
+  const [change] = CHANGE.exec(said) ?? []
+  story.expect('timeline', change !== undefined, 'the time line does not have the accident')
+  return change!
 }
 
 /** A role that may write, which the one that reads is not, and an approver with a key of her own. */

@@ -48,6 +48,9 @@ export interface DatabaseLook {
   readonly tables: ReadonlyMap<string, TableRows>
 }
 
+/** ISO 8601 with microseconds, UTC. */
+const CLOCK = `select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at`
+
 /** All ordinary tables, as they are; nobody may write meanwhile. */
 export async function lookNow(url: string): Promise<DatabaseLook> {
   const { at, names } = await withClient(url, async (client) => {
@@ -55,15 +58,15 @@ export async function lookNow(url: string): Promise<DatabaseLook> {
       `select format('%I.%I', n.nspname, c.relname) as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
        where c.relkind = 'r' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' order by 1`,
     )
-    const clock = await client.query<{ at: string }>(
-      `select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at`,
-    )
+    const clock = await client.query<{ at: string }>(CLOCK)
     return { at: clock.rows[0]!.at, names: tables.rows.map(({ name }) => name) }
   })
   return { at, tables: await digestByPostgres(url, names) }
 }
 
 export interface Accident {
+  /** Of the server's clock: it had not happened yet. */
+  readonly sinceTime: string
   /** The key. */
   readonly patient: string
   readonly deleted: number
@@ -89,13 +92,17 @@ export async function patientAccident(url: string): Promise<Accident> {
        where exists (select from public.med_order o where o.stay_id = s.stay_id) group by 1, 2 order by count(*) desc, 1 limit 1`,
     )
     const { stay, patient } = found.rows[0]!
+    const clock = await client.query<{ at: string }>(CLOCK)
+    await client.query('begin')
     const deleted = await client.query(
       `delete from public.nursing_record where stay_id = $1 and recorded_at >
          (select max(recorded_at) - interval '12 hours' from public.nursing_record where stay_id = $1)`,
       [stay],
     )
     const overwritten = await client.query(`update public.med_order set content = '***' where stay_id = $1`, [stay])
-    return { patient, deleted: deleted.rowCount ?? 0, overwritten: overwritten.rowCount ?? 0, before, tables }
+    await client.query('commit')
+    const [done, sinceTime] = [[deleted, overwritten].map(({ rowCount }) => rowCount ?? 0), clock.rows[0]!.at]
+    return { sinceTime, patient, deleted: done[0]!, overwritten: done[1]!, before, tables }
   })
 }
 

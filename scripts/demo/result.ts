@@ -138,6 +138,7 @@ export type StepName =
   | 'writer'
   | 'approver'
   | 'accident'
+  | 'timeline'
   | 'patient-plan'
   | 'patient-approve'
   | 'patient-apply'

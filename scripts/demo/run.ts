@@ -17,7 +17,7 @@ import { backUpTwice } from './act-back-up.ts'
 import { startCapture, stopCapture } from './act-capture.ts'
 import { certify } from './act-certificate.ts'
 import { rebuildMoment } from './act-moment.ts'
-import { repairPatient } from './act-patient.ts'
+import { haveAccident, repairPatient } from './act-patient.ts'
 import { makeDatabase, setUp } from './act-prepare.ts'
 import { rebuild } from './act-rebuild.ts'
 import { verify } from './act-verify.ts'
@@ -59,11 +59,12 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   await using capture = await startCapture(stage)
   const { then, ...backUps } = await backUpTwice(stage)
   const verified = await verify(stage)
-  const captured = await stopCapture(stage, capture)
   const moment = await rebuildMoment(stage, then)
   const rebuilt = await rebuild(stage, { base: backUps.base.snapshot, second: backUps.second.snapshot })
   await certify(stage)
-  const patient = await repairPatient(stage, password)
+  const accident = await haveAccident(stage, password, capture)
+  const captured = await stopCapture(stage, capture)
+  const patient = await repairPatient(stage, accident)
 
   return {
     startedAt,

@@ -35,6 +35,7 @@ export const stepTitles: Readonly<Record<StepName, Words>> = {
   writer: { en: 'A role of its own that may write', zh: '单独的写入角色' },
   approver: { en: 'An approver with a key of her own', zh: '审批人及其密钥' },
   accident: { en: 'An accident: a shift deleted, orders overwritten', zh: '事故：一个班次被误删，医嘱被覆盖' },
+  timeline: { en: 'Find the accident in what happened to the patient', zh: '在患者时间线中找到事故' },
   'patient-plan': { en: 'Plan the repair of that one patient', zh: '为该患者生成恢复方案' },
   'patient-approve': { en: 'Another person approves it', zh: '由另一人审批' },
   'patient-apply': { en: 'Put the patient back', zh: '恢复该患者' },
