@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { connectClient, runSql } from '../source/postgres/support.ts'
 import { CaptureProcess } from './capture-process.ts'
-import { lastObject, makeSite, PASSWORD, type Site, setUpRepository } from './cli-support.ts'
+import { hosted, lastObject, makeSite, PASSWORD, type Site, setUpRepository } from './cli-support.ts'
 
 // Processes, each of which waits its turn on a small machine that does something else besides.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
@@ -19,10 +19,12 @@ let site: Site
 let capturing: CaptureProcess
 
 beforeAll(async () => {
-  site = await makeSite(
-    `ALTER SYSTEM SET max_slot_wal_keep_size = '1GB'`,
-    'SELECT pg_reload_conf()',
-    `UPDATE note SET body = '${PLANTED}' WHERE stay_id = 103`,
+  site = hosted(
+    await makeSite(
+      `ALTER SYSTEM SET max_slot_wal_keep_size = '1GB'`,
+      'SELECT pg_reload_conf()',
+      `UPDATE note SET body = '${PLANTED}' WHERE stay_id = 103`,
+    ),
   )
   await setUpRepository(site)
   const writer = site.url.replace('chartkeep@', 'chartkeep_writer@')

@@ -3,7 +3,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { connectClient, runSql } from '../source/postgres/support.ts'
-import { lastObject, makeSite, PASSWORD, type Site, setUpRepository } from './cli-support.ts'
+import { hosted, lastObject, makeSite, PASSWORD, type Site, setUpRepository } from './cli-support.ts'
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
 
@@ -15,7 +15,7 @@ let site: Site
 let writer: string
 
 beforeAll(async () => {
-  site = await makeSite(`UPDATE note SET body = '${PLANTED}' WHERE stay_id = 103`)
+  site = hosted(await makeSite(`UPDATE note SET body = '${PLANTED}' WHERE stay_id = 103`))
   await setUpRepository(site)
   writer = site.url.replace('chartkeep@', 'chartkeep_writer@')
   const { stdout } = await site.run(['setup-sql', writer, '--writer'])
