@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { runSql } from '../source/postgres/support.ts'
-import { lastObject, makeSite, type Site, setUpRepository } from './cli-support.ts'
+import { hosted, lastObject, makeSite, type Site, setUpRepository } from './cli-support.ts'
 
 // Processes, each of which waits its turn on a small machine that does something else besides.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
@@ -13,7 +13,7 @@ let site: Site
 let issued: Record<string, unknown>
 
 beforeAll(async () => {
-  site = await makeSite()
+  site = hosted(await makeSite())
   await setUpRepository(site)
   await site.run(['backup', '--json'])
   await runSql(site.adminUrl, 'DELETE FROM vital_sign WHERE id <= 3', `INSERT INTO drug VALUES ('D51', 'another')`)
