@@ -140,7 +140,6 @@ describe('damage in a backup', () => {
     ['a pack that vanished (F1)', 'packs/', null],
     ['a pack of which one byte changed (F4)', 'packs/', flipMiddle],
     ['a manifest that vanished (F1)', 'manifests/', null],
-    ['a segment that vanished (F2)', 'segments/', null],
   ] as const)('fails the drill with the finding: %s', async (_, prefix, damage) => {
     const key = (await objectKeys(made.directory)).filter((name) => name.startsWith(prefix)).at(-1)!
     const { report } = await whileDamaged(made.directory, key, damage ?? (() => null), async () => {
@@ -152,21 +151,27 @@ describe('damage in a backup', () => {
     expect(report.cleanup?.clean ?? true).toBe(true)
   })
 
-  it('at the end of the change log fails the drill of this moment, though the chain holds (F2)', async () => {
+  it.each([
+    ['at the end of the change log', (newest: readonly string[]) => newest, ['segment-missing']],
+    ['in the middle of it', (newest: readonly string[]) => newest.slice(0, 1), ['drill-failed', 'segment-missing']],
+  ] as const)('%s fails the drill of this moment (F2)', async (_, lost, kinds) => {
     const segments = async () => (await objectKeys(made.directory)).filter((name) => name.startsWith('segments/'))
     const end = await captured.caughtUp()
     const before = await segments()
-    await runSql(url, "UPDATE drug SET label = label WHERE code LIKE '%1'")
-    await captured.caughtUp()
+    for (const digit of [1, 2]) {
+      await runSql(url, `UPDATE drug SET label = label WHERE code LIKE '%${digit}'`)
+      await captured.caughtUp()
+    }
     await captured.confirmedBeyond(end)
     await captured.stop()
     const newest = (await segments()).filter((key) => !before.includes(key))
+    expect(newest.length).toBeGreaterThan(1)
     try {
-      const { report } = await whileGone(made.directory, newest, async () => {
+      const { report } = await whileGone(made.directory, lost(newest), async () => {
         return await drill({ scenario: 'table', at: 'now', source: { url }, repository: await made.open() })
       })
 
-      expect(report.findings).toMatchObject([{ kind: 'segment-missing' }])
+      expect(report.findings.map(({ kind }) => kind)).toEqual(kinds)
       expect(report.status).toBe('failed')
     } finally {
       await captured.start()
