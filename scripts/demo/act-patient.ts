@@ -1,7 +1,7 @@
 /**
  * An accident befalls one patient: the notes of the last shift are deleted, the orders overwritten. It is found in the
  * patient's time line; a plan for the moment just before it is made and shown as a page, approved by another person, carried
- * out, proved by PostgreSQL alone, and taken back.
+ * out, proved by PostgreSQL alone, taken back, and carried out again.
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { parseDocument } from 'yaml'
@@ -40,9 +40,10 @@ export async function repairPatient(stage: Stage, accident: Accident): Promise<P
 
   const at = ['--config', places.configuration]
   const wish = ['--at', `before:${change}`, '--policy', 'changed', '--purpose', PURPOSE]
-  const files = ['--plan', places.plan, '--page', places.planPage]
-  const ask = ['restore', 'patient', accident.patient, ...at, ...wish, ...files]
-  const plan = await story.asks('patient-plan', ask, shapes.plan, (made) => `${describePlan(made)}; ${places.planPage}`)
+  const ask = ['restore', 'patient', accident.patient, ...at, ...wish]
+  const planned = (step: 'patient-plan' | 'again-plan', plan: string, page: string) =>
+    story.asks(step, [...ask, '--plan', plan, '--page', page], shapes.plan, (made) => `${describePlan(made)}; ${page}`)
+  const plan = await planned('patient-plan', places.plan, places.planPage)
   const counts = [sum(plan, 'insert'), sum(plan, 'update')]
   const isAll = counts[0] === accident.deleted && counts[1] === accident.overwritten
   story.expect('patient-plan', isAll, `the plan has ${counts.join(' and ')} rows`)
@@ -56,6 +57,10 @@ export async function repairPatient(stage: Stage, accident: Accident): Promise<P
   await carryOut(stage, places.undoPlan, 'undo-approve', 'undo-apply')
   story.expect('undo-apply', areEqual(await look(), harmed), 'a table differs from after the accident')
   story.print('  both tables are as the accident left them: what was put back was taken back')
+
+  await planned('again-plan', places.againPlan, places.againPage)
+  await carryOut(stage, places.againPlan, 'again-approve', 'again-apply')
+  story.expect('again-apply', areEqual(await look(), accident.before), 'a table differs from before the accident')
   return { inserted: repaired.inserted, updated: repaired.updated, seconds: repaired.seconds }
 }
 
@@ -91,8 +96,8 @@ async function prepare({ story, places, sourceUrl }: Stage, password: string): P
 async function carryOut(
   { story, places }: Stage,
   plan: string,
-  approve: 'patient-approve' | 'undo-approve',
-  apply: 'patient-apply' | 'undo-apply',
+  approve: 'patient-approve' | 'undo-approve' | 'again-approve',
+  apply: 'patient-apply' | 'undo-apply' | 'again-apply',
 ): Promise<AppliedResult> {
   const at = ['--config', places.configuration]
   const yes = ['approve', plan, ...at, '--key-file', places.approverKey]

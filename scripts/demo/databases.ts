@@ -76,7 +76,10 @@ export interface Accident {
   readonly tables: readonly string[]
 }
 
-/** Deletes the nursing records of the last twelve hours of the stay that has most, and overwrites its orders. */
+/**
+ * Deletes the nursing records of the last twelve hours of the stay that has most, and overwrites its orders. What came from the
+ * old system, with reviewers who never had an account, stays: its foreign key was never validated, and would refuse it now.
+ */
 export async function patientAccident(url: string): Promise<Accident> {
   return await withClient(url, async (client) => {
     const named = await client.query<{ name: string }>(
@@ -96,7 +99,8 @@ export async function patientAccident(url: string): Promise<Accident> {
     await client.query('begin')
     const deleted = await client.query(
       `delete from public.nursing_record where stay_id = $1 and recorded_at >
-         (select max(recorded_at) - interval '12 hours' from public.nursing_record where stay_id = $1)`,
+         (select max(recorded_at) - interval '12 hours' from public.nursing_record where stay_id = $1)
+         and (reviewed_by is null or reviewed_by in (select staff_id from public.staff))`,
       [stay],
     )
     const overwritten = await client.query(`update public.med_order set content = '***' where stay_id = $1`, [stay])

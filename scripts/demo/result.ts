@@ -146,6 +146,9 @@ export type StepName =
   | 'patient-undo'
   | 'undo-approve'
   | 'undo-apply'
+  | 'again-plan'
+  | 'again-approve'
+  | 'again-apply'
   | 'ledger'
   | 'show'
 

@@ -27,6 +27,8 @@ export interface Places {
   readonly plan: string
   readonly planPage: string
   readonly undoPlan: string
+  readonly againPlan: string
+  readonly againPage: string
   readonly repositoryUrl: string
 }
 
@@ -66,6 +68,8 @@ export function placesIn(directory: string): Places {
     plan: place('plan.json'),
     planPage: place('plan.html'),
     undoPlan: place('undo.json'),
+    againPlan: place('again.json'),
+    againPage: place('again.html'),
     repositoryUrl: pathToFileURL(join(directory, 'repository')).href,
   }
 }

@@ -43,6 +43,9 @@ export const stepTitles: Readonly<Record<StepName, Words>> = {
   'patient-undo': { en: 'Plan the opposite', zh: '生成撤销方案' },
   'undo-approve': { en: 'Another person approves that, too', zh: '撤销同样由另一人审批' },
   'undo-apply': { en: 'Take it back', zh: '撤销恢复' },
+  'again-plan': { en: 'Plan the repair once more', zh: '再次生成恢复方案' },
+  'again-approve': { en: 'Approved once more', zh: '再次由另一人审批' },
+  'again-apply': { en: 'Put the patient back for good', zh: '再次恢复该患者' },
   ledger: { en: 'Prove that history was not rewritten', zh: '证明历史未被改写' },
   show: { en: 'Ask what is not held', zh: '查看未纳入备份的内容' },
 }
