@@ -5,7 +5,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -180,6 +180,20 @@ describe('a process that starts servers', () => {
     // Each is there once, and no half-made copy beside it.
     expect((await readdir(binaries!)).length).toBeLessThanOrEqual(1)
     expect(await readdir(templates!)).toHaveLength(1)
+  })
+
+  it('leaves alone what another is just making', async () => {
+    const temporary = await emptyDirectory('making')
+    const first = runStarter(CHECKOUT, temporary)
+    const making = join(dirname(dirname((await first.started).dataDirectory)), '18-making')
+    await mkdir(making)
+    await writeFile(join(making, 'keepers'), '')
+
+    const second = runStarter(CHECKOUT, temporary)
+    await second.started
+    for (const starter of [first, second]) starter.child.kill()
+
+    expect(existsSync(making)).toBe(true)
   })
 
   it('removes at once what neither its starter nor its guard lived to remove, and ends the server in it', async () => {

@@ -37,7 +37,7 @@ export async function startGuard(home: string): Promise<ChildProcess> {
   guard.unref()
   // A pipe that nobody reads any more is no reason to fail: the guard is gone, so is its work.
   guard.stdin!.on('error', () => undefined)
-  await writeFile(join(home, KEEPERS_FILE), `${process.pid} ${guard.pid ?? 0}`)
+  await writeFile(join(home, KEEPERS_FILE), `${process.pid} ${guard.pid ?? 0}\n`)
   return guard
 }
 
@@ -57,10 +57,10 @@ export async function removeLeftovers(nowMs: number): Promise<void> {
   }
 }
 
-/** Both the process that started it and its guard are gone. Not known of a directory that is being made. */
+/** Both the process that started it and its guard are gone. Not known of a directory in the making: its file comes before the line. */
 async function isAbandoned(home: string): Promise<boolean> {
-  const pids = await readFile(join(home, KEEPERS_FILE), 'utf8').catch(() => null)
-  return pids !== null && !pids.split(' ').map(Number).some(isProcessRunning)
+  const keepers = /^(\d+) (\d+)\n$/.exec(await readFile(join(home, KEEPERS_FILE), 'utf8').catch(() => ''))
+  return keepers !== null && !keepers.slice(1).map(Number).some(isProcessRunning)
 }
 
 async function isOld(home: string, nowMs: number): Promise<boolean> {
