@@ -48,7 +48,7 @@ export async function takeFull(
 ): Promise<{ readonly run: SnapshotRun; readonly gathered: Gathered }> {
   const { chosen, modeReason } = parts
   const standing = parts.link ? await Standing.before(parts.link, chosen) : null
-  const { run, plans, read, bytesRead, ddl, late } = await readAll(request, parts, standing)
+  const { run, plans, read, bytesRead, ddl, madeMeanwhile } = await readAll(request, parts, standing)
   const names = plans.map(({ table }) => table.name)
   const place = (await standing?.after(read.position, names)) ?? null
   const tables = plans.map((plan) => run.readTable(plan, place?.resolutions.get(plan.table.name) ?? null))
@@ -58,7 +58,7 @@ export async function takeFull(
     modeReason: standing?.refusal ? `${modeReason}; ${standing.refusal}` : modeReason,
     log: place?.log ?? null,
     folded: null,
-    late,
+    madeMeanwhile,
   }
   return { run, gathered: { identity, position, schema, tables, ddl, bytesRead, ...told } }
 }
@@ -75,7 +75,7 @@ async function readAll(request: SnapshotRequest, parts: FullParts, standing: Sta
   const run = new SnapshotRun(request, { read, previous: chosen.previous?.manifest ?? null, adopted, progress })
   const works = (stop: AbortSignal) => [run.buildTrees(plans, stop), read.readDdl()] as const
   const [bytesRead, ddl] = await together(request.signal, works)
-  return { run, plans, read, bytesRead, ddl, late: since.made }
+  return { run, plans, read, bytesRead, ddl, madeMeanwhile: since.made }
 }
 
 /** A read that the log can carry on from, where that can be had. */

@@ -64,9 +64,9 @@ async function tryIncremental(request: SnapshotRequest, parts: IncrementalParts,
   const { fold, read: toRead } = await decide(request, { ...parts, plans, closed: closedBefore })
   if (fold.length === 0 && toRead.length > 0) throw new NotAlongTheLog(`no table can be folded: ${reasons(toRead)}`)
 
-  const { run, read, bytesRead, ddl, readPlans } = await readSome(request, { toRead, schema, previous, adopted })
-  const since = tablesSince(schema, read)
-  if (since.gone.length > 0 || (since.made.length > 0 && !isLast)) return 'tables-changed'
+  const taken = await readSome(request, { toRead, schema, previous, adopted }, isLast)
+  if (taken === 'tables-changed') return taken
+  const { run, read, bytesRead, ddl, readPlans, madeMeanwhile } = taken
   const after = await link.catchUp()
   const closed = await closedBetween(link.log, before.header.number, after.header.number)
   if (plans.some(({ table }) => closed.has(table.name))) return 'tables-changed'
@@ -97,7 +97,7 @@ async function tryIncremental(request: SnapshotRequest, parts: IncrementalParts,
     mode: 'incremental',
     modeReason: describe(previous, fold.length, toRead),
     ...{ identity, position, schema: read.schema, tables, ddl, bytesRead, log },
-    late: since.made,
+    madeMeanwhile,
     folded: { transactions: folded.transactionCount, changes: folded.changeCount },
   }
   return { run, gathered }
@@ -146,15 +146,17 @@ interface ReadParts extends Pick<IncrementalParts, 'schema' | 'previous' | 'adop
 }
 
 /** Its locks are given back on return. */
-async function readSome(request: SnapshotRequest, { toRead, schema, previous, adopted }: ReadParts) {
+async function readSome(request: SnapshotRequest, { toRead, schema, previous, adopted }: ReadParts, isLast: boolean) {
   const { source, signal, layout, nowMs, onProgress, lockTimeoutMs = LOCK_TIMEOUT_MS } = request
   const names = new Set(toRead.map(({ plan }) => plan.table.name))
   await using read: ConsistentRead = await source.openRead({ tables: [...names], signal, lockTimeoutMs })
+  const { made, gone } = tablesSince(schema, read)
+  if (gone.length > 0 || (made.length > 0 && !isLast)) return 'tables-changed'
   const readPlans = plansOf(read, { schema, names, layout })
   const progress = new SnapshotProgress(readPlans, nowMs, onProgress)
   const run = new SnapshotRun(request, { read, previous, adopted, progress })
   const [bytesRead, ddl] = await together(signal, (stop) => [run.buildTrees(readPlans, stop), read.readDdl()] as const)
-  return { run, read, bytesRead, ddl, readPlans }
+  return { run, read, bytesRead, ddl, readPlans, madeMeanwhile: made }
 }
 
 /** The tables as the read has them; the way to the patient may lead through tables that are not read. */

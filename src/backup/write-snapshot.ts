@@ -26,8 +26,8 @@ export interface Gathered {
   readonly ddl: SchemaDdl
   readonly log: LogPlace | null
   readonly bytesRead: number
-  /** Tables that were made too late for this snapshot. */
-  readonly late: readonly string[]
+  /** Tables that came under their names after the look at the schema. */
+  readonly madeMeanwhile: readonly string[]
   /** Transactions and changes that were folded. */
   readonly folded: { readonly transactions: number; readonly changes: number } | null
 }
@@ -57,6 +57,7 @@ export async function writeSnapshot(
   const snapshotId = timedIdAfter(latest?.manifest.snapshotId ?? null, startedMs, randomBytes(4))
   const indexSha256 = await repository.writeIndex({ format: 1, snapshotId, packs })
   const { ddl, schema, position, mode, modeReason, log, bytesRead } = gathered
+  const known = new Set([...gathered.tables.map(({ name }) => name), ...layout.exclude])
   const manifest: Manifest = {
     format: FORMAT_VERSION,
     snapshotId,
@@ -69,7 +70,7 @@ export async function writeSnapshot(
     links: layout.links.map((link) => ({ ...link })),
     sequences: [...schema.sequences],
     ddl: { origin: ddl.origin, steps: [...ddl.steps], notCarried: [...ddl.notCarried] },
-    notCaptured: [...schema.notCaptured, ...excluded(layout), ...notYetRead(gathered.late)],
+    notCaptured: [...schema.notCaptured, ...excluded(layout), ...notYetRead(gathered.madeMeanwhile, known)],
     indexSha256,
     log,
     previous: latest ? { snapshotId: latest.manifest.snapshotId, sha256: latest.sha256 } : null,

@@ -45,6 +45,14 @@ export function childrenFirst(tables: readonly TableEdits[], deferrable: Deferra
 
 const NONE: ReadonlySet<string> = new Set()
 
+/** What each table is to lose of the rows that are meant, in the given order. */
+export function deletionsOf(ordered: readonly TableEdits[], isMeant: (edit: RowEdit) => boolean): TableEdits[] {
+  return ordered.map((edits) => ({
+    ...edits,
+    rows: edits.rows.filter((edit) => edit.kind === 'delete' && isMeant(edit)),
+  }))
+}
+
 /**
  * Deletions that have to wait for the updates: rows of the plan refer to them as they are now, and will not any more. And
  * so on up, to what rows refer to that wait.

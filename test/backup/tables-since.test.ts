@@ -55,6 +55,13 @@ describe.each(['base', 'full-read', 'incremental'] as const)('a snapshot taken a
     expect(manifest.ddl.steps.some(({ sql }) => sql.includes('public.z'))).toBe(true)
   })
 
+  test.skipIf(mode !== 'base')('does not name a table that it has, however often that is made anew', async () => {
+    const { manifest } = await taken(mode, () => 'DROP TABLE b; CREATE TABLE b (id integer PRIMARY KEY)')
+
+    expect(Object.keys(rowsOf(manifest))).toEqual(['public.a', 'public.b'])
+    expect(manifest.notCaptured.filter(({ kind }) => kind === 'table')).toEqual([])
+  })
+
   test.skipIf(mode === 'full-read')(
     'is taken of a source that makes tables all the time, and names what it does not have',
     async () => {

@@ -31,7 +31,7 @@ interface KnownRow {
 }
 
 /** One change with its transaction. */
-export interface TakenChange {
+interface TakenChange {
   readonly change: LoggedChange
   /** Whole: see `WholeXids`. */
   readonly xid: bigint

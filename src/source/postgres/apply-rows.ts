@@ -10,11 +10,12 @@
  */
 import { from as copyFrom } from 'pg-copy-streams'
 import { Failure } from '../../errors.ts'
-import type { ConnectionSettings, SourceIdentity } from '../contract.ts'
+import { notCommitted, otherDatabase, patientBusy, rowsHeld } from '../apply-failures.ts'
+import type { ConnectionSettings } from '../contract.ts'
 import { isSameDatabase } from '../identity.ts'
 import type { AppliedRows, AppliedTransaction, ApplyRequest, RowEdit } from '../row-contract.ts'
 import { checkPresent, proveFuture } from '../row-proof.ts'
-import { childrenFirst, countEdits, groupByTable, lateDeletes, type TableEdits } from '../write-order.ts'
+import { childrenFirst, countEdits, deletionsOf, groupByTable, lateDeletes, type TableEdits } from '../write-order.ts'
 import { connect, type Session } from './connect.ts'
 import { deferrableKeys } from './deferrable-keys.ts'
 import { deleteStatements, updateStatements } from './edit-statements.ts'
@@ -80,9 +81,7 @@ async function begin(session: Session, request: ApplyRequest): Promise<void> {
   )
   const [row] = await session.query('SELECT pg_try_advisory_xact_lock($1::bigint) AS held', [`${request.patientLock}`])
   if (row?.held === 't') return
-  throw new Failure('plan-moved', 'another restore of this patient is being applied', {
-    hints: ['Wait until it ends, and make a new plan.'],
-  })
+  throw patientBusy()
 }
 
 async function transactionId(session: Session): Promise<string> {
@@ -111,10 +110,7 @@ async function deleteRows(
   ordered: readonly TableEdits[],
   isMeant: (edit: RowEdit) => boolean,
 ): Promise<void> {
-  const deletions = ordered.map((edits) => ({
-    ...edits,
-    rows: edits.rows.filter((edit) => edit.kind === 'delete' && isMeant(edit)),
-  }))
+  const deletions = deletionsOf(ordered, isMeant)
   for (const edits of deletions) {
     await refuseOrphans(session, edits, deletions)
     for (const statement of deleteStatements(edits, session.encoding)) await counted(session, statement)
@@ -153,14 +149,6 @@ const NEWLINE = Buffer.of(0x0a)
 /** A write to the socket for each line would cost more than the line. */
 const LINES_AT_ONCE = 500
 
-function otherDatabase(expected: ApplyRequest['expected'], found: SourceIdentity): Failure {
-  return new Failure(
-    'plan-refused',
-    `the plan is for database ${expected.databaseName} of system ${expected.systemId}, and this is ${found.databaseName} of ${found.systemId}`,
-    { hints: ['Make a plan for this database.'] },
-  )
-}
-
 function unproved(table: string, what: string): Failure {
   return new Failure('restore-unproved', `in ${table}, ${what}: a trigger may turn them aside; nothing was written`, {
     context: { table },
@@ -170,36 +158,12 @@ function unproved(table: string, what: string): Failure {
 /** The connection died between our COMMIT and its answer. @throws outcome-unknown, or that it was rolled back */
 async function settle(settings: ConnectionSettings, transaction: AppliedTransaction): Promise<void> {
   const outcome = await settleOutcome(settings, transaction)
-  if (outcome === 'committed') return
-  if (outcome === 'rolled back') {
-    throw new Failure(
-      'source-unreachable',
-      'the connection ended while committing, and the server rolled everything back',
-      {
-        hints: ['Nothing was written. Apply the plan again.'],
-      },
-    )
-  }
-  throw new Failure(
-    'outcome-unknown',
-    `what became of transaction ${transaction.id} cannot be found out (${outcome})`,
-    {
-      context: { transaction: transaction.id },
-      hints: ['Make a new plan for this patient: it shows what is there now.'],
-    },
-  )
+  if (outcome !== 'committed') throw notCommitted(outcome, transaction)
 }
 
 function explain(error: unknown): Error {
   if (isServerError(error) && MOVED.has(error.code)) {
-    return new Failure(
-      'plan-moved',
-      `somebody holds or has changed rows of the plan (SQLSTATE ${error.code}); nothing was written`,
-      {
-        hints: ['Make a new plan, and look at it again.'],
-        context: { sqlstate: error.code },
-      },
-    )
+    return rowsHeld(`SQLSTATE ${error.code}`, { sqlstate: error.code })
   }
   return toPostgresFailure(error, { doing: 'restoring rows', side: 'target' })
 }

@@ -4,6 +4,7 @@ import type { TableEdits } from '../write-order.ts'
 import type { Session } from './connect.ts'
 import { keysIn } from './edit-statements.ts'
 import { readRows } from './live-rows.ts'
+import { quoteName } from './quote.ts'
 
 export function writingTransaction(session: Session): WritingTransaction {
   return {
@@ -14,7 +15,7 @@ export function writingTransaction(session: Session): WritingTransaction {
 
 async function lockRows(session: Session, { table, rows }: TableEdits): Promise<void> {
   if (table.primaryKey.length === 0) return
-  const order = table.primaryKey.map((column) => `"${column.replaceAll('"', '""')}"`).join(', ')
+  const order = table.primaryKey.map(quoteName).join(', ')
   for (const [kind, strength] of [
     ['update', 'NO KEY UPDATE'],
     ['delete', 'UPDATE'],

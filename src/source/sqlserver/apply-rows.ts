@@ -11,11 +11,12 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Failure } from '../../errors.ts'
+import { notCommitted, otherDatabase, patientBusy, rowsHeld } from '../apply-failures.ts'
 import type { ConnectionSettings } from '../contract.ts'
 import { isSameDatabase } from '../identity.ts'
 import type { AppliedRows, AppliedTransaction, ApplyRequest, RowEdit } from '../row-contract.ts'
 import { checkPresent, proveFuture } from '../row-proof.ts'
-import { childrenFirst, countEdits, groupByTable, lateDeletes, type TableEdits } from '../write-order.ts'
+import { childrenFirst, countEdits, deletionsOf, groupByTable, lateDeletes, type TableEdits } from '../write-order.ts'
 import { connect, type Session } from './connect.ts'
 import { deleteRows, updateRows } from './edit-statements.ts'
 import { errorNumber, isConnectionLoss, isTimeout, toSqlServerFailure } from './failures.ts'
@@ -75,11 +76,7 @@ async function begin(session: Session, request: ApplyRequest) {
   await session.query(`SET XACT_ABORT ON; SET DEADLOCK_PRIORITY LOW; SET LOCK_TIMEOUT ${lockTimeoutMs}`)
   await session.query('SET TRANSACTION ISOLATION LEVEL READ COMMITTED')
   await session.query('BEGIN TRANSACTION')
-  if (!(await lockPatient(session, request.patientLock))) {
-    throw new Failure('plan-moved', 'another restore of this patient is being applied', {
-      hints: ['Wait until it ends, and make a new plan.'],
-    })
-  }
+  if (!(await lockPatient(session, request.patientLock))) throw patientBusy()
   // A name for the record: SQL Server answers no question about a transaction that is over.
   const [row] = await session.query('SELECT CONVERT(nvarchar(36), NEWID()) AS id')
   const transaction: AppliedTransaction = { id: row?.id ?? '', identity }
@@ -111,10 +108,7 @@ async function takeOut(
   ordered: readonly TableEdits[],
   isMeant: (edit: RowEdit) => boolean,
 ): Promise<void> {
-  const deletions = ordered.map((edits) => ({
-    ...edits,
-    rows: edits.rows.filter((edit) => edit.kind === 'delete' && isMeant(edit)),
-  }))
+  const deletions = deletionsOf(ordered, isMeant)
   for (const edits of deletions) {
     await refuseOrphans(session, edits, deletions)
     await deleteRows(session, edits)
@@ -136,23 +130,18 @@ async function insertRows(session: Session, { table, columns, rows }: TableEdits
  * over, and its rows say how it ended.
  * @throws outcome-unknown, or that it was rolled back
  */
-async function settle(settings: ConnectionSettings, request: ApplyRequest, { id }: AppliedTransaction): Promise<void> {
+async function settle(
+  settings: ConnectionSettings,
+  request: ApplyRequest,
+  transaction: AppliedTransaction,
+): Promise<void> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     await sleep(PAUSE_MS)
     const outcome = await lookAgain(settings, request).catch(() => 'unknown' as const)
     if (outcome === 'committed') return
-    if (outcome === 'rolled back') {
-      throw new Failure(
-        'source-unreachable',
-        'the connection ended while committing, and the server rolled everything back',
-        { hints: ['Nothing was written. Apply the plan again.'] },
-      )
-    }
+    if (outcome !== 'unknown') throw notCommitted(outcome, transaction)
   }
-  throw new Failure('outcome-unknown', `what became of transaction ${id} cannot be found out`, {
-    context: { transaction: id },
-    hints: ['Make a new plan for this patient: it shows what is there now.'],
-  })
+  throw notCommitted('unknown', transaction)
 }
 
 async function lookAgain(settings: ConnectionSettings, request: ApplyRequest) {
@@ -173,21 +162,11 @@ async function holds(proof: Promise<unknown>): Promise<boolean> {
   )
 }
 
-function otherDatabase(expected: ApplyRequest['expected'], found: ApplyRequest['expected']): Failure {
-  return new Failure(
-    'plan-refused',
-    `the plan is for database ${expected.databaseName} of system ${expected.systemId}, and this is ${found.databaseName} of ${found.systemId}`,
-    { hints: ['Make a plan for this database.'] },
-  )
-}
-
 function explain(error: unknown): Error {
   const number = errorNumber(error)
   if (isTimeout(error) || (number !== undefined && MOVED.has(number))) {
     const said = number === undefined ? 'a statement took too long' : `error ${number}`
-    return new Failure('plan-moved', `somebody holds or has changed rows of the plan (${said}); nothing was written`, {
-      hints: ['Make a new plan, and look at it again.'],
-    })
+    return rowsHeld(said)
   }
   return toSqlServerFailure(error, { doing: 'restoring rows', side: 'target' })
 }

@@ -1,4 +1,6 @@
 /** What a report keeps in English is found again, and said in Chinese, whatever stands in its places. */
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { FAILED_SENTENCES } from '../../../src/verify/certificate/print/words.ts'
@@ -37,4 +39,24 @@ it('a reason within a finding is said, too, and what nobody wrote stays', () => 
   const ended = fill(DRILL_SENTENCES.ended.en, { why: 'pack p-1 has no header' })
   expect(sayIn('zh', ended, ALL_DRILL_SENTENCES)).toBe('恢复中断：pack p-1 has no header')
   expect(sayIn('zh', 'pack p-1 has no header', ALL_DRILL_SENTENCES)).toBe('pack p-1 has no header')
+})
+
+it.each([
+  ['guard', 'src/verify', ALL_GUARD_SENTENCES],
+  ['drill', 'src', ALL_DRILL_SENTENCES],
+])('of a %s is said by the code, word for word: what is reworded there would stay English', async (_, folder, known) => {
+  const files = await readdir(folder, { recursive: true, withFileTypes: true })
+  const paths = files.filter(({ name }) => name.endsWith('.ts')).map(({ parentPath, name }) => join(parentPath, name))
+  const isTranslation = (path: string) => /sentences\.ts$/.test(path)
+  const texts = await Promise.all(paths.filter((path) => !isTranslation(path)).map((path) => readFile(path, 'utf8')))
+  const written = texts.join('').replaceAll("\\'", "'")
+  const sentences = new Set<string>(
+    [...Object.values(GUARD_SENTENCES), ...Object.values(DRILL_SENTENCES)].map(({ en }) => en),
+  )
+  // Those are filled where they are found; of the others every word between places, or a colon, must stand somewhere.
+  const quoted = known.filter(({ en }) => !sentences.has(en))
+  const lost = quoted.filter(({ en }) => !en.split(/\{\w+\}|: /).every((part) => written.includes(part)))
+
+  expect(quoted.length).toBeGreaterThan(5)
+  expect(lost.map(({ en }) => en)).toEqual([])
 })
