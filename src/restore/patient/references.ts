@@ -35,6 +35,18 @@ export function referencesOf(manifest: Manifest): Reference[] {
   })
 }
 
+/** Of each table with an anchor, the one through which the anchor leads to patients; configured or found, key or not. */
+export function anchorReferencesOf(manifest: Manifest): Reference[] {
+  return manifest.tables.flatMap((table) => {
+    const through = table.anchorPath[1]
+    if (table.anchor === null || through === undefined) return []
+    const dot = through.lastIndexOf('.')
+    const to = tablesNamed(manifest, through.slice(0, dot))
+    const fromFields = [fieldNumber(table, table.anchor)]
+    return [{ name: 'anchor', from: table, fromFields, to, toColumns: [through.slice(dot + 1)] }]
+  })
+}
+
 /** The table of that name, or the leaf partitions of it. */
 export function tablesNamed(manifest: Manifest, name: string): TableManifest[] {
   return manifest.tables.filter((table) => table.name === name || table.partitionOf === name)

@@ -12,7 +12,7 @@ import type { TableInfo } from '../../source/contract.ts'
 import type { LiveRows } from '../../source/row-contract.ts'
 import type { Closure, NeededRow } from './closure.ts'
 import { type LiveTable, livePatient } from './live-patient.ts'
-import { fieldNumber, referencesOf } from './references.ts'
+import { anchorReferencesOf, fieldNumber, referencesOf } from './references.ts'
 import { fieldOf, fieldsText, type StoredRow, type StoredRows } from './stored-rows.ts'
 
 export type RowStatus = 'missing' | 'changed' | 'same' | 'newer' | 'conflicting'
@@ -67,7 +67,7 @@ export async function patientFacts(live: LiveRows, closure: Closure, stored: Sto
       rows: facts.map((fact) => withCause(fact, causes)),
     })
   }
-  return { tables: withoutParents(closure, tables), needed }
+  return { tables: withoutParents(closure, tables, present), needed }
 }
 
 /** What is new here may have been somebody else's then: it came by a merge, and is not the patient's to lose. */
@@ -86,20 +86,32 @@ async function withOwners(stored: StoredRows, table: TableManifest, facts: reado
 const ELSEWHERE = 'its key is in use for somebody else now'
 const WITHOUT_PARENT = 'the row that it hangs on is somebody else’s now, or cannot be put back'
 
-/** What hangs on a row that cannot be put back, or is somebody else's now, is left alone too (F20): and so on down. */
-function withoutParents(closure: Closure, tables: readonly TableFacts[]): TableFacts[] {
+/**
+ * What hangs on a row that cannot be put back, or is somebody else's now, is left alone too (F20): and so on down. Along
+ * anchors this goes through rows that are as they were: whose they are hangs on the rows above them.
+ */
+function withoutParents(
+  { manifest }: Closure,
+  tables: readonly TableFacts[],
+  live: ReadonlyMap<string, LiveTable>,
+): TableFacts[] {
   const facts = new Map(tables.map((table) => [table.table.name, [...table.rows]]))
-  const references = referencesOf(closure.manifest).filter(({ from }) => facts.has(from.name))
+  const anchors = new Set(anchorReferencesOf(manifest))
+  const references = [...referencesOf(manifest), ...anchors].filter(({ from }) => facts.has(from.name))
+  const lost = new Map(tables.map(({ table, rows }) => [table.name, lostRows(rows, live.get(table.name)!)] as const))
   for (let grew = true; grew; ) {
     grew = false
-    for (const { from, fromFields, to, toColumns } of references) {
-      const lost = new Set(to.flatMap((table) => lostValues(table, facts.get(table.name) ?? [], toColumns)))
-      if (lost.size === 0) continue
+    for (const reference of references) {
+      const { from, fromFields, to, toColumns } = reference
+      const values = new Set(to.flatMap((table) => lostValues(table, facts, lost, toColumns)))
+      if (values.size === 0) continue
       const rows = facts.get(from.name)!
       for (const [index, fact] of rows.entries()) {
-        const isOpen = fact.status === 'missing' || fact.status === 'changed' || fact.status === 'newer'
-        if (!isOpen || !refersToOneOf(lost, (fact.past ?? fact.present)!, fromFields)) continue
-        rows[index] = { ...fact, status: 'conflicting', cause: WITHOUT_PARENT }
+        const isKnown = lost.get(from.name)!.has(index) || (fact.status === 'same' && !anchors.has(reference))
+        if (isKnown || !refersToOneOf(values, (fact.past ?? fact.present)!, fromFields)) continue
+        lost.get(from.name)!.add(index)
+        const isOpen = fact.status !== 'same' && fact.status !== 'conflicting'
+        if (isOpen) rows[index] = { ...fact, status: 'conflicting', cause: WITHOUT_PARENT }
         grew = true
       }
     }
@@ -107,15 +119,25 @@ function withoutParents(closure: Closure, tables: readonly TableFacts[]): TableF
   return tables.map((table) => ({ ...table, rows: facts.get(table.table.name)! }))
 }
 
-function lostValues(table: TableManifest, facts: readonly RowFact[], columns: readonly string[]): string[] {
+/** Numbers of those that cannot be put back, and of those that are somebody else's now. */
+function lostRows(facts: readonly RowFact[], { elsewhere }: LiveTable): Set<number> {
+  const isLost = ({ status, past, present }: RowFact) =>
+    past !== null && (present === null ? status === 'conflicting' : elsewhere.has(present.key))
+  return new Set(facts.flatMap((fact, index) => (isLost(fact) ? [index] : [])))
+}
+
+function lostValues(
+  table: TableManifest,
+  facts: ReadonlyMap<string, readonly RowFact[]>,
+  lost: ReadonlyMap<string, ReadonlySet<number>>,
+  columns: readonly string[],
+): string[] {
   const fields = columns.map((column) => fieldNumber(table, column))
-  return facts
-    .filter(
-      ({ status, present, cause }) =>
-        status === 'conflicting' && (present === null || cause === ELSEWHERE || cause === WITHOUT_PARENT),
-    )
-    .map(({ past, present }) => fieldsText((past ?? present)!, fields))
-    .filter((value) => value !== null)
+  const rows = facts.get(table.name) ?? []
+  return [...(lost.get(table.name) ?? [])].flatMap((index) => {
+    const { past, present } = rows[index]!
+    return fieldsText((past ?? present)!, fields) ?? []
+  })
 }
 
 function columnsNew(table: TableManifest, present: TableInfo | null): string[] {

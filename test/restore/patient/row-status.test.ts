@@ -143,6 +143,34 @@ describe(`one patient then beside now (PostgreSQL ${newest})`, () => {
     expect(causes).toEqual(new Set(['its key is in use for somebody else now', "it was somebody else's then"]))
   })
 
+  it('what hangs on a row that is as it was, and with it on one that is somebody else’s now, is left alone', async () => {
+    const schema = `CREATE TABLE person (person_id int PRIMARY KEY);
+      CREATE TABLE chart (chart_id int PRIMARY KEY, person_id int REFERENCES person);
+      CREATE TABLE version (chart_id int REFERENCES chart, n int, PRIMARY KEY (chart_id, n));
+      CREATE TABLE mark (mark_id int PRIMARY KEY, chart_id int, n int, FOREIGN KEY (chart_id, n) REFERENCES version);
+      INSERT INTO person VALUES (1), (2); INSERT INTO chart VALUES (10, 1), (20, 1); INSERT INTO version VALUES (10, 1), (20, 1);
+      INSERT INTO mark VALUES (100, 10, 1), (200, 20, 1);`
+    const layout = {
+      patient: { table: 'public.person', key: 'person_id', label: [] },
+      anchors: { 'public.chart': 'person_id', 'public.version': 'chart_id', 'public.mark': 'chart_id' },
+      links: [],
+    }
+    const own = await server.createDatabase('charts')
+    await onDatabase(own, schema)
+    await using charts = await makeRepository()
+    await using source = await openSource({ url: own })
+    const { manifest } = await charts.repository.readManifest(await charts.snapshot(source, toLayout(layout), 0))
+    const rows = new StoredRows(manifest, charts.repository.chunkReader(), charts.repository.keyring.secrets)
+    await onDatabase(
+      own,
+      'UPDATE chart SET person_id = 2 WHERE chart_id = 10; UPDATE mark SET mark_id = 101 WHERE mark_id = 100; UPDATE mark SET mark_id = 201 WHERE mark_id = 200',
+    )
+    await using live = await openLiveRows({ url: own }, { signal: never(), lockTimeoutMs: 5_000 })
+    const facts = await patientFacts(live, await patientClosure(rows, Buffer.from('1')), rows)
+    expect(counts(facts, 'public.version')).toEqual({ same: 2 })
+    expect(counts(facts, 'public.mark')).toEqual({ missing: 1, newer: 1, conflicting: 2 })
+  })
+
   it('an order whose drug is gone from the dictionary conflicts, and says by which reference', async () => {
     const facts = await after("DELETE FROM ward_order WHERE drug = 'd1'; DELETE FROM drug WHERE code = 'd1'")
     const conflicting = of(facts, 'public.ward_order', 'conflicting')
