@@ -147,19 +147,45 @@ export class LogLink {
   }
 
   async #isFollowed(): Promise<boolean> {
-    const { nowMs, sleep } = this.#question
+    const { nowMs, sleep, signal } = this.#question
     const startedMs = nowMs()
-    // Between two connections of a capture the slot is idle for a moment.
+    const capture = this.#watchCapture(startedMs)
+    // Between two connections of a capture the slot is idle: for a moment, or for as long as the network is away.
     for (;;) {
+      signal.throwIfAborted()
       const state = await this.#changes.slotState(this.log.start.slot)
       if (state?.active) return true
-      if (state === null || nowMs() - startedMs > RECONNECT_MS) return false
+      const idleMs = nowMs() - startedMs
+      if (state === null || idleMs > PATIENCE_MS) return false
+      if (idleMs > RECONNECT_MS && !(await capture.mayBeAlive())) return false
       await sleep(LOOK_EVERY_MS)
+    }
+  }
+
+  /** By its lease, which a capture that is alive renews several times a minute, also while it waits for its database. */
+  #watchCapture(startedMs: number): { mayBeAlive(): Promise<boolean> } {
+    const { repository, sourceName, nowMs } = this.#question
+    const name = leaseName(repository.id, CAPTURE_LEASE, sourceName)
+    let madeAt: string | null = null
+    let [renewedMs, lookedMs] = [startedMs, Number.NEGATIVE_INFINITY]
+    return {
+      mayBeAlive: async () => {
+        if (nowMs() - lookedMs >= LEASE_LOOK_EVERY_MS) {
+          lookedMs = nowMs()
+          const holder = await leaseHolder(repository, name, lookedMs)
+          if (holder === null) return false
+          if (madeAt !== null && madeAt !== holder.madeAt) renewedMs = lookedMs
+          madeAt = holder.madeAt
+        }
+        return nowMs() - renewedMs <= LEASE_LOOKS * LEASE_LOOK_EVERY_MS
+      },
     }
   }
 }
 
 const RECONNECT_MS = 2_000
+/** For a capture that is alive and does not get through. Reading everything takes longer in any hospital. */
+const PATIENCE_MS = 60_000
 /** For somewhat longer than a capture that is alive leaves its lease as it is. */
 const LEASE_LOOKS = 60
 const LEASE_LOOK_EVERY_MS = 250

@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest'
 import { type SnapshotReport, type SnapshotRequest, takeSnapshot } from '../../src/backup/snapshot.ts'
 import type { PatientLayout } from '../../src/intake/table-plan.ts'
 import { packKey } from '../../src/repository/layout.ts'
+import { acquireLease, CAPTURE_LEASE, leaseName } from '../../src/repository/lease.ts'
 import type { Manifest } from '../../src/repository/manifest.ts'
 import { CaptureRig, FAST, until } from '../support/capture-rig.ts'
 import type { FakeChange } from '../support/fake-database.ts'
@@ -376,6 +377,28 @@ describe('a backup that cannot go along the log says why, and reads every row', 
       expect(report).toMatchObject({ mode: 'full-read', log: null })
       expect(report.modeReason).toMatch(/takes no place in the change log: the source stands at .* was put back/)
     }
+  })
+
+  it('not because a capture that is alive waits for its network: it is waited for', async () => {
+    const rig = await makeRig()
+    const session = await connected(rig)
+    await backUp(rig)
+    rig.database.insert('public.drug', 'D1')
+    const repository = rig.repository()
+    const name = leaseName(repository.id, CAPTURE_LEASE, 'icu')
+    const nowMs = () => clockMs + 60_000
+    const lease = await acquireLease(repository, { name, holder: 'a capture', leaseMs: 30_000, nowMs })
+    const slot = rig.database.slots.get(rig.slot)!
+    slot.active = false
+    setTimeout(() => {
+      slot.active = true
+    }, 600)
+    const startMs = performance.now()
+    const tenTimesAsFast = () => clockMs + 60_000 + 10 * (performance.now() - startMs)
+
+    expect(await backUp(rig, { nowMs: tenTimesAsFast })).toMatchObject({ mode: 'incremental' })
+    await lease.release()
+    await session.stop()
   })
 
   it('because capture has ended; the next goes on from it all the same', async () => {
