@@ -78,7 +78,7 @@ export class LogLink {
       throw new NotAlongTheLog(`capture is not running: the change log ends at ${formatLsn(await this.log.end())}`)
     }
     let end = await this.log.end()
-    const wanted = await this.#changes.requestSeal()
+    const wanted = await this.#changes.requestSeal().catch(asStandstill)
     refuseBehind(wanted, end)
     let movedMs = nowMs()
     for (;;) {
@@ -140,13 +140,13 @@ export class LogLink {
     for (let look = 0; first !== null && look < LEASE_LOOKS; look += 1) {
       const now = await leaseHolder(repository, name, nowMs())
       if (now === null) return false
-      if (now.madeAt !== first.madeAt) return !(await this.#isFollowed())
+      if (now.madeAt !== first.madeAt) return !(await this.#isFollowed(RECONNECT_MS))
       await sleep(LEASE_LOOK_EVERY_MS)
     }
     return false
   }
 
-  async #isFollowed(): Promise<boolean> {
+  async #isFollowed(patienceMs = PATIENCE_MS): Promise<boolean> {
     const { nowMs, sleep, signal } = this.#question
     const startedMs = nowMs()
     const capture = this.#watchCapture(startedMs)
@@ -156,7 +156,7 @@ export class LogLink {
       const state = await this.#changes.slotState(this.log.start.slot)
       if (state?.active) return true
       const idleMs = nowMs() - startedMs
-      if (state === null || idleMs > PATIENCE_MS) return false
+      if (state === null || idleMs > patienceMs) return false
       if (idleMs > RECONNECT_MS && !(await capture.mayBeAlive())) return false
       await sleep(LOOK_EVERY_MS)
     }
@@ -222,6 +222,11 @@ export function asReason(error: unknown): NotAlongTheLog | null {
   if (!(error instanceof Failure)) return null
   const isOfTheLog = ['change-log-gap', 'history-differs', 'repository-damaged', 'object-missing'].includes(error.code)
   return isOfTheLog ? new NotAlongTheLog(error.message) : null
+}
+
+/** The database is there, and does not get on with telling changes: its rows can still be read. */
+function asStandstill(error: unknown): never {
+  throw error instanceof Failure && error.code === 'source-failed' ? new NotAlongTheLog(error.message) : error
 }
 
 /** For the end of a `catch`. */
