@@ -243,6 +243,20 @@ describe('a source', () => {
 
     await write(addressOf(standby), 601, 605)
     await expectNewHistory(addressOf(standby), /another server took over.*timeline 1 to 2/)
+
+    // The next start goes on in the log that the first one began, though its timeline is younger than the oldest snapshot's.
+    const logsOf = async () => (await listLogs(made.repository, 'icu')).logs.map(({ logId }) => logId)
+    const before = await logsOf()
+    await captured!.stop()
+    await standby.stop()
+    await standby.start()
+    await write(addressOf(standby), 701, 720)
+    await captureFrom(addressOf(standby))
+    expect(await logsOf()).toEqual(before)
+    const carriedOn = await backUp(addressOf(standby))
+    expect(carriedOn.mode).toBe('incremental')
+    await expectEqual(carriedOn, addressOf(standby))
+    expect(await notesAt('now')).toBe(120 + 5 + 10 + 20)
   })
 
   it('that was dropped and made again under its name is another database', async () => {
