@@ -1,7 +1,7 @@
 /** Which rows of a patient a plan is about, as it is said on the command line. */
 import { readFile } from 'node:fs/promises'
 import { Failure } from '../errors.ts'
-import type { SelectedRow, Selection } from '../restore/patient/selection.ts'
+import { type SelectedRow, type Selection, selectionOf } from '../restore/patient/selection.ts'
 
 export interface SelectionOptions {
   readonly category: readonly string[]
@@ -11,17 +11,10 @@ export interface SelectionOptions {
 }
 
 /** @throws bad-usage */
-export async function selectionOf({ category, table, only, onlyFrom }: SelectionOptions): Promise<Selection> {
-  const categories = category.length > 0 ? new Set(category) : null
-  const tables = table.length > 0 ? new Set(table) : null
-  if (only.length === 0 && onlyFrom === undefined) return { categories, tables }
-  if (categories || tables) {
-    throw new Failure('bad-usage', 'rows are selected one by one, or by table and category, not both', {
-      hints: ['Give --only and --only-from, or --table and --category.'],
-    })
-  }
-  const rows = [...only.map(namedRow), ...(onlyFrom === undefined ? [] : await rowsOf(onlyFrom))]
-  return { categories, tables, rows }
+export async function selectionFrom({ category, table, only, onlyFrom }: SelectionOptions): Promise<Selection> {
+  const isByRow = only.length > 0 || onlyFrom !== undefined
+  const named = [...only.map(namedRow), ...(onlyFrom === undefined ? [] : await rowsOf(onlyFrom))]
+  return selectionOf({ categories: category, tables: table, rows: isByRow ? named : null })
 }
 
 /** `table:key,key`: no name of a table has a colon that is not quoted, and ours are not. */

@@ -13,7 +13,7 @@ import { argumentConnection, sourceConnection, writerConnection } from '../secre
 import type { ConnectionSettings } from '../source/contract.ts'
 import { action, type Cli, describe } from './command.ts'
 import { actorOf, openConfiguredRepository, readConfiguration } from './open.ts'
-import { selectionOf } from './patient-selection.ts'
+import { selectionFrom } from './patient-selection.ts'
 import { type MomentOptions, withMoment, withPatientState } from './patient-state.ts'
 import { type PlanViewOptions, showPlan, withPlanView } from './plan-options.ts'
 import { planLines } from './plan-page.ts'
@@ -107,7 +107,7 @@ async function runPlan(cli: Cli, id: string, options: PatientOptions): Promise<v
   await withPatientState(cli, options, async ({ configured, repository, stored }) => {
     const subject = pseudonymOf(repository, id)
     const deed = { actor: actorOf(cli), action: 'patient.plan', subject, detail: options.purpose ?? '' }
-    const wish = { policy, selection: await selectionOf(options), acceptLoss: options.acceptLoss }
+    const wish = { policy, selection: await selectionFrom(options), acceptLoss: options.acceptLoss }
     const asked = { stored, patient: id, asked: options.at, wish }
     const plan = await repository.audit.around(deed, cli.nowMs, async () => {
       const order = planOrder(cli, repository, await readConnection(cli, configured, options.into))

@@ -143,6 +143,42 @@ describe('a patient over the API', () => {
   })
 })
 
+interface Planned extends Readonly<Record<'insert' | 'update' | 'missing' | 'changed', number>> {
+  readonly name: string
+}
+
+describe('a selection', () => {
+  /** Table, and how many rows of it are written and how many differ. */
+  const rowsOf = ({ json }: Answer) =>
+    (json.tables as Planned[]).flatMap(({ name, insert, update, missing, changed }) =>
+      missing + changed === 0 ? [] : [`${name}: ${insert + update} of ${missing + changed}`],
+    )
+
+  it('by table, by category and by row takes what it names, and says what there is else', async () => {
+    await damage()
+    const byTable = await plan({ tables: ['public.stay'] })
+    const [{ category }] = byTable.json.tables as [{ category: string }]
+    const byCategory = await plan({ categories: [category] })
+    const byRow = await plan({ rows: [{ table: 'public.note', key: ['27'] }] })
+
+    expect(rowsOf(byTable)).toEqual(['public.note: 0 of 1', 'public.stay: 1 of 1'])
+    expect(rowsOf(byCategory)).toEqual(['public.note: 1 of 1', 'public.stay: 1 of 1'])
+    expect(rowsOf(byRow)).toEqual(['public.note: 1 of 1', 'public.stay: 0 of 1'])
+  })
+
+  it.each([
+    [{ rows: [{ table: 'public.note', key: ['27'] }], tables: ['public.stay'] }, 'one by one'],
+    [{ rows: [{ table: 'public.note', key: ['28'] }] }, "1 of 1 rows of public.note are not this patient's"],
+    [{ rows: [{ table: 'public.nothing', key: ['1'] }] }, 'no table public.nothing'],
+    [{ tables: ['public.nothing'] }, 'no table public.nothing'],
+    [{ categories: ['nothing'] }, 'no category nothing'],
+    [{ rows: [] }, ''],
+  ])('%j is refused', async (selection, why) => {
+    const answer = await plan(selection)
+    expect([answer.status, answer.text]).toEqual([400, expect.stringContaining(why)])
+  })
+})
+
 describe('a plan', () => {
   it('is not applied unapproved, nor by another digest, nor twice', async () => {
     await damage()

@@ -8,6 +8,7 @@ import { POLICIES } from '../../restore/patient/plan.ts'
 import { planBytes, type ReadPlan } from '../../restore/patient/plan-document.ts'
 import { standingOf, storedPlan, storedPlanIds, storePlan } from '../../restore/patient/plan-store.ts'
 import { planRecord, type ShownRow, shownRows } from '../../restore/patient/plan-view.ts'
+import { selectionOf } from '../../restore/patient/selection.ts'
 import { sourceConnection, writerConnection } from '../../secrets.ts'
 import type { Caller } from '../authentication.ts'
 import type { ApiDependencies } from '../dependencies.ts'
@@ -28,6 +29,14 @@ import { configuredSource } from './sources.ts'
 const TAG = 'plans'
 const OPERATOR = ['operator'] as const
 const NAMES_MAX = 200
+const ROWS_MAX = 10_000
+const KEY_FIELDS_MAX = 32
+
+/** By its primary key, as the database writes it. */
+const selectedRow = z.strictObject({
+  table: z.string().min(1).max(200),
+  key: z.array(z.string().max(2000)).min(1).max(KEY_FIELDS_MAX),
+})
 
 const wishBody = z.strictObject({
   patient: patientSchema,
@@ -35,6 +44,8 @@ const wishBody = z.strictObject({
   policy: z.enum(POLICIES).default('missing'),
   categories: z.array(z.string().min(1).max(200)).max(NAMES_MAX).optional(),
   tables: z.array(z.string().min(1).max(200)).max(NAMES_MAX).optional(),
+  /** Only these, whatever their table; not beside `categories` or `tables`. */
+  rows: z.array(selectedRow).min(1).max(ROWS_MAX).optional(),
   acceptLoss: z.boolean().default(false),
   purpose: purposeSchema,
 })
@@ -75,12 +86,8 @@ function registerMaking(routes: Routes, dependencies: ApiDependencies): void {
     },
     async ({ params, body, caller, signal }) => {
       refuseWithoutPurpose(body.purpose)
-      const { patient, at: asked, policy, acceptLoss } = body
-      const wish = {
-        policy,
-        selection: { categories: setOf(body.categories), tables: setOf(body.tables) },
-        acceptLoss,
-      }
+      const { patient, at: asked, policy, acceptLoss, categories = [], tables = [], rows = null } = body
+      const wish = { policy, selection: selectionOf({ categories, tables, rows }), acceptLoss }
       const configured = configuredSource(configuration, params.source)
       const subject = pseudonymOf(repository, patient)
       const deed = { actor: caller.actor, action: 'patient.plan', subject, detail: body.purpose }
@@ -300,8 +307,4 @@ function page(plan: ReadPlan, { offset, limit, showValues }: { offset: number; l
     if (rows.length > limit) break
   }
   return rows
-}
-
-function setOf(names: readonly string[] | undefined): ReadonlySet<string> | null {
-  return names === undefined || names.length === 0 ? null : new Set(names)
 }

@@ -20,6 +20,26 @@ export interface SelectedRow {
   readonly key: readonly string[]
 }
 
+export interface SelectionAsked {
+  readonly categories: readonly string[]
+  readonly tables: readonly string[]
+  /** Null: not selected one by one. */
+  readonly rows: readonly SelectedRow[] | null
+}
+
+/** @throws bad-usage when rows are named beside tables or categories */
+export function selectionOf({ categories, tables, rows }: SelectionAsked): Selection {
+  const names = (given: readonly string[]) => (given.length > 0 ? new Set(given) : null)
+  const asked = { categories: names(categories), tables: names(tables) }
+  if (rows === null) return asked
+  if (asked.categories === null && asked.tables === null) return { ...asked, rows }
+  throw new Failure('bad-usage', 'rows are selected one by one, or by table and category, not both', {
+    hints: [
+      'Give --only and --only-from, or --table and --category; over the API `rows`, or `tables` and `categories`.',
+    ],
+  })
+}
+
 /** Whether a row of the table may be written. */
 export type Selects = (table: TableFacts, row: RowFact) => boolean
 
