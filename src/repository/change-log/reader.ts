@@ -40,8 +40,8 @@ export interface TransactionRange {
   readonly anchors?: readonly SegmentAnchor[]
 }
 
-/** A transaction, or a part of one. */
-export interface LoggedPart extends LoggedTransaction {
+/** A transaction, or a part of one, without what it changed. */
+export interface StampedPart extends TransactionStamp {
   readonly segment: number
   /** The first part, or the whole. */
   readonly begins: boolean
@@ -49,6 +49,7 @@ export interface LoggedPart extends LoggedTransaction {
   readonly ends: boolean
 }
 
+export interface LoggedPart extends StampedPart, LoggedTransaction {}
 interface ChainedSegment extends Segment, SegmentHead {}
 
 const HEADERS_KEPT = 512
@@ -130,20 +131,31 @@ export class ChangeLog {
    * that lies before `fromSegment`.
    * @throws change-log-gap when the chain does not hold, an anchor does not fit, or the log ends before `toLsn`
    */
-  async *transactions(range: TransactionRange = {}): AsyncIterable<LoggedPart> {
+  transactions(range: TransactionRange = {}): AsyncIterable<LoggedPart> {
+    return this.#parts(range, true)
+  }
+
+  /** As `transactions`, for who asks when and not what. @throws as `transactions` */
+  stamps(range: TransactionRange = {}): AsyncIterable<StampedPart> {
+    return this.#parts(range, false)
+  }
+
+  async *#parts(range: TransactionRange, withRows: boolean): AsyncIterable<LoggedPart> {
     const head = await this.head()
     const end = await this.end()
     const { fromSegment = await this.first(), fromLsn = 0n, toLsn = end, anchors = [] } = range
     if (toLsn > end) throw this.#endsBefore(toLsn, end)
     await this.#assertKept(fromSegment)
     const last = head?.header.number ?? -1
-    let before: LoggedPart | null = null
-    for await (const segment of this.#chained(await this.#beginning(fromSegment), last + 1, anchors)) {
+    let before: StampedPart | null = null
+    const isWithin = ({ commitLsn, endLsn }: TransactionStamp) => commitLsn >= fromLsn && endLsn <= toLsn
+    const from = await this.#beginning(fromSegment)
+    for await (const segment of this.#chained(from, last + 1, anchors, (stamp) => withRows && isWithin(stamp))) {
       if (segment.header.start >= toLsn) return
       for (const part of await this.#partsOf(segment, last)) {
         if (!follows(part, before)) throw await this.#gap(part.segment, 'reordered')
         before = part
-        if (part.commitLsn >= fromLsn && part.endLsn <= toLsn) yield part
+        if (isWithin(part)) yield part
       }
     }
   }
@@ -222,17 +234,21 @@ export class ChangeLog {
     }))
   }
 
-  async *#chained(from: number, to: number, anchors: readonly SegmentAnchor[]): AsyncIterable<ChainedSegment> {
+  async *#chained(
+    from: number,
+    to: number,
+    anchors: readonly SegmentAnchor[],
+    isRead: (stamp: TransactionStamp) => boolean,
+  ): AsyncIterable<ChainedSegment> {
     const expected = new Map(anchors.map(({ segment, sha256 }) => [segment, sha256]))
     let before: SegmentHead | null = null
     for await (const { number, outcome } of fetchAhead(this.#segments, from, to)) {
       const segment: ChainedSegment = await this.#opened(number, outcome, (plain, what) => ({
-        ...decodeSegment(plain, what),
+        ...decodeSegment(plain, what, isRead),
         sha256: hexDigest(plain),
       }))
       await this.#assertChained(number, segment, before)
-      const wanted = expected.get(number)
-      if (wanted !== undefined && wanted !== segment.sha256) throw await this.#gap(number, 'reordered')
+      if ((expected.get(number) ?? segment.sha256) !== segment.sha256) throw await this.#gap(number, 'reordered')
       before = { header: segment.header, sha256: segment.sha256 }
       yield segment
     }
@@ -321,7 +337,7 @@ export class ChangeLog {
 }
 
 /** A part that goes on is one of the transaction before it; any other begins one, when the one before has ended. */
-function follows(part: LoggedPart, before: LoggedPart | null): boolean {
+function follows(part: StampedPart, before: StampedPart | null): boolean {
   if (part.begins) return before === null || before.ends
   if (before === null || before.ends) return false
   return (

@@ -14,7 +14,7 @@
  */
 import { assert, Failure } from '../../errors.ts'
 import { ByteReader, ByteWriter } from '../tree/varint.ts'
-import type { LoggedChange, LoggedTransaction, LogTable } from './change.ts'
+import type { LoggedChange, LoggedTransaction, LogTable, TransactionStamp } from './change.ts'
 import { decodeHeader, encodeHeader, type SegmentHeader } from './segment-header.ts'
 
 const MAGIC = Buffer.from('CKSEGM')
@@ -65,7 +65,7 @@ export function encodeBody(transactions: readonly LoggedTransaction[]): EncodedB
 }
 
 /** Bytes of all lines, without newlines. */
-export function textBytesOf(transactions: readonly LoggedTransaction[]): number {
+export function textBytesOf(transactions: readonly Pick<LoggedTransaction, 'changes'>[]): number {
   let bytes = 0
   for (const { changes } of transactions) {
     for (const { before, after } of changes) bytes += (before?.length ?? 0) + (after?.length ?? 0)
@@ -93,18 +93,38 @@ export function decodeSegmentHeader(bytes: Uint8Array, what: string): SegmentHea
   return readHeader(new ByteReader(bytes, what), what)
 }
 
+const all = () => true
+
 /**
  * Lines are views of `bytes`. Everything that the header counts is counted again.
+ * @param isWanted whose changes are: of other transactions they are counted and passed over, and `changes` is empty
  * @throws repository-damaged, repository-format
  */
-export function decodeSegment(bytes: Uint8Array, what: string): Segment {
+export function decodeSegment(
+  bytes: Uint8Array,
+  what: string,
+  isWanted: (transaction: TransactionStamp) => boolean = all,
+): Segment {
   const reader = new ByteReader(bytes, what)
   const header = readHeader(reader, what)
   const transactions: LoggedTransaction[] = []
+  const counts = { changes: 0, textBytes: 0 }
   // A transaction takes bytes, so that a count that is too high ends with them.
-  for (let index = 0; index < header.transactions; index += 1) transactions.push(readTransaction(reader, header))
+  for (let index = 0; index < header.transactions; index += 1) {
+    const { stamp, count } = readStamp(reader)
+    if (isWanted(stamp)) {
+      const changes = readChanges(reader, header, count)
+      transactions.push({ ...stamp, changes })
+      counts.textBytes += textBytesOf([{ changes }])
+    } else {
+      transactions.push({ ...stamp, changes: [] })
+      counts.textBytes += passChanges(reader, count)
+    }
+    counts.changes += count
+  }
   reader.end()
-  const problem = countProblem(header, transactions) ?? orderProblem(header, transactions)
+  const problem =
+    countProblem(header, counts) ?? timeProblem(header, transactions) ?? orderProblem(header, transactions)
   if (problem !== null) throw reader.damaged(problem)
   return { header, transactions }
 }
@@ -126,9 +146,14 @@ export function orderProblem(
   return null
 }
 
-function countProblem(header: SegmentHeader, transactions: readonly LoggedTransaction[]): string | null {
-  if (changesIn(transactions) !== header.changes || textBytesOf(transactions) !== header.textBytes)
-    return 'holds other counts than its head says'
+function countProblem(
+  header: SegmentHeader,
+  { changes, textBytes }: Pick<SegmentHeader, 'changes' | 'textBytes'>,
+): string | null {
+  return changes === header.changes && textBytes === header.textBytes ? null : 'holds other counts than its head says'
+}
+
+function timeProblem(header: SegmentHeader, transactions: readonly LoggedTransaction[]): string | null {
   const times = [transactions[0]?.commitTimeUs ?? null, transactions.at(-1)?.commitTimeUs ?? null]
   if (times[0] !== header.firstCommitTimeUs || times[1] !== header.lastCommitTimeUs)
     return 'holds other commit times than its head says'
@@ -195,23 +220,42 @@ function readHeader(reader: ByteReader, what: string): SegmentHeader {
   return decodeHeader(reader.bytes(reader.varint()), what)
 }
 
-function readTransaction(reader: ByteReader, { tables }: SegmentHeader): LoggedTransaction {
+function readStamp(reader: ByteReader): { readonly stamp: TransactionStamp; readonly count: number } {
   const xid = reader.varint()
   if (xid > 0xffff_ffff) throw reader.damaged('names a transaction beyond 32 bits')
   const stamps = reader.bytes(24)
   const markBytes = reader.varint()
   const mark = markBytes === 0 ? null : reader.bytes(markBytes - 1).toString('utf8')
-  const count = reader.varint()
-  const changes: LoggedChange[] = []
-  for (let index = 0; index < count; index += 1) changes.push(readChange(reader, tables))
-  return {
+  const stamp = {
     xid,
     commitLsn: stamps.readBigUInt64LE(0),
     endLsn: stamps.readBigUInt64LE(8),
     commitTimeUs: stamps.readBigInt64LE(16),
     mark,
-    changes,
   }
+  return { stamp, count: reader.varint() }
+}
+
+function readChanges(reader: ByteReader, { tables }: SegmentHeader, count: number): LoggedChange[] {
+  const changes: LoggedChange[] = []
+  for (let index = 0; index < count; index += 1) changes.push(readChange(reader, tables))
+  return changes
+}
+
+/** @returns bytes of their lines. What they say is not looked at: whoever wants it reads them. */
+function passChanges(reader: ByteReader, count: number): number {
+  let textBytes = 0
+  for (let index = 0; index < count; index += 1) {
+    const flags = reader.byte()
+    reader.varint()
+    for (const has of [HAS_BEFORE, HAS_AFTER]) {
+      if ((flags & has) === 0) continue
+      const bytes = reader.varint()
+      reader.skip(bytes)
+      textBytes += bytes
+    }
+  }
+  return textBytes
 }
 
 function readChange(reader: ByteReader, tables: readonly LogTable[]): LoggedChange {

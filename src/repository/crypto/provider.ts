@@ -94,8 +94,13 @@ export function cipherById(id: number): Cipher {
  * which for a short message takes three times as long as hashing it, and drives the collector.
  */
 export function sha256(bytes: Uint8Array): Uint8Array {
-  digestScratch.write(hash('sha256', bytes, 'binary'), 'binary')
+  sha256Into(bytes, digestScratch, 0)
   return new Uint8Array(digestScratch)
+}
+
+/** As `sha256`, into `out` from `at` on. */
+export function sha256Into(bytes: Uint8Array, out: Buffer, at: number): void {
+  out.write(hash('sha256', bytes, 'binary'), at, 'binary')
 }
 
 const digestScratch = Buffer.alloc(DIGEST_BYTES)

@@ -28,18 +28,19 @@ export function fieldsOf(line: Buffer): Buffer[] {
 }
 
 /**
- * Fills `bounds` with the start of each field, and one behind the line's end as the start of the next: field i is
- * `[bounds[i], bounds[i + 1] - 1)`. @returns how many fields there are; what `bounds` has no room for is counted alone
+ * Of the line `bytes[from, to)`: fills `bounds` with the start of each field, and one behind the line's end as the start of
+ * the next: field i is `[bounds[i], bounds[i + 1] - 1)`. @returns how many fields there are; what `bounds` has no room for
+ * is counted alone
  */
-export function findFields(line: Uint8Array, bounds: Uint32Array): number {
+export function findFields(bytes: Uint8Array, bounds: Uint32Array, from = 0, to = bytes.length): number {
   let count = 1
-  bounds[0] = 0
-  for (let at = 0; at < line.length; at += 1) {
-    if (line[at] !== TAB) continue
+  bounds[0] = from
+  for (let at = from; at < to; at += 1) {
+    if (bytes[at] !== TAB) continue
     bounds[count] = at + 1
     count += 1
   }
-  bounds[count] = line.length + 1
+  bounds[count] = to + 1
   return count
 }
 

@@ -9,7 +9,7 @@
  * shown, and so is a clock that was set back.
  */
 import type { TransactionStamp } from '../change-log/change.ts'
-import type { ChangeLog, LoggedPart } from '../change-log/reader.ts'
+import type { ChangeLog, StampedPart } from '../change-log/reader.ts'
 import { timeUsOf } from './moment.ts'
 
 export interface LogCut {
@@ -53,8 +53,8 @@ export async function cutAtTime(log: ChangeLog, timeUs: bigint): Promise<LogCut>
   if (fromSegment > newest) return await cutAtEnd(log)
   const clock = new ClockWatch(timeUs)
   let last: TransactionStamp | null = null
-  let next: LoggedPart | null = null
-  for await (const part of log.transactions({ fromSegment })) {
+  let next: StampedPart | null = null
+  for await (const part of log.stamps({ fromSegment })) {
     if (clock.lastSegment !== null && part.segment > clock.lastSegment + LOOK_BEHIND) break
     if (!part.begins) continue
     if (next === null && part.commitTimeUs > timeUs) next = part
@@ -73,7 +73,7 @@ export async function cutAtPosition(log: ChangeLog, lsn: bigint): Promise<LogCut
   if (fromSegment > newest) return { ...(await cutAtEnd(log)), bound: lsn }
   const { end } = (await log.segment(fromSegment)).header
   let last: TransactionStamp | null = null
-  for await (const part of log.transactions({ fromSegment, toLsn: end })) {
+  for await (const part of log.stamps({ fromSegment, toLsn: end })) {
     if (part.endLsn > lsn) {
       const bound = part.commitLsn < lsn ? part.commitLsn : lsn
       return { bound, next: stampOf(part), last, segment: part.segment, clock: STEADY }
@@ -100,7 +100,7 @@ export async function lastBefore(log: ChangeLog, cut: LogCut, fromSegment: numbe
   for (let number = cut.segment; number >= fromSegment; number -= 1) {
     if ((await log.segment(number)).header.transactions === 0) continue
     let last: TransactionStamp | null = null
-    for await (const part of log.transactions({ fromSegment: number, toLsn: cut.bound })) last = stampOf(part)
+    for await (const part of log.stamps({ fromSegment: number, toLsn: cut.bound })) last = stampOf(part)
     if (last) return last
   }
   return null
@@ -144,7 +144,7 @@ class ClockWatch {
     return this.#note
   }
 
-  pass(part: LoggedPart, isBehind: boolean): void {
+  pass(part: StampedPart, isBehind: boolean): void {
     if (this.#maxUs !== null && this.#maxUs - part.commitTimeUs > this.#note.backwardUs) {
       this.#note = { ...this.#note, backwardUs: this.#maxUs - part.commitTimeUs }
     }

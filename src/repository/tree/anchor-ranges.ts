@@ -63,7 +63,7 @@ async function* entriesOf(
 /** Whether a key in `(after, lastKey]` may begin with one of `wanted`. */
 function meets(wanted: readonly Uint8Array[], after: Uint8Array | null, lastKey: Uint8Array): boolean {
   // The first prefix whose keys do not all lie at or before `after`.
-  const index = after === null ? 0 : firstIndex(wanted, (prefix) => reachesBeyond(prefix, after))
+  const index = after === null ? 0 : firstIndex(wanted.length, (one) => reachesBeyond(wanted[one]!, after))
   const prefix = wanted[index]
   return prefix !== undefined && compareBytes(prefix, lastKey) <= 0
 }
@@ -72,29 +72,52 @@ function reachesBeyond(prefix: Uint8Array, after: Uint8Array): boolean {
   return compareBytes(prefix, after) > 0 || startsWith(after, prefix)
 }
 
-function selectRows(rows: Rows, wanted: readonly Uint8Array[]): number[] {
+/**
+ * Rows and prefixes are both in order: from one prefix's rows to the next one's, each found by halving. Encoded fields are
+ * prefix-free, so no wanted prefix begins another.
+ */
+export function selectRows(rows: Rows, wanted: readonly Uint8Array[]): number[] {
   const selected: number[] = []
-  for (let row = 0; row < rows.count; row += 1) {
+  for (let row = 0; row < rows.count; ) {
     const key = rowKey(rows, row)
-    const index = firstIndex(wanted, (prefix) => compareBytes(prefix, key) > 0)
-    const candidate = wanted[index - 1]
-    if (candidate && startsWith(key, candidate)) selected.push(row)
+    const next = firstIndex(wanted.length, (index) => compareBytes(wanted[index]!, key) > 0)
+    const prefix = wanted[next - 1]
+    if (prefix && startsWith(key, prefix)) {
+      const end = rowsBefore(rows, row, (other) => !startsWith(other, prefix))
+      for (; row < end; row += 1) selected.push(row)
+    } else {
+      const following = wanted[next]
+      if (!following) break
+      row = rowsBefore(rows, row, (other) => compareBytes(other, following) >= 0)
+    }
   }
   return selected
 }
 
-/** Encoded fields are prefix-free, so no wanted prefix begins another. */
+/** The first row from `from` on of which `holds` is true, as it is then of all that follow; their count when of none. */
+function rowsBefore(rows: Rows, from: number, holds: (key: Uint8Array) => boolean): number {
+  // Usually one of few, or all that is left.
+  if (!holds(rowKey(rows, rows.count - 1))) return rows.count
+  for (let step = 1, low = from; ; step *= 2) {
+    const high = Math.min(low + step, rows.count)
+    if (high === rows.count || holds(rowKey(rows, high - 1))) {
+      return low + firstIndex(high - low, (index) => holds(rowKey(rows, low + index)))
+    }
+    low = high
+  }
+}
+
 function startsWith(key: Uint8Array, prefix: Uint8Array): boolean {
   return key.length >= prefix.length && compareBytes(key.subarray(0, prefix.length), prefix) === 0
 }
 
-/** Of a sorted array, the first for which `holds`, which does so for all that follow; its length when for none. */
-function firstIndex<T>(sorted: readonly T[], holds: (item: T) => boolean): number {
+/** Of so many in order, the first of which `holds` is true, as it is of all that follow; `count` when of none. */
+function firstIndex(count: number, holds: (index: number) => boolean): number {
   let low = 0
-  let high = sorted.length
+  let high = count
   while (low < high) {
     const middle = (low + high) >> 1
-    if (holds(sorted[middle]!)) high = middle
+    if (holds(middle)) high = middle
     else low = middle + 1
   }
   return low

@@ -3,7 +3,7 @@
  * and for every child of every node: two calls of the one-shot hash, out of memory that is taken once. A `createHmac`
  * of its own takes several times as long.
  */
-import { DIGEST_BYTES, sha256 } from '../crypto/provider.ts'
+import { DIGEST_BYTES, sha256, sha256Into } from '../crypto/provider.ts'
 
 const BLOCK_BYTES = 64
 const INNER_PAD = 0x36
@@ -14,7 +14,7 @@ const MESSAGE_BYTES = 448
 export class HmacSha256 {
   /** The key's block stands before the message, and before the inner digest. */
   #inner = new Uint8Array(BLOCK_BYTES + MESSAGE_BYTES)
-  readonly #outer = new Uint8Array(BLOCK_BYTES + DIGEST_BYTES)
+  readonly #outer = Buffer.alloc(BLOCK_BYTES + DIGEST_BYTES)
 
   constructor(key: Uint8Array) {
     const short = key.length > BLOCK_BYTES ? sha256(key) : key
@@ -23,14 +23,24 @@ export class HmacSha256 {
   }
 
   digest(...parts: readonly Uint8Array[]): Uint8Array {
+    this.#digestInner(parts)
+    return sha256(this.#outer)
+  }
+
+  /** As `digest`, into `out` from `at` on. */
+  digestInto(out: Buffer, at: number, ...parts: readonly Uint8Array[]): void {
+    this.#digestInner(parts)
+    sha256Into(this.#outer, out, at)
+  }
+
+  #digestInner(parts: readonly Uint8Array[]): void {
     let end = BLOCK_BYTES
     for (const part of parts) {
       if (end + part.length > this.#inner.length) this.#grow(end + part.length)
       this.#inner.set(part, end)
       end += part.length
     }
-    this.#outer.set(sha256(this.#inner.subarray(0, end)), BLOCK_BYTES)
-    return sha256(this.#outer)
+    sha256Into(this.#inner.subarray(0, end), this.#outer, BLOCK_BYTES)
   }
 
   #grow(bytes: number): void {

@@ -90,6 +90,11 @@ export class ByteReader {
     return view
   }
 
+  skip(count: number): void {
+    if (count > this.rest) throw this.damaged('ends early')
+    this.#at += count
+  }
+
   /** What stands before the next `byte`, which is taken too: a view. */
   until(byte: number): Buffer {
     const end = this.#bytes.indexOf(byte, this.#at)

@@ -48,7 +48,7 @@ function jsonFile({ table, rows }: ClosureTable): ExportedFile {
 const ESCAPES: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' }
 
 /** The value as the database printed it; null for NULL. */
-export function textOf(row: Pick<StoredRow, 'line' | 'starts'>, field: number): string | null {
+export function textOf(row: StoredRow, field: number): string | null {
   const bytes = fieldOf(row, field)
   if (isNull(bytes)) return null
   return bytes.toString('utf8').replace(/\\(.)/gs, (_, behind: string) => ESCAPES[behind] ?? behind)

@@ -32,6 +32,15 @@ export function packLine(line: Uint8Array | null, out: Buffer, at: number): numb
   return end
 }
 
+/** As `packLine`, of a line as latin1. */
+export function packText(line: string, out: Buffer, at: number): number {
+  out[at] = PRESENT
+  out.write(line, at + 1, 'latin1')
+  const end = at + 2 + line.length
+  out[end - 1] = NEWLINE
+  return end
+}
+
 /** Views of one buffer. @throws repository-damaged when `packed` is not what `packLines` makes of `count` lines */
 export function unpackLines(packed: string, count: number, what: string): (Buffer | null)[] {
   const bytes = Buffer.from(packed, 'latin1')

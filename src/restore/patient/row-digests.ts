@@ -1,7 +1,7 @@
 /** Keyed digests of a plan's rows: they tell rows apart, and nobody can search them for values (docs/FORMAT.md, "Plans"). */
 import { deriveKey } from '../../repository/crypto/provider.ts'
 import { HmacSha256 } from '../../repository/tree/hmac.ts'
-import { packedBytes, packLine } from './packed-lines.ts'
+import { packedBytes, packLine, packText } from './packed-lines.ts'
 
 export const DIGEST_BYTES = 32
 
@@ -27,9 +27,9 @@ export class RowDigests {
     for (const [index, { key, past, present }] of rows.entries()) {
       const bytes = head.length + 2 + key.length + packedBytes(past) + packedBytes(present)
       if (room.length < bytes) room = Buffer.concat([head, Buffer.allocUnsafe(2 * bytes)])
-      const keyEnd = packLine(Buffer.from(key, 'latin1'), room, head.length)
+      const keyEnd = packText(key, room, head.length)
       const end = packLine(present, room, packLine(past, room, keyEnd))
-      digests.set(this.#hmac.digest(room.subarray(0, end)), index * DIGEST_BYTES)
+      this.#hmac.digestInto(digests, index * DIGEST_BYTES, room.subarray(0, end))
     }
     return digests
   }

@@ -149,6 +149,8 @@ function withCause(fact: RowFact, causes: ReadonlyMap<RowFact, string>): RowFact
   return cause === undefined ? fact : { ...fact, status: 'conflicting', cause }
 }
 
+const NONE: readonly string[] = []
+
 function rowFacts(table: TableManifest, past: readonly StoredRow[], found: LiveTable): RowFact[] {
   // Of equal rows without a key, as many are the same as there were.
   const paired = new Map<string, number>()
@@ -156,14 +158,14 @@ function rowFacts(table: TableManifest, past: readonly StoredRow[], found: LiveT
     const before = paired.get(row.key) ?? 0
     const present = found.rows.get(row.key)?.[before] ?? null
     if (present) paired.set(row.key, before + 1)
-    if (!present) return { status: 'missing', past: row, present: null, columns: [], cause: null }
+    if (!present) return { status: 'missing', past: row, present: null, columns: NONE, cause: null }
     const columns = differences(table, found.shared, row, present)
     return { status: columns.length === 0 ? 'same' : 'changed', past: row, present, columns, cause: null }
   })
   for (const [key, rows] of found.rows) {
     if (found.elsewhere.has(key)) continue
     for (let index = paired.get(key) ?? 0; index < rows.length; index += 1) {
-      facts.push({ status: 'newer', past: null, present: rows[index]!, columns: [], cause: null })
+      facts.push({ status: 'newer', past: null, present: rows[index]!, columns: NONE, cause: null })
     }
   }
   return facts
@@ -171,10 +173,9 @@ function rowFacts(table: TableManifest, past: readonly StoredRow[], found: LiveT
 
 function differences(table: TableManifest, shared: readonly string[], past: StoredRow, present: StoredRow): string[] {
   if (past.line.equals(present.line)) return []
-  return shared.filter((column) => {
-    const field = fieldNumber(table, column)
-    return !fieldOf(past, field).equals(fieldOf(present, field))
-  })
+  const fields = shared.map((column) => fieldNumber(table, column))
+  const now = fields.map((field) => fieldOf(present, field))
+  return shared.filter((_, index) => !fieldOf(past, fields[index]!).equals(now[index]!))
 }
 
 interface ConflictQuestion {
@@ -209,6 +210,7 @@ function parentCauses({ closure, table, needed }: ConflictQuestion, wanted: read
       const missing = gone.filter(
         (fact) => fact.needed.table === reference.to[0] && fact.needed.columns.join() === reference.toColumns.join(),
       )
+      if (missing.length === 0) return []
       const values = new Set(missing.map((fact) => joined(fact.needed.fields)))
       return wanted
         .filter(({ past }) => refersToOneOf(values, past!, reference.fromFields))

@@ -8,26 +8,22 @@ import type { ChunkReader } from '../../repository/pack/chunk-reader.ts'
 import type { ChangesSince, WantedRows } from '../../repository/state/changes-since.ts'
 import { tableSpec } from '../../repository/table-spec.ts'
 import { rowsOfPrefixes } from '../../repository/tree/anchor-ranges.ts'
-import { encodedBytesMax, encodeField, encodeKey, firstFieldEnd } from '../../repository/tree/key.ts'
+import { encodeKey, firstFieldEnd } from '../../repository/tree/key.ts'
 import { doesNotFit } from '../../repository/tree/misfit.ts'
-import { rowText } from '../../repository/tree/rows.ts'
-import { locatorSpec, type TreeSpec } from '../../repository/tree/spec.ts'
+import { type Rows, rowText } from '../../repository/tree/rows.ts'
+import { locatorSpec } from '../../repository/tree/spec.ts'
 import { TreeReader } from '../../repository/tree/tree-reader.ts'
+import { encodedField, fieldOf, StoredRow, storedRow } from './stored-row.ts'
 
-/** One row: its line without the newline, and where each field stands in it. */
-export interface StoredRow {
-  readonly table: TableManifest
-  readonly line: Buffer
-  /** One more than there are fields: field `i` is `line[starts[i], starts[i + 1] - 1)`. */
-  readonly starts: readonly number[]
-  /** Which row it is: its key's fields as they stand in the line, tabs between; of a table without a key, the line. Latin1. */
-  readonly key: string
-}
-
-const TAB = 0x09
-const NEWLINE = 0x0a
-const BACKSLASH = 0x5c
-const BIG_N = 0x4e
+export {
+  fieldOf,
+  fieldOfText,
+  fieldsText,
+  fieldText,
+  isNull,
+  StoredRow,
+  storedRow,
+} from './stored-row.ts'
 
 export class StoredRows {
   /** Of the snapshot, with the moment's position; its trees are the snapshot's. */
@@ -125,7 +121,7 @@ class TreeRows {
     const reader = new TreeReader(tableSpec(table), this.#chunks, this.#secrets)
     const found: StoredRow[] = []
     for await (const { rows, selected } of rowsOfPrefixes(reader, table.rows, prefixes)) {
-      for (const row of selected) found.push(storedRow(table, rowText(rows, row)))
+      for (const row of selected) found.push(rowAt(table, rows, row))
     }
     return found
   }
@@ -150,7 +146,7 @@ class TreeRows {
   async *all(table: TableManifest): AsyncGenerator<StoredRow> {
     const reader = new TreeReader(tableSpec(table), this.#chunks, this.#secrets)
     for await (const rows of reader.leaves(table.rows)) {
-      for (let row = 0; row < rows.count; row += 1) yield storedRow(table, rowText(rows, row))
+      for (let row = 0; row < rows.count; row += 1) yield rowAt(table, rows, row)
     }
   }
 
@@ -163,80 +159,12 @@ class TreeRows {
   }
 }
 
+function rowAt(table: TableManifest, { text, textStart }: Rows, row: number): StoredRow {
+  return new StoredRow(table, text, textStart[row]!, textStart[row + 1]! - 1)
+}
+
 function joinedFields(fields: readonly Buffer[]): string {
   return fields.map((field) => field.toString('latin1')).join('\t')
-}
-
-/** @param text a line, with its newline or without; it is kept. @param fieldCount another one than the table's in a locator */
-export function storedRow(table: TableManifest, text: Buffer, fieldCount = table.columns.length): StoredRow {
-  const line = text.at(-1) === NEWLINE ? text.subarray(0, -1) : text
-  const starts = startsOf(line, fieldCount)
-  return { table, line, starts, key: fieldCount === table.columns.length ? keyOf(table, line, starts) : '' }
-}
-
-function startsOf(line: Buffer, fieldCount: number): number[] {
-  const starts = [0]
-  // Of short fields, a call for each tab would cost more than to look at each byte.
-  for (let at = 0; starts.length < fieldCount && at < line.length; at += 1) if (line[at] === TAB) starts.push(at + 1)
-  starts.push(line.length + 1)
-  return starts
-}
-
-/** What somebody types, as it stands in a line. */
-export function fieldOfText(text: string): Buffer {
-  const escapes: Readonly<Record<string, string>> = { '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r' }
-  return Buffer.from(text.replace(/[\\\t\n\r]/g, (found) => escapes[found]!))
-}
-
-/** A field's bytes as they stand in the line, COPY's escapes included. */
-export function fieldOf({ line, starts }: Pick<StoredRow, 'line' | 'starts'>, field: number): Buffer {
-  return line.subarray(starts[field], starts[field + 1]! - 1)
-}
-
-export function isNull(field: Uint8Array): boolean {
-  return field.length === 2 && field[0] === 0x5c && field[1] === 0x4e
-}
-
-export function encodedField(row: Pick<StoredRow, 'line' | 'starts'>, field: number): Buffer {
-  const bytes = fieldOf(row, field)
-  const out = Buffer.allocUnsafe(encodedBytesMax(bytes.length))
-  return out.subarray(0, encodeField(bytes, 0, bytes.length, out, 0))
-}
-
-/** As text, latin1; null where NULL. */
-export function fieldText({ line, starts }: Pick<StoredRow, 'line' | 'starts'>, field: number): string | null {
-  const [start, end] = [starts[field]!, starts[field + 1]! - 1]
-  if (end - start === 2 && line[start] === BACKSLASH && line[start + 1] === BIG_N) return null
-  return line.toString('latin1', start, end)
-}
-
-/** With tabs between; null when one of them is NULL, which refers to nothing. */
-export function fieldsText(row: Pick<StoredRow, 'line' | 'starts'>, fields: readonly number[]): string | null {
-  let text = ''
-  for (let index = 0; index < fields.length; index += 1) {
-    const field = fieldText(row, fields[index]!)
-    if (field === null) return null
-    text = index === 0 ? field : `${text}\t${field}`
-  }
-  return text
-}
-
-function keyOf(table: TableManifest, line: Buffer, starts: readonly number[]): string {
-  const { key } = specOf(table)
-  if (key.length === 0) return line.toString('latin1')
-  const text = (field: number) => line.toString('latin1', starts[field], starts[field + 1]! - 1)
-  return key.length === 1 ? text(key[0]!) : key.map(text).join('\t')
-}
-
-const specs = new WeakMap<TableManifest, TreeSpec>()
-
-/** `tableSpec`, which looks for columns by name, once for a table and not for each row. */
-function specOf(table: TableManifest): TreeSpec {
-  const known = specs.get(table)
-  if (known) return known
-  const spec = tableSpec(table)
-  specs.set(table, spec)
-  return spec
 }
 
 function encodedFields(key: Uint8Array): Uint8Array[] {
