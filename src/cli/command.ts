@@ -40,7 +40,6 @@ const GENERAL_FAILURES: readonly FailureCode[] = ['bad-usage', 'bad-configuratio
 
 export function describe(text: CommandText): Command {
   const command = new Command(text.name).summary(text.summary).description(text.description).exitOverride()
-  command.showHelpAfterError(`Run \`chartkeep ${text.name} --help\` for its options and examples.`)
   command.addHelpText('after', () => {
     const codes = [...new Set([...GENERAL_FAILURES, ...text.failures])].sort(
       (a, b) => failures[a].exit - failures[b].exit,

@@ -14,5 +14,13 @@ export async function commandLine(cli: Cli, args: readonly string[]): Promise<Co
     .showHelpAfterError('Run `chartkeep --help` for the commands, `chartkeep COMMAND --help` for one of them.')
     .exitOverride()
   await registerCommands(program, cli, args)
+  for (const command of program.commands) tellOfHelp(command, 'chartkeep')
   return program
+}
+
+/** A command within a group is asked for by both names. */
+function tellOfHelp(command: Command, within: string): void {
+  const words = `${within} ${command.name()}`
+  command.showHelpAfterError(`Run \`${words} --help\` for its options and examples.`)
+  for (const sub of command.commands) tellOfHelp(sub, words)
 }

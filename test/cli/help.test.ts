@@ -97,6 +97,22 @@ describe('the help of every command', () => {
     expect(without.map(([name]) => name)).toEqual([])
   })
 
+  it('is pointed to by its own name when an option is not known, of a command within a group as well', async () => {
+    for (const [name] of leaves()) {
+      const path = name.split(' ')
+      const program = await commandLine(idle, path)
+      let printed = ''
+      configureAll(program, {
+        writeErr: (text) => {
+          printed += text
+        },
+      })
+      const ended = program.parseAsync([...path, '--no-such-option'], { from: 'user' })
+      await expect(ended).rejects.toMatchObject({ code: expect.stringMatching(/^commander\./) })
+      expect(printed).toContain(`\`chartkeep ${name} --help\``)
+    }
+  })
+
   it('lists exit statuses, each as the error table has it', () => {
     for (const [name, text] of leaves()) {
       const [, list = ''] = text.split('Exit status:')

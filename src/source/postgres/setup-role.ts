@@ -1,16 +1,36 @@
 /** What the scripts for both roles say alike: a role that may log in and is nothing else, and its rights on rows. */
 import { quoteName, quoteText } from './quote.ts'
 
-export function roleSql(role: string): string {
+/**
+ * Refuses a role that is something else already: taking from the superuser or from the application's owner what they have
+ * would stop the server's administration or the wards.
+ * @param limits further attributes, as ALTER ROLE takes them
+ */
+export function roleSql(role: string, limits = ''): string {
+  const [name, text] = [quoteName(role), quoteText(role)]
   return `DO $chartkeep$
+DECLARE
+  known record;
 BEGIN
-  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = ${quoteText(role)}) THEN
-    CREATE ROLE ${quoteName(role)};
+  SELECT r.oid, r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolname = current_user OR EXISTS (
+    SELECT FROM pg_catalog.pg_shdepend d
+    WHERE d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.refobjid = r.oid AND d.deptype = 'o'
+      AND d.classid <> 'pg_catalog.pg_publication'::regclass
+  ) AS is_another INTO known FROM pg_catalog.pg_roles r WHERE r.rolname = ${text};
+  IF known.is_another THEN
+    RAISE EXCEPTION 'role % is an administrator or owns objects: chartkeep needs a role of its own; nothing was changed', ${text}
+      USING HINT = 'Name another one in the address: chartkeep setup-sql postgres://chartkeep@HOST/DATABASE';
   END IF;
+  IF known.oid IS NULL THEN
+    CREATE ROLE ${name};
+  END IF;
+  ALTER ROLE ${name} LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE${limits};
 END
-$chartkeep$;
-ALTER ROLE ${quoteName(role)} LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE`
+$chartkeep$;`
 }
+
+/** psql goes on behind an error, unless it is told not to. */
+export const STOP_AT_ERRORS = '\\set ON_ERROR_STOP on'
 
 interface RowRights {
   readonly role: string

@@ -4,7 +4,7 @@
  * password can write what the application can.
  */
 import { quoteName } from './quote.ts'
-import { passwordSql, roleSql, rowRightsSql } from './setup-role.ts'
+import { passwordSql, roleSql, rowRightsSql, STOP_AT_ERRORS } from './setup-role.ts'
 
 export interface WriterOptions {
   readonly role: string
@@ -24,7 +24,9 @@ export function writerSql({ role, database }: WriterOptions): string {
 -- chartkeep 向数据库 ${shown} 恢复患者数据所需的权限：专用角色，不作他用。
 -- Run it once as a superuser: psql -d ${shown} -f FILE. It may be run again.
 -- 由超级用户执行一次（可重复执行）：psql -d ${shown} -f 文件名
-${roleSql(role)} CONNECTION LIMIT 3;
+${STOP_AT_ERRORS}
+
+${roleSql(role, ' CONNECTION LIMIT 3')}
 
 -- It must see all rows that it compares with a plan.
 -- 必须能读取全部行，才能与恢复方案逐行比对。

@@ -7,7 +7,7 @@
  */
 import { quoteName, quoteText } from './quote.ts'
 import { publicationSql } from './setup-publication.ts'
-import { passwordSql, roleSql, rowRightsSql } from './setup-role.ts'
+import { passwordSql, roleSql, rowRightsSql, STOP_AT_ERRORS } from './setup-role.ts'
 import { writerSql } from './setup-writer.ts'
 import { parseUrl } from './url.ts'
 
@@ -39,9 +39,11 @@ export function setupSql({ role, database, publication, exclude }: SetupOptions)
 -- Run it once as a superuser: psql -d ${commentText(database)} -f FILE. It may be run again.
 -- 由超级用户执行一次（可重复执行）：psql -d ${commentText(database)} -f 文件名
 
+${STOP_AT_ERRORS}
+
 -- A role that may log in and is nothing else.
 -- 创建只能登录的角色。
-${roleSql(role)};
+${roleSql(role)}
 
 -- It must see all rows: a backup without the rows that row-level security hides would be no backup.
 -- 必须能读取全部行：若行级安全策略隐藏了部分行，备份就不完整。

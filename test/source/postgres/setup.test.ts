@@ -63,6 +63,29 @@ describeOnServers('What setup-sql prints for capture', oldestAndNewest, (server)
   })
 })
 
+describeOnServers('A role that is something else already', oldestAndNewest, (server) => {
+  it.each([
+    ['who runs the script', 'postgres', 'SELECT 1'],
+    ['who may make roles', 'maker', 'CREATE ROLE maker CREATEROLE'],
+    ['who owns tables', 'app', 'CREATE ROLE app LOGIN; CREATE TABLE t (a integer); ALTER TABLE t OWNER TO app'],
+  ])('%s is refused by the scripts for both roles, and stays what it is', async (_, role, made) => {
+    const url = await server().createDatabase(`of_${role}`)
+    await runSql(url, made)
+    const before = await rolesOf(url)
+    const address = url.replace('postgres@', `${role}@`)
+    for (const script of [setupSql(address), setupSql(address, { exclude: [], writer: true })]) {
+      expect(script).toMatch(/^\\set ON_ERROR_STOP on$/m)
+      await expect(runSql(url, withoutMetaCommands(script))).rejects.toThrow(/needs a role of its own/)
+    }
+    expect(await rolesOf(url)).toEqual(before)
+  })
+})
+
+async function rolesOf(url: string): Promise<unknown[]> {
+  await using client = await connectClient(url)
+  return (await client.query('SELECT * FROM pg_roles ORDER BY rolname')).rows
+}
+
 async function publishedIn(url: string): Promise<string[]> {
   await using client = await connectClient(url)
   const { rows } = await client.query(
