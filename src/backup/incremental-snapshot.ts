@@ -15,7 +15,7 @@ import { tableSpec } from '../repository/table-spec.ts'
 import { locatorSpec } from '../repository/tree/spec.ts'
 import { storedNodes } from '../repository/tree/stored-leaves.ts'
 import { TreeReader } from '../repository/tree/tree-reader.ts'
-import { isVisible, parseVisibility, WholeXids } from '../repository/visibility.ts'
+import { isUntold, isVisible, parseVisibility, WholeXids } from '../repository/visibility.ts'
 import type { ConsistentRead, SchemaInfo } from '../source/contract.ts'
 import type { AdoptedPacks } from './adopt-packs.ts'
 import { decideFold, type FoldDecision } from './incremental-plan.ts'
@@ -67,6 +67,7 @@ async function tryIncremental(request: SnapshotRequest, parts: IncrementalParts,
   const taken = await readSome(request, { toRead, schema, previous, adopted }, isLast)
   if (taken === 'tables-changed') return taken
   const { run, read, bytesRead, ddl, readPlans, madeMeanwhile } = taken
+  if (isUntold(read.position.visible)) throw new NotAlongTheLog('where the read stands in the change log is not known')
   const after = await link.catchUp()
   const closed = await closedBetween(link.log, before.header.number, after.header.number)
   if (plans.some(({ table }) => closed.has(table.name))) return 'tables-changed'
@@ -199,7 +200,7 @@ async function foldAlong({ signal }: SnapshotRequest, { run, link, previous, aft
       }),
       accept: (stamp) => {
         guard(stamp)
-        const wasThere = isVisible(then, whole.of(stamp.xid))
+        const wasThere = isVisible(then, whole.of(stamp))
         return leftovers.pass(stamp) && !wasThere
       },
       signal,

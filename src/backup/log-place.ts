@@ -60,9 +60,9 @@ export class Leftovers {
   }
 
   /** @returns whether the read has it */
-  pass({ xid, commitLsn }: TransactionStamp): boolean {
-    const isThere = isVisible(this.#visibility, this.#whole.of(xid))
-    if (!isThere) this.first ??= commitLsn
+  pass(stamp: TransactionStamp): boolean {
+    const isThere = isVisible(this.#visibility, this.#whole.of(stamp))
+    if (!isThere) this.first ??= stamp.commitLsn
     return isThere
   }
 }

@@ -1,7 +1,11 @@
 /**
  * Whether a read contains a streamed transaction: if and only if its top-level xid is visible in the read's
  * `pg_snapshot`, whatever the LSNs say (P3).
+ *
+ * Where transactions have no numbers (SQL Server: xid 0), their commits are the numbers, and a read stands at a position:
+ * it has what commits before, `16:16:` in the same notation. `0:0:` is a read of which that is not known.
  */
+import type { TransactionStamp } from './change-log/change.ts'
 
 export interface Visibility {
   readonly xmin: bigint
@@ -14,6 +18,11 @@ export function parseVisibility(text: string): Visibility {
   const [xmin = '', xmax = '', list = ''] = text.split(':')
   const inProgress = new Set(list.split(',').filter(Boolean).map(BigInt))
   return { xmin: BigInt(xmin), xmax: BigInt(xmax), inProgress }
+}
+
+/** Whether nothing is known of which transactions a read has: no log carries on from it. */
+export function isUntold(text: string): boolean {
+  return parseVisibility(text).xmax === 0n
 }
 
 /** @param xid whole: see `WholeXids` */
@@ -37,7 +46,8 @@ export class WholeXids {
     this.#highest = first
   }
 
-  of(xid: number): bigint {
+  of({ xid, commitLsn }: Pick<TransactionStamp, 'xid' | 'commitLsn'>): bigint {
+    if (xid === 0) return commitLsn
     const whole = nearest(BigInt(xid), this.#highest)
     if (whole > this.#highest) this.#highest = whole
     return whole

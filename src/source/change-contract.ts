@@ -37,7 +37,10 @@ export interface RowChange {
 }
 
 export interface CapturedTransaction {
-  /** As the stream names it; PostgreSQL: 32 bits, the top-level transaction's. */
+  /**
+   * As the stream names it; PostgreSQL: 32 bits, the top-level transaction's. 0 where transactions have no number of
+   * their own: then `commitLsn` is it, and a read has exactly those that commit before its position.
+   */
   readonly xid: number
   /** Of the commit record. Transactions are delivered in this order. */
   readonly commitLsn: bigint
@@ -47,10 +50,13 @@ export interface CapturedTransaction {
   readonly commitTimeUs: bigint
   /** What chartkeep wrote into the stream from within this transaction: `changeset <id>` of a restore (P21), or null. */
   readonly mark: string | null
-  /** 0 of a request for a seal, of a bare mark, and on PostgreSQL 13 of what touched other tables only. */
-  readonly changeCount: number
-  /** Row text of all changes. */
-  readonly textBytes: number
+  /**
+   * 0 of a request for a seal, of a bare mark, and on PostgreSQL 13 of what touched other tables only.
+   * Null where a large transaction is told while it is read.
+   */
+  readonly changeCount: number | null
+  /** Row text of all changes; null as above. */
+  readonly textBytes: number | null
   /** In the order in which they were made; large transactions come from a file (P14). May be read once. */
   readonly changes: AsyncIterable<readonly RowChange[]>
 }

@@ -21,7 +21,7 @@ import type { Manifest } from '../repository/manifest.ts'
 import type { Repository } from '../repository/repository.ts'
 import { advance, type State, theSnapshotItself } from '../repository/state/state.ts'
 import { firstSegmentAfter, isLogged, type LoggedManifest, sortClosings } from '../repository/state/target.ts'
-import { isVisible, parseVisibility, WholeXids } from '../repository/visibility.ts'
+import { isUntold, isVisible, parseVisibility, WholeXids } from '../repository/visibility.ts'
 import type { ChangeSource } from '../source/change-contract.ts'
 import type { ReadPosition, Source } from '../source/contract.ts'
 import { type Finding, finding } from './finding.ts'
@@ -67,6 +67,7 @@ export async function expectAt(
   if (at.visible === manifest.position.visible) return expectExactly(theSnapshotItself(request.repository, manifest))
   const { changes } = request.source
   if (changes === null) return unadvanced(request, manifest, 'changes of this kind of database cannot be followed')
+  if (isUntold(at.visible)) return unadvanced(request, manifest, 'where the read stands in the log is not known')
   if (!isLogged(manifest)) return unadvanced(request, manifest, 'no captured changes carry on from this snapshot')
   try {
     const { logs } = await listLogs(request.repository, manifest.sourceName)
@@ -107,7 +108,7 @@ async function advanced(request: ExpectedRequest, { manifest, at, log, head }: R
     base: manifest,
     stretch: { log, fromSegment: manifest.log.scanSegment, toSegment: number, bound: end },
     accept: (stamp) => {
-      const xid = whole.of(stamp.xid)
+      const xid = whole.of(stamp)
       return isVisible(now, xid) && !isVisible(before, xid)
     },
     isFolded: ({ name }) => !doubts.has(name),

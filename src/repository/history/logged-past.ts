@@ -67,8 +67,8 @@ export class LoggedPast {
   }
 
   /** Of every part that `next` gave, in that order, whatever is asked about: numbers go round. */
-  wholeXid({ xid }: LoggedPart): bigint {
-    return this.#xids.of(xid)
+  wholeXid(part: LoggedPart): bigint {
+    return this.#xids.of(part)
   }
 
   /** What closes tables up to `segment`, or in front of a position; each is told once, in order. */

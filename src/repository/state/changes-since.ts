@@ -66,7 +66,7 @@ export async function changesSince(
       {
         tables: base.tables.filter((table) => isTold(table) && isWanted(table)).map(foldedFrom),
         transactions: transactionsOf(along, base, {}),
-        accept: ({ xid }) => !isVisible(visible, whole.of(xid)),
+        accept: (stamp) => !isVisible(visible, whole.of(stamp)),
         signal: world.signal,
       },
       spool,

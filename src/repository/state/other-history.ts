@@ -19,8 +19,9 @@ export function historyGuard({
   const then = parseVisibility(position.visible)
   const whole = new WholeXids(then.xmax)
   const lsn = parseLsn(position.lsn)
-  return ({ xid, commitLsn }) => {
-    const isThere = isVisible(then, whole.of(xid))
+  return (stamp) => {
+    const { commitLsn } = stamp
+    const isThere = isVisible(then, whole.of(stamp))
     if (commitLsn < lsn || !isThere) return
     const at = `${formatLsn(commitLsn)}, behind its position ${position.lsn}`
     throw new Failure(

@@ -65,7 +65,7 @@ export async function stateAt(repository: Repository, target: StateTarget, world
   const state = await advance(repository, world, {
     base,
     stretch: along,
-    accept: ({ xid }) => !isVisible(visible, whole.of(xid)),
+    accept: (stamp) => !isVisible(visible, whole.of(stamp)),
     isFolded: ({ name }) => !closed.has(name),
   })
   const lsn = formatLsn(along.bound)

@@ -4,12 +4,16 @@
  * `service_broker_guid` is made with the database, travels with backups, and is the same on every replica of an
  * availability group, as the name is; numbers of databases and names of servers are not. A restored copy under the source's
  * own name, wherever it stands, counts as the source: the careful side. A server that gives none (Babelfish) is told by its
- * own name. The recovery fork joins the identity when changes are followed: until then no position is compared.
+ * own name. The timeline is the recovery fork: RESTORE to an earlier moment begins another (learn.microsoft.com,
+ * "sys.database_recovery_status").
  */
 
 import { Failure } from '../../errors.ts'
 import type { SourceIdentity } from '../contract.ts'
+import { forkNumber } from './changes/fork.ts'
+import { type CdcLsn, fromDecimal } from './changes/lsn.ts'
 import type { Session } from './connect.ts'
+import { hasCatalogView } from './readable.ts'
 
 const NO_GUID = /^(00000000-0000-0000-0000-000000000000)?$/
 /** 2016: before it, float has no style that keeps every digit. */
@@ -31,14 +35,29 @@ export async function readIdentity(session: Session): Promise<SourceIdentity> {
     )
   }
   const guid = row.guid ?? ''
+  const { fork } = await readRecovery(session)
   return {
     engine: 'sqlserver',
     systemId: (NO_GUID.test(guid) ? (row.server ?? '') : guid).toLowerCase(),
-    timeline: 1,
+    timeline: forkNumber(fork),
     databaseOid: row.name ?? '',
     databaseName: row.name ?? '',
     serverVersion: version,
     serverVersionNumber: major * 100 + minor,
     encoding: 'UTF8',
   }
+}
+
+/** Of a server that tells no forks: empty. */
+export async function readRecovery(
+  session: Session,
+): Promise<{ readonly fork: string; readonly firstFork: string; readonly forkPoint: CdcLsn | null }> {
+  if (!(await hasCatalogView(session, 'sys.database_recovery_status')))
+    return { fork: '', firstFork: '', forkPoint: null }
+  const [row] = await session.query(`
+    SELECT CONVERT(nvarchar(36), r.recovery_fork_guid) AS fork, CONVERT(nvarchar(36), r.first_recovery_fork_guid) AS first_fork,
+      CONVERT(nvarchar(30), r.fork_point_lsn) AS point
+    FROM sys.database_recovery_status r WHERE r.database_id = DB_ID()`)
+  const fork = row?.fork ?? ''
+  return { fork, firstFork: row?.first_fork ?? fork, forkPoint: row?.point == null ? null : fromDecimal(row.point) }
 }

@@ -9,10 +9,9 @@
  * row versioning guide"); so the keeper looks before the catalogs are read for the second time, and what they then show is
  * what the transaction may read: a table that DDL touches later fails with error 3961.
  *
- * The position is the server's clock, in microseconds, in the notation of positions: it tells reads of one source apart
- * and puts them in order, and nothing else is made of it until changes are followed.
+ * Where change data capture is set up, the read stands at a position of the log (changes/hand-over.ts). Elsewhere its
+ * position is the server's clock, in microseconds: it tells reads of one source apart, and no log carries on from it.
  */
-
 import { Failure } from '../../errors.ts'
 import type {
   ConnectionSettings,
@@ -22,6 +21,7 @@ import type {
   SchemaDdl,
   TableTicket,
 } from '../contract.ts'
+import { openHandOver } from './changes/open-hand-over.ts'
 import { connect, type Session } from './connect.ts'
 import { readSchemaDdl } from './ddl.ts'
 import { toSqlServerFailure } from './failures.ts'
@@ -43,7 +43,13 @@ export async function openConsistentRead(
   const end = () => keeper.destroy()
   signal.addEventListener('abort', end, { once: true })
   try {
-    const taken = await takeRead({ catalogs, keeper, tables, lockTimeoutMs })
+    const taken = await takeRead({
+      catalogs,
+      keeper,
+      opening: () => connect(connection, 'source'),
+      tables,
+      lockTimeoutMs,
+    })
     const relay = opened.use(relayTables((table) => readLines(keeper, catalogTable(taken.read, table))))
     return assemble(connection, taken, { catalogs, relay, opened: opened.move() })
   } catch (error) {
@@ -57,17 +63,22 @@ export async function openConsistentRead(
 interface ReadWork {
   readonly catalogs: Session
   readonly keeper: Session
+  readonly opening: () => Promise<Session>
   readonly tables: readonly string[]
   readonly lockTimeoutMs: number
 }
 
+/** Of snapshots, until one is found that stands at a position. */
+const HAND_OVER_TRIES = 5
+
 type Taken = Awaited<ReturnType<typeof takeRead>>
 
-async function takeRead({ catalogs, keeper, tables, lockTimeoutMs }: ReadWork) {
+async function takeRead(work: ReadWork) {
+  const { catalogs, tables } = work
   const identity = await readIdentity(catalogs)
   const before = chosen(await readTables(catalogs), tables)
   await assertReadable(catalogs, before)
-  const position = await beginSnapshot(keeper, before, lockTimeoutMs)
+  const position = await takePosition(work, before)
   const all = await readTables(catalogs)
   const read = chosen(all, tables)
   refuse(
@@ -80,6 +91,19 @@ async function takeRead({ catalogs, keeper, tables, lockTimeoutMs }: ReadWork) {
   const { sequences, notCaptured } = await describe(catalogs, all)
   const schema = { tables: read.map(({ info }) => info), sequences, notCaptured }
   return { identity, position, read, schema, visibleTables: all.map(({ info }) => info) }
+}
+
+/** Begins snapshots until one stands at a position of the log, where changes can be followed. */
+async function takePosition({ keeper, opening, lockTimeoutMs }: ReadWork, tables: readonly CatalogTable[]) {
+  await using hand = await openHandOver(opening)
+  for (let tries = 1; ; tries += 1) {
+    const position = await beginSnapshot(keeper, [...tables, ...(hand?.tables ?? [])], lockTimeoutMs)
+    if (hand === null) return position
+    const lsn = await hand.standingOf(keeper)
+    if (lsn !== null) return { ...position, lsn: notation(lsn), visible: `${lsn}:${lsn}:` }
+    if (tries === HAND_OVER_TRIES) return { ...position, lsn: notation(hand.settled) }
+    await keeper.query('IF @@TRANCOUNT > 0 COMMIT TRANSACTION')
+  }
 }
 
 /** @param tables any that are there: the snapshot is of the moment of the first look at one (see above) */
@@ -128,8 +152,11 @@ async function readPosition(keeper: Session): Promise<ReadPosition> {
       CONVERT(nvarchar(26), m.at, 121) AS at
     FROM (SELECT CONVERT(datetime2(6), SYSUTCDATETIME()) AS at) m`)
   const us = BigInt(row?.us ?? 0)
-  const lsn = `${(us >> 32n).toString(16).toUpperCase()}/${(us & 0xffffffffn).toString(16).toUpperCase()}`
-  return { lsn, visible: `${us}:${us}:`, sourceTime: `${(row?.at ?? '').replace(' ', 'T')}Z` }
+  return { lsn: notation(us), visible: `0:0:${us}`, sourceTime: `${(row?.at ?? '').replace(' ', 'T')}Z` }
+}
+
+function notation(position: bigint): string {
+  return `${(position >> 32n).toString(16).toUpperCase()}/${(position & 0xffffffffn).toString(16).toUpperCase()}`
 }
 
 interface Holders {

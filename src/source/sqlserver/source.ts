@@ -1,5 +1,7 @@
 /** A SQL Server database as a source: one session for questions, and what `openRead` opens for itself. */
 import type { ConnectionSettings, ReadOptions, SchemaInfo, Source, SourceIdentity } from '../contract.ts'
+import { askServer } from './changes/ask-server.ts'
+import { cdcChanges } from './changes/change-source.ts'
 import { connect } from './connect.ts'
 import { toSqlServerFailure } from './failures.ts'
 import { readIdentity } from './identity.ts'
@@ -20,13 +22,17 @@ export async function openSqlServerSource(settings: ConnectionSettings): Promise
       throw toSqlServerFailure(error, { doing, side: 'source' })
     }
   }
+  const changes = cdcChanges(async () => askServer(await connect(settings, 'source')))
   return {
     capabilities: sqlServerCapabilities,
     profile: sqlServerProfile(session, failing),
-    changes: null,
+    changes,
     identify: (): Promise<SourceIdentity> => failing('identifying the source', () => readIdentity(session)),
     introspect: (): Promise<SchemaInfo> => failing('reading the catalogs', () => introspect(session)),
     openRead: (options: ReadOptions) => openConsistentRead(settings, options),
-    [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await changes[Symbol.asyncDispose]()
+      await session[Symbol.asyncDispose]()
+    },
   }
 }

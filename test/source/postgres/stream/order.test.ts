@@ -93,7 +93,7 @@ describeOnServers('Transactions in the stream', streamVersions, (server) => {
     for (const { visible, rows } of reads) {
       const seen = parseVisibility(visible)
       const expected = told
-        .filter(({ transaction }) => isVisible(seen, new WholeXids(seen.xmax).of(transaction.xid)))
+        .filter(({ transaction }) => isVisible(seen, new WholeXids(seen.xmax).of(transaction)))
         .flatMap(rowsOf)
       expect(expected.sort()).toEqual(rows)
     }

@@ -54,7 +54,7 @@ export class Followed implements AsyncDisposable {
   async nextTransaction(): Promise<CapturedTransaction> {
     for (;;) {
       const event = await this.next()
-      if (event.kind === 'transaction' && event.transaction.changeCount > 0) return event.transaction
+      if (event.kind === 'transaction' && event.transaction.changeCount !== 0) return event.transaction
     }
   }
 
@@ -69,7 +69,7 @@ export class Followed implements AsyncDisposable {
     for (;;) {
       const event = await this.next()
       if (event.kind === 'transaction') {
-        if (event.transaction.changeCount > 0) told.push(await tell(event.transaction))
+        if (event.transaction.changeCount !== 0) told.push(await tell(event.transaction))
       } else if (event.lsn >= lsn) return told
     }
   }
