@@ -251,7 +251,7 @@ function passChanges(reader: ByteReader, count: number): number {
     for (const has of [HAS_BEFORE, HAS_AFTER]) {
       if ((flags & has) === 0) continue
       const bytes = reader.varint()
-      reader.skip(bytes)
+      reader.pass(bytes)
       textBytes += bytes
     }
   }

@@ -90,7 +90,7 @@ export class ByteReader {
     return view
   }
 
-  skip(count: number): void {
+  pass(count: number): void {
     if (count > this.rest) throw this.damaged('ends early')
     this.#at += count
   }

@@ -53,11 +53,22 @@ export function mayHoldPatients({ anchor, rows }: TableManifest): boolean {
 /** Row text of a table without anchor that is looked through for rows that refer to the patient's. */
 const LOOK_THROUGH_BYTES_MAX = 16 * 1024 * 1024
 
+/** @param pastOf rows of tables of the levels before */
+export type BesideLevel = (
+  level: readonly TableManifest[],
+  pastOf: (table: string) => readonly StoredRow[],
+) => Promise<void>
+
 /**
  * @param patient the patient's key as a field of a line
+ * @param beside is done while the rows of a level are read: it needs the levels before, as they do
  * @throws bad-configuration when the source has no patients; repository-damaged, object-missing, store-…
  */
-export async function patientClosure(stored: StoredRows, patient: Buffer): Promise<Closure> {
+export async function patientClosure(
+  stored: StoredRows,
+  patient: Buffer,
+  beside: BesideLevel = async () => {},
+): Promise<Closure> {
   const { manifest } = stored
   if (!manifest.patient) {
     throw new Failure('bad-configuration', `source ${manifest.sourceName} has no patient table in its configuration`, {
@@ -65,7 +76,7 @@ export async function patientClosure(stored: StoredRows, patient: Buffer): Promi
     })
   }
   const search = new ClosureSearch(stored, manifest, patient)
-  await search.followAnchors()
+  await search.followAnchors(beside)
   await search.followReferences()
   return { manifest, patient, tables: search.tables(), needed: search.needed(), leftOut: search.leftOut }
 }
@@ -89,14 +100,15 @@ class ClosureSearch {
     return this.#manifest.tables.flatMap(({ name }) => this.#found.get(name) ?? [])
   }
 
-  async followAnchors(): Promise<void> {
+  async followAnchors(beside: BesideLevel): Promise<void> {
     const leading = new Set(anchorLevels(this.#manifest).flat())
     for (const table of this.#manifest.tables.filter((one) => one.anchor !== null && !leading.has(one))) {
       const reason = `its anchor ${table.anchor} leads to no patient: declare the link in the configuration`
       this.leftOut.push({ table: table.name, reason })
     }
     for (const level of anchorLevels(this.#manifest)) {
-      await Promise.all(level.map((table) => this.#readAnchored(table)))
+      const apart = beside(level, (name) => this.#found.get(name)?.rows ?? [])
+      await Promise.all([apart, ...level.map((table) => this.#readAnchored(table))])
     }
   }
 

@@ -3,13 +3,13 @@
  * is now. A stay that began since belongs to the picture as much as one that is gone.
  */
 import { Failure } from '../../errors.ts'
-import type { TableManifest } from '../../repository/manifest.ts'
+import type { Manifest, TableManifest } from '../../repository/manifest.ts'
 import { tableSpec } from '../../repository/table-spec.ts'
 import type { TableInfo } from '../../source/contract.ts'
 import type { LiveRows, RowQuery } from '../../source/row-contract.ts'
-import { anchorFields, anchorLevels, type Closure, type ClosureTable } from './closure.ts'
+import { anchorFields, anchorLevels, type Closure, type ClosureTable, patientClosure } from './closure.ts'
 import { fieldNumber, referencesOf } from './references.ts'
-import { fieldOf, isNull, type StoredRow, storedRow } from './stored-rows.ts'
+import { fieldOf, isNull, type StoredRow, type StoredRows, storedRow } from './stored-rows.ts'
 
 export interface LiveTable {
   readonly past: TableManifest
@@ -23,41 +23,81 @@ export interface LiveTable {
   readonly elsewhere: ReadonlySet<string>
 }
 
-export async function livePatient(live: LiveRows, closure: Closure): Promise<Map<string, LiveTable>> {
-  const search = new LiveSearch(live, closure)
+export async function livePatient(live: LiveRows, closure: Closure): Promise<ReadonlyMap<string, LiveTable>> {
+  const search = new LiveSearch(live, closure.manifest, closure.patient)
   for (const level of anchorLevels(closure.manifest)) {
-    for (const table of level) await search.readAnchored(table)
+    for (const table of level) await search.readAnchored(table, rowsIn(closure))
   }
-  for (const found of closure.tables.filter(({ table }) => table.anchor === null)) await search.readReferring(found)
-  for (const found of closure.tables) await search.readElsewhere(found)
-  return search.tables
+  return await search.readOthers(closure)
+}
+
+export interface BothSides {
+  readonly closure: Closure
+  readonly live: LiveRows
+  /** By table. */
+  readonly present: ReadonlyMap<string, LiveTable>
+}
+
+/**
+ * Then and now, each level of tables on both sides at once: the repository and the database do not wait for each other.
+ * @throws as `patientClosure`; schema-changed, source-…
+ */
+export async function bothSides(stored: StoredRows, patient: Buffer, opening: Promise<LiveRows>): Promise<BothSides> {
+  const { manifest } = stored
+  const searching = opening.then((live) => new LiveSearch(live, manifest, patient))
+  // Whoever waits for it is told.
+  searching.catch(() => {})
+  const closure = await patientClosure(stored, patient, async (level, pastOf) => {
+    const search = await searching
+    for (const table of level) await search.readAnchored(table, pastOf)
+  })
+  const present = await (await searching).readOthers(closure)
+  return { closure, live: await opening, present }
+}
+
+type RowsOf = (table: string) => readonly StoredRow[]
+
+function rowsIn({ tables }: Closure): RowsOf {
+  const rows = new Map(tables.map((found) => [found.table.name, found.rows]))
+  return (table) => rows.get(table) ?? []
 }
 
 class LiveSearch {
-  readonly tables = new Map<string, LiveTable>()
+  readonly #tables = new Map<string, LiveTable>()
   readonly #live: LiveRows
-  readonly #closure: Closure
+  readonly #manifest: Manifest
+  readonly #patient: Buffer
   readonly #infos: ReadonlyMap<string, TableInfo>
 
-  constructor(live: LiveRows, closure: Closure) {
+  constructor(live: LiveRows, manifest: Manifest, patient: Buffer) {
     this.#live = live
-    this.#closure = closure
+    this.#manifest = manifest
+    this.#patient = patient
     this.#infos = new Map(live.schema.tables.map((table) => [table.name, table]))
   }
 
-  async readAnchored(table: TableManifest): Promise<void> {
-    const { manifest, patient } = this.#closure
-    const anchors = anchorFields(manifest, patient, table, (name) => [...this.#past(name), ...this.#present(name)])
+  /** Tables come by level. */
+  async readAnchored(table: TableManifest, pastOf: RowsOf): Promise<void> {
+    const rowsOf = (name: string) => [...pastOf(name), ...this.#present(name)]
+    const anchors = anchorFields(this.#manifest, this.#patient, table, rowsOf)
     await this.#read(table, [{ columns: [table.anchor!], values: anchors.map((field) => [field]) }])
   }
 
-  async readReferring({ table }: ClosureTable): Promise<void> {
-    const lookups = referencesOf(this.#closure.manifest)
+  /** What no anchor leads to. */
+  async readOthers(closure: Closure): Promise<ReadonlyMap<string, LiveTable>> {
+    const pastOf = rowsIn(closure)
+    for (const { table } of closure.tables) if (table.anchor === null) await this.#readReferring(table, pastOf)
+    for (const found of closure.tables) await this.#readElsewhere(found)
+    return this.#tables
+  }
+
+  async #readReferring(table: TableManifest, pastOf: RowsOf): Promise<void> {
+    const lookups = referencesOf(this.#manifest)
       .filter(({ from }) => from.name === table.name)
       .map((reference) => ({
         columns: reference.fromFields.map((field) => table.columns[field]!.name),
         values: reference.to.flatMap((to) =>
-          [...this.#past(to.name), ...this.#present(to.name)].map((row) =>
+          [...pastOf(to.name), ...this.#present(to.name)].map((row) =>
             reference.toColumns.map((column) => fieldOf(row, fieldNumber(to, column))),
           ),
         ),
@@ -66,8 +106,8 @@ class LiveSearch {
   }
 
   /** Rows that the patient had and that are not among the patient's now: gone, or somebody else's. */
-  async readElsewhere({ table, rows }: ClosureTable): Promise<void> {
-    const known = this.tables.get(table.name)
+  async #readElsewhere({ table, rows }: ClosureTable): Promise<void> {
+    const known = this.#tables.get(table.name)
     if (!known?.present || table.primaryKey.length === 0) return
     const spec = tableSpec(table)
     const missing = rows.filter((row) => !known.rows.has(row.key))
@@ -79,19 +119,15 @@ class LiveSearch {
     }
   }
 
-  #past(name: string): readonly StoredRow[] {
-    return this.#closure.tables.find(({ table }) => table.name === name)?.rows ?? []
-  }
-
   #present(name: string): StoredRow[] {
-    return [...(this.tables.get(name)?.rows.values() ?? [])].flat()
+    return [...(this.#tables.get(name)?.rows.values() ?? [])].flat()
   }
 
   async #read(past: TableManifest, lookups: readonly RowQuery['where'][]): Promise<void> {
     const present = this.#infos.get(past.name) ?? null
     const shared = present ? sharedColumns(past, present) : []
     const rows = present ? await this.#query(past, present, shared, lookups) : new Map<string, StoredRow[]>()
-    this.tables.set(past.name, { past, present, shared, rows, elsewhere: new Set() })
+    this.#tables.set(past.name, { past, present, shared, rows, elsewhere: new Set() })
   }
 
   async #query(

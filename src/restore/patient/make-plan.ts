@@ -7,11 +7,11 @@ import { isSameDatabase } from '../../source/identity.ts'
 import { openLiveRows } from '../../source/open.ts'
 import type { LiveRows } from '../../source/row-contract.ts'
 import { type Changeset, establishOutcome, readChangeset } from './changeset.ts'
-import { patientClosure } from './closure.ts'
+import { bothSides } from './live-patient.ts'
 import { type PlanWish, planPatient } from './plan.ts'
 import { planContent } from './plan-content.ts'
 import { type PlanContent, type WrittenPlan, writePlan } from './plan-document.ts'
-import { patientFacts } from './row-status.ts'
+import { factsOf } from './row-status.ts'
 import { fieldOfText, type StoredRows } from './stored-rows.ts'
 import { undoContent } from './undo.ts'
 
@@ -43,10 +43,10 @@ export interface PatientToPlan {
 
 /** Nothing is changed. @throws schema-changed, plan-refused, source-… */
 export async function makePatientPlan(order: PlanOrder, asked: PatientToPlan): Promise<MadePlan> {
-  return await makePlan(order, asked.asked, async (live) => {
-    const closure = await patientClosure(asked.stored, fieldOfText(asked.patient))
-    const facts = await patientFacts(live, closure, asked.stored)
-    return planContent(planPatient(closure, facts, asked.wish))
+  return await makePlan(order, asked.asked, async (opening) => {
+    const sides = await bothSides(asked.stored, fieldOfText(asked.patient), opening)
+    const facts = await factsOf(sides, asked.stored)
+    return planContent(planPatient(sides.closure, facts, asked.wish))
   })
 }
 
@@ -54,9 +54,10 @@ export async function makePatientPlan(order: PlanOrder, asked: PatientToPlan): P
 export async function makeUndoPlan(order: PlanOrder, changesetId: string): Promise<MadePlan> {
   const changeset = await readChangeset(order.repository, changesetId)
   const outcome = await establishOutcome(order.repository, changeset, order.connection, order.nowMs())
-  return await makePlan(order, `before changeset ${changesetId}`, (live) => {
+  return await makePlan(order, `before changeset ${changesetId}`, async (opening) => {
+    const live = await opening
     refuseElsewhere(changeset, live.identity)
-    return undoContent(live, changeset, outcome)
+    return await undoContent(live, changeset, outcome)
   })
 }
 
@@ -74,19 +75,30 @@ function refuseElsewhere({ changesetId, transaction }: Changeset, found: SourceI
 async function makePlan(
   order: PlanOrder,
   asked: string,
-  content: (live: LiveRows) => Promise<PlanContent>,
+  content: (opening: Promise<LiveRows>) => Promise<PlanContent>,
 ): Promise<MadePlan> {
   const { repository, signal } = order
-  await using live = await openLiveRows(order.connection, { signal, lockTimeoutMs: LOCK_TIMEOUT_MS })
   const createdMs = order.nowMs()
-  return await writePlan(repository, await content(live), {
-    planId: timedId(createdMs, order.random(4)),
-    asked,
-    target: live.identity,
-    lookedAt: live.position,
-    requester: order.requester,
-    createdMs,
-    expiresMs: createdMs + PLAN_LIFE_MS,
-    salt: order.random(16),
-  })
+  const opening = openLiveRows(order.connection, { signal, lockTimeoutMs: LOCK_TIMEOUT_MS })
+  // Whoever waits for it is told; until somebody does, it may have failed.
+  opening.catch(() => {})
+  try {
+    const made = await content(opening)
+    const { identity, position } = await opening
+    return await writePlan(repository, made, {
+      planId: timedId(createdMs, order.random(4)),
+      asked,
+      target: identity,
+      lookedAt: position,
+      requester: order.requester,
+      createdMs,
+      expiresMs: createdMs + PLAN_LIFE_MS,
+      salt: order.random(16),
+    })
+  } finally {
+    await opening.then(
+      (live) => live[Symbol.asyncDispose](),
+      () => {},
+    )
+  }
 }

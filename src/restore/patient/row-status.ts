@@ -11,7 +11,7 @@ import { tableSpec } from '../../repository/table-spec.ts'
 import type { TableInfo } from '../../source/contract.ts'
 import type { LiveRows } from '../../source/row-contract.ts'
 import type { Closure, NeededRow } from './closure.ts'
-import { type LiveTable, livePatient } from './live-patient.ts'
+import { type BothSides, type LiveTable, livePatient } from './live-patient.ts'
 import { anchorReferencesOf, fieldNumber, referencesOf } from './references.ts'
 import { fieldOf, fieldsText, type StoredRow, type StoredRows } from './stored-rows.ts'
 
@@ -36,6 +36,8 @@ export interface TableFacts {
   readonly columnsLost: readonly string[]
   /** Columns of now that were not there then: rows that are put back take their defaults. */
   readonly columnsNew: readonly string[]
+  /** Why its rows of then are the snapshot's, which is older than the moment; null where they are the moment's. */
+  readonly olderBecause: string | null
   readonly rows: readonly RowFact[]
 }
 
@@ -51,7 +53,11 @@ export interface PatientFacts {
 
 /** @throws schema-changed when a key or an anchor is gone; source-… */
 export async function patientFacts(live: LiveRows, closure: Closure, stored: StoredRows): Promise<PatientFacts> {
-  const present = await livePatient(live, closure)
+  return await factsOf({ live, closure, present: await livePatient(live, closure) }, stored)
+}
+
+/** @throws source-… */
+export async function factsOf({ closure, live, present }: BothSides, stored: StoredRows): Promise<PatientFacts> {
   const needed = await neededFacts(live, closure)
   const tables: TableFacts[] = []
   for (const { table, rows } of closure.tables) {
@@ -64,6 +70,7 @@ export async function patientFacts(live: LiveRows, closure: Closure, stored: Sto
       columnsShared: found.shared,
       columnsLost: table.columns.filter(({ name }) => !found.shared.includes(name)).map(({ name }) => name),
       columnsNew: columnsNew(table, found.present),
+      olderBecause: stored.olderBecause(table),
       rows: facts.map((fact) => withCause(fact, causes)),
     })
   }
