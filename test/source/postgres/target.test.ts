@@ -75,6 +75,21 @@ describeOnServers('A rebuilt database', oldestAndNewest, (server) => {
     await expect(client.query('INSERT INTO child VALUES (2, 98)')).rejects.toMatchObject({ code: '23503' })
   })
 
+  it('builds an index in one process where memory holds what is sorted, and leaves the setting as it was', async () => {
+    const url = await server().createDatabase('in_memory')
+    await runSql(
+      url,
+      `CREATE TABLE "T t" (a integer); INSERT INTO "T t" VALUES (1);
+       CREATE FUNCTION alone(integer) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
+         IF current_setting('max_parallel_maintenance_workers') <> '0' THEN RAISE 'not alone'; END IF; RETURN $1; END $$`,
+    )
+    const step = (phase: 'key-or-index' | 'after', sql: string) => ({ phase, object: 'INDEX public.T t i', sql })
+    await using target = await openTarget({ url })
+    await target.runSteps([step('key-or-index', 'CREATE INDEX i ON public."T t" USING btree (public.alone(a));')])
+    const after = () => target.runSteps([step('after', 'SELECT public.alone(1);')])
+    expect((await failureOf(after)).context.sqlstate).toBe('P0001')
+  })
+
   it('keeps no row of a table whose loading failed or was given up', async () => {
     const url = await server().createDatabase('partly')
     await runSql(url, 'CREATE TABLE t (a integer)')
