@@ -159,7 +159,7 @@ async function scrubLeaf(
 ): Promise<LeafOutcome> {
   try {
     const encoded = await task.chunks.read(leafRequest(expected.entry))
-    const leaf = reader.openLeaf(expected.entry, encoded, form.summed === 'derived')
+    const leaf = reader.openLeaf(expected.entry, encoded, form.summed === 'derived' ? 'locator' : 'rows')
     const { problem, sum } =
       leaf instanceof OpenedLeaf ? lookAt(form, leaf, expected, task) : lookPlainly(form, leaf, expected, task)
     return problem === null

@@ -6,6 +6,7 @@
  * What the kernel refuses is asked of tree/leaf-codec.ts and tree/rows.ts again, which say what is wrong: a damaged
  * leaf is rare, and then time does not matter.
  */
+import { assert } from '../../errors.ts'
 import { LEAF_CUT } from '../tree/boundary.ts'
 import type { TreeDigester } from '../tree/digest.ts'
 import type { ExpectedLeaf } from '../tree/leaf-codec.ts'
@@ -14,17 +15,15 @@ import type { TreeSpec } from '../tree/spec.ts'
 import { GROUP_BYTES, GROUP_PREFIX_BYTES, GroupDigests } from './group-digests.ts'
 import { CHECK, Kernel } from './kernel.ts'
 import { LeafCodec } from './leaf-codec.ts'
-import { type BlockRooms, layBlock, parseRun, setSpec } from './run.ts'
+import { type BlockRooms, layBlock, parseAnchors, parseRun, setSpec } from './run.ts'
 
 /** A leaf of one giant row would leave the thread's kernel swollen for good. */
 const TEXT_BYTES_MAX = 8 * 1024 * 1024
 
 let reading: { readonly kernel: Kernel; readonly bottom: number } | null = null
 
-export interface OpenLeafOptions {
-  /** Whether `locatorSum` will be asked for. */
-  readonly locator: boolean
-}
+/** What will be asked of the leaf: groups and text alone, which its anchors tell apart; rows too; or locator lines, too. */
+export type LeafUse = 'text' | 'rows' | 'locator'
 
 /** Where the first row that is out of place stands, or how the leaf ends. */
 export interface RowsPlace {
@@ -41,20 +40,25 @@ export function openLeaf(
   spec: TreeSpec,
   encoded: Uint8Array,
   expected: ExpectedLeaf,
-  options: OpenLeafOptions = { locator: false },
+  use: LeafUse = 'rows',
 ): OpenedLeaf | null {
   if (expected.textBytes > TEXT_BYTES_MAX || encoded.length > TEXT_BYTES_MAX) return null
   reading ??= newReading()
   const { kernel, bottom } = reading
   kernel.release(bottom)
-  setSpec(kernel, spec)
+  setSpec(kernel, use === 'text' ? { ...spec, key: [] } : spec)
   const { rows, textBytes } = expected
   const text = kernel.allocate(GROUP_PREFIX_BYTES + textBytes) + GROUP_PREFIX_BYTES
   if (!new LeafCodec(kernel, spec.fieldCount).decodeTo(text, encoded, expected)) return null
-  const locator = options.locator ? kernel.allocate(textBytes) : null
+  const locator = use === 'locator' ? kernel.allocate(textBytes) : null
   const rooms = layBlock(kernel, text, text + textBytes, rows)
+  if (use === 'text') {
+    parseAnchors(kernel, spec, rooms)
+    return new OpenedLeaf({ kernel, spec, use }, expected, rooms, null)
+  }
   const locatorEnd = parseRun(kernel, spec, rooms, locator)
-  return new OpenedLeaf(kernel, spec, expected, rooms, locator === null ? null : { start: locator, end: locatorEnd })
+  const lines = locator === null ? null : { start: locator, end: locatorEnd }
+  return new OpenedLeaf({ kernel, spec, use }, expected, rooms, lines)
 }
 
 function newReading() {
@@ -66,13 +70,13 @@ export class OpenedLeaf {
   readonly count: number
   readonly #kernel: Kernel
   readonly #spec: TreeSpec
+  readonly #use: LeafUse
   readonly #textBytes: number
   readonly #rooms: BlockRooms
   readonly #locator: { readonly start: number; readonly end: number } | null
 
   constructor(
-    kernel: Kernel,
-    spec: TreeSpec,
+    { kernel, spec, use }: { readonly kernel: Kernel; readonly spec: TreeSpec; readonly use: LeafUse },
     expected: ExpectedLeaf,
     rooms: BlockRooms,
     locator: { readonly start: number; readonly end: number } | null,
@@ -80,6 +84,7 @@ export class OpenedLeaf {
     this.count = expected.rows
     this.#kernel = kernel
     this.#spec = spec
+    this.#use = use
     this.#textBytes = expected.textBytes
     this.#rooms = rooms
     this.#locator = locator
@@ -99,6 +104,7 @@ export class OpenedLeaf {
 
   /** `after` is the key before the leaf's first, in a bag with its ordinal. */
   placeOfRows(after: Uint8Array | null, isLast: boolean, cutSeed: bigint): RowsPlace {
+    this.#assertKeys()
     const kernel = this.#kernel
     const { calls } = kernel
     const mark = kernel.mark()
@@ -131,6 +137,7 @@ export class OpenedLeaf {
   }
 
   rows(): Rows {
+    this.#assertKeys()
     const kernel = this.#kernel
     const { text, lineStarts, keyStarts, anchors, keys } = this.#rooms
     const keyStart = from(kernel.numbers(keyStarts, this.count + 1), keys)
@@ -142,6 +149,10 @@ export class OpenedLeaf {
       keyStart,
       anchorBytes: Uint32Array.from(kernel.numbers(anchors, this.count)),
     }
+  }
+
+  #assertKeys(): void {
+    assert(this.#use !== 'text', 'a leaf that was opened for its text is not asked for rows')
   }
 
   #longestKey(): number {

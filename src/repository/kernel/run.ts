@@ -57,19 +57,28 @@ export function layBlock(kernel: Kernel, text: number, textEnd: number, rows: nu
  */
 export function parseRun(kernel: Kernel, spec: TreeSpec, rooms: BlockRooms, locatorRoom: number | null): number {
   const { calls } = kernel
+  parseGrowing(kernel, spec, rooms, locatorRoom)
+  if (spec.key.length === 0) digestLines(kernel, rooms)
+  kernel.release(rooms.keys)
+  kernel.allocate(calls.keyPosition() - rooms.keys)
+  return calls.locatorPosition()
+}
+
+/** Lines and anchors alone, where the kernel was told of no key: the block's keys are not those of its rows. @throws source-failed */
+export function parseAnchors(kernel: Kernel, spec: TreeSpec, rooms: BlockRooms): void {
+  parseGrowing(kernel, spec, rooms, null)
+}
+
+function parseGrowing(kernel: Kernel, spec: TreeSpec, rooms: BlockRooms, locatorRoom: number | null): void {
   const expectedRows = (rooms.keyStarts - rooms.lineStarts) >> 2
   let keyBytes = 4096 + expectedRows * KEY_BYTES_PER_ROW
   beginBlock(kernel, rooms, locatorRoom)
   for (;;) {
     kernel.release(rooms.keys)
     kernel.allocate(keyBytes)
-    if (parseOn(kernel, spec, rooms, rooms.keys + keyBytes)) break
+    if (parseOn(kernel, spec, rooms, rooms.keys + keyBytes)) return
     keyBytes *= 2
   }
-  if (spec.key.length === 0) digestLines(kernel, rooms)
-  kernel.release(rooms.keys)
-  kernel.allocate(calls.keyPosition() - rooms.keys)
-  return calls.locatorPosition()
 }
 
 /** Parses a block of rows that were parsed before: what their keys need is known. */

@@ -3,7 +3,7 @@
  * parent holds before anything of it is used (I3).
  */
 import { Failure } from '../../errors.ts'
-import { type OpenedLeaf, openLeaf } from '../kernel/opened-leaf.ts'
+import { type LeafUse, type OpenedLeaf, openLeaf } from '../kernel/opened-leaf.ts'
 import { merkleRoot } from '../ledger/merkle.ts'
 import { CHUNK_TYPES } from '../pack/chunk.ts'
 import type { ChunkReader, ChunkRequest } from '../pack/chunk-reader.ts'
@@ -81,14 +81,14 @@ export class TreeReader {
   /** The lines of all leaves, leaf by leaf, in key order; each is gone with the next leaf that this thread decodes. */
   texts(root: TreeRoot): AsyncGenerator<Buffer> {
     return this.#everyLeaf(root, EVERYTHING, (entry, encoded) => {
-      const { opened, plain } = this.#prove(entry, encoded, false)
+      const { opened, plain } = this.#prove(entry, encoded, 'text')
       return opened?.viewText() ?? plain!.text
     })
   }
 
   /** Decodes and checks a leaf that was read. @throws repository-damaged */
   decodeLeaf(entry: TreeEntry, encoded: Uint8Array): Rows {
-    const { opened, plain } = this.#prove(entry, encoded, false)
+    const { opened, plain } = this.#prove(entry, encoded, 'rows')
     return opened?.rows() ?? plain!
   }
 
@@ -96,16 +96,16 @@ export class TreeReader {
    * As `decodeLeaf`, left where the kernel has it, if it can: gone with the next leaf that any reader of this thread
    * decodes. @throws repository-damaged
    */
-  openLeaf(entry: TreeEntry, encoded: Uint8Array, locator: boolean): OpenedLeaf | Rows {
-    const { opened, plain } = this.#prove(entry, encoded, locator)
+  openLeaf(entry: TreeEntry, encoded: Uint8Array, use: LeafUse): OpenedLeaf | Rows {
+    const { opened, plain } = this.#prove(entry, encoded, use)
     return opened ?? plain!
   }
 
   /** By the kernel, or plainly where it cannot: exactly one of both is set. */
-  #prove(entry: TreeEntry, encoded: Uint8Array, locator: boolean) {
+  #prove(entry: TreeEntry, encoded: Uint8Array, use: LeafUse) {
     const what = `leaf ${shortHex(entry.digest)} of ${this.spec.name}`
     const expected = { rows: entry.rows, columns: this.spec.fieldCount, textBytes: entry.textBytes, what }
-    const opened = openLeaf(this.spec, encoded, expected, { locator })
+    const opened = openLeaf(this.spec, encoded, expected, use)
     const plain = opened ? null : this.#decodePlainly(encoded, expected)
     const groups = opened?.groupDigests(this.#digester) ?? this.#digester.groupDigests(plain!, 0, plain!.count)
     const digest = merkleRoot(groups)

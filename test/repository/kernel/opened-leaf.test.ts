@@ -70,6 +70,25 @@ describe('a leaf that the kernel opens', () => {
     )
   })
 
+  it('has the same digests and lines when nobody asks for its keys, and then refuses to tell of rows', () => {
+    fc.assert(
+      fc.property(spec, lines, fc.boolean(), (of, rows, shuffled) => {
+        const text = leafText(of, rows, shuffled)
+        const plain = parseRows(of, text)
+
+        const encoded = encodeLeaf(text, rows.length, of.fieldCount)
+        const opened = openLeaf(of, encoded, expectedOf(of, text, rows.length), 'text')!
+        const digests = opened.groupDigests(new TreeDigester(KEYS, of.name))
+
+        expect(hexOf(digests)).toBe(hexOf(new TreeDigester(KEYS, of.name).groupDigests(plain, 0, plain.count)))
+        expect(opened.viewText().equals(text)).toBe(true)
+        expect(() => opened.rows()).toThrow('opened for its text')
+        expect(() => opened.placeOfRows(null, true, KEYS.cutSeed)).toThrow('opened for its text')
+      }),
+      propertyRuns(400),
+    )
+  })
+
   it('stands in its place, or not, as the plain reading says', () => {
     const seen = new Set<string>()
     fc.assert(
@@ -110,7 +129,12 @@ describe('a leaf that the kernel opens', () => {
         for (const summed of ['own', 'derived', null] as const) {
           const form = { spec: of, summed }
 
-          const opened = openLeaf(of, encoded, expectedOf(of, text, rows.length), { locator: summed === 'derived' })!
+          const opened = openLeaf(
+            of,
+            encoded,
+            expectedOf(of, text, rows.length),
+            summed === 'derived' ? 'locator' : 'rows',
+          )!
 
           expect(openedLocatorSum(form, opened, KEYS.cutSeed)).toBe(locatorSum(form, parseRows(of, text), KEYS.cutSeed))
         }
