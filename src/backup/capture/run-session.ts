@@ -71,7 +71,7 @@ export async function runSession(request: SessionRequest, world: SessionWorld): 
   const tail = new LogTail(writer, fence, { nowMs, timeline: stream.identity.timeline })
   const confirmedLsn = await standingOf(changes, slot, tail.end)
   const catalog = await changes.fingerprint()
-  const check = resumeCheck({ request, plan, catalog, tail, confirmedLsn })
+  const check = await resumeCheck({ request, plan, catalog, tail, confirmedLsn })
   onEvent({ kind: 'connected', logId, end: formatLsn(tail.end), tables: tables.length })
   world.onConnected(tail.end)
   const parts = { changes, plan, stream, tail, check, settings, nowMs, sleep, onEvent }
@@ -112,23 +112,34 @@ interface ResumeParts {
   readonly confirmedLsn: bigint
 }
 
-function resumeCheck({ request, plan, catalog, tail, confirmedLsn }: ResumeParts): ResumeCheck {
+async function resumeCheck({ request, plan, catalog, tail, confirmedLsn }: ResumeParts): Promise<ResumeCheck> {
   const covered = coverageOf(plan, catalog).tables
+  const kept = await findKept(request.repository, tail.logId, { from: confirmedLsn, end: tail.end })
   return new ResumeCheck({
-    kept: keptFrom(request.repository, tail.logId, { from: confirmedLsn, end: tail.end }),
+    kept: kept.transactions,
     end: tail.end,
-    isComparable: (table) => covered.has(table) && covered.get(table) === tail.fingerprint.get(table),
+    isComparable: (table) =>
+      covered.has(table) && covered.get(table) === tail.fingerprint.get(table) && !kept.closed.has(table),
   })
 }
 
-async function* keptFrom(
+interface Kept {
+  readonly transactions: AsyncIterable<LoggedTransaction>
+  /** Tables that the log closed in this stretch: what tells of them now may not be what told of them then. */
+  readonly closed: ReadonlySet<string>
+}
+
+async function findKept(
   repository: Repository,
   logId: string,
   { from, end }: { readonly from: bigint; readonly end: bigint },
-): AsyncGenerator<LoggedTransaction> {
-  if (from >= end) return
+): Promise<Kept> {
+  if (from >= end) return { transactions: nothing(), closed: new Set() }
   const log = await openLog(repository, logId)
   let segment = await log.locate(from)
   while (segment > 0 && (await log.segment(segment)).header.continues) segment -= 1
-  yield* log.transactions({ fromSegment: segment, fromLsn: from, toLsn: end })
+  const closed = new Set((await log.closedTables(segment)).map(({ table }) => table))
+  return { transactions: log.transactions({ fromSegment: segment, fromLsn: from, toLsn: end }), closed }
 }
+
+async function* nothing(): AsyncGenerator<LoggedTransaction> {}
