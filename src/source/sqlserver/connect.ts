@@ -18,7 +18,7 @@ export type Field = string | Buffer | null
 
 export interface Session extends AsyncDisposable {
   readonly connection: Connection
-  /** Rows of the last result, as text. For catalogs: the rows of tables go by `rows`. */
+  /** Rows of the last result, as text; bytes as hexadecimal digits. For catalogs: the rows of tables go by `rows`. */
   query(sql: string): Promise<Row[]>
   /**
    * Rows of one statement, as they come; the server waits while nobody asks. Fields are text or bytes as the statement
@@ -166,7 +166,13 @@ function catalogRow(columns: readonly DriverColumn[]): Row {
 
 function catalogText(value: unknown): string {
   if (typeof value === 'boolean') return value ? '1' : '0'
+  if (Buffer.isBuffer(value)) return hexOf(value)
   return String(value)
+}
+
+/** Capitals. */
+export function hexOf(bytes: Buffer): string {
+  return bytes.toString('hex').toUpperCase()
 }
 
 /** Anything else was not converted where it had to be. */

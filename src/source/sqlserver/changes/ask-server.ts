@@ -6,7 +6,7 @@
  * used for ordering"). What the function would check, that the interval is still there, is checked by who asks.
  */
 import type { SourceIdentity } from '../../contract.ts'
-import type { Field, Row, Session } from '../connect.ts'
+import { type Field, hexOf, type Row, type Session } from '../connect.ts'
 import { errorNumber, toSqlServerFailure } from '../failures.ts'
 import { readIdentity, readRecovery } from '../identity.ts'
 import { groupBy, readAllTables } from '../introspect.ts'
@@ -109,12 +109,12 @@ class ServerQuestions implements CdcQuestions {
   }
 
   async captured(): Promise<CdcLsn | null> {
-    return await this.#lsn(`SELECT ${hexOf('MAX(m.start_lsn)')} AS lsn FROM cdc.lsn_time_mapping m`)
+    return await this.#lsn('SELECT TOP (1) m.start_lsn AS lsn FROM cdc.lsn_time_mapping m ORDER BY m.start_lsn DESC')
   }
 
   async capturedBefore(seconds: number): Promise<CdcLsn | null> {
-    return await this.#lsn(`SELECT ${hexOf('MAX(m.start_lsn)')} AS lsn FROM cdc.lsn_time_mapping m
-      WHERE m.tran_end_time <= DATEADD(second, ${-Math.ceil(seconds)}, GETDATE())`)
+    return await this.#lsn(`SELECT TOP (1) m.start_lsn AS lsn FROM cdc.lsn_time_mapping m
+      WHERE m.tran_end_time <= DATEADD(second, ${-Math.ceil(seconds)}, GETDATE()) ORDER BY m.start_lsn DESC`)
   }
 
   page(question: PageQuestion): Promise<readonly CapturedRow[]> {
@@ -131,7 +131,7 @@ class ServerQuestions implements CdcQuestions {
   }
 
   async markedAt(token: string, from: CdcLsn): Promise<CdcLsn | null> {
-    return await this.#lsn(`SELECT ${hexOf('MAX(c.[__$start_lsn])')} AS lsn FROM cdc.[chartkeep_mark_CT] c
+    return await this.#lsn(`SELECT TOP (1) c.[__$start_lsn] AS lsn FROM cdc.[chartkeep_mark_CT] c
       WHERE c.[__$start_lsn] >= 0x${from} AND c.token = ${quoteText(token)} AND c.[__$operation] IN (2, 4)`)
   }
 
@@ -249,9 +249,9 @@ export function pageStatement({ followed, from, to, after, limit }: PageQuestion
   })
   const fields = table.captured.map(({ name, type }) => textForm(type)?.read(quoteName(name)))
   const header = [
-    hexOf('c.[__$start_lsn]'),
+    'c.[__$start_lsn]',
     'CONVERT(nvarchar(11), c.[__$command_id])',
-    hexOf('c.[__$seqval]'),
+    'c.[__$seqval]',
     'CONVERT(nvarchar(1), c.[__$operation])',
     microseconds(utc),
     bent,
@@ -277,7 +277,8 @@ function behindCursor({ lsn, command, seqval, operation }: NonNullable<PageQuest
 }
 
 function capturedRow({ followed }: PageQuestion, fields: readonly Field[]): CapturedRow {
-  const [lsn, command, seqval, operation, us, bent] = fields.slice(0, HEADER_FIELDS).map(String)
+  const header = fields.slice(0, HEADER_FIELDS).map((field) => (Buffer.isBuffer(field) ? hexOf(field) : String(field)))
+  const [lsn, command, seqval, operation, us, bent] = header
   const large = followed.table.captured.flatMap((column, position) => (isLarge(column) ? [position] : []))
   const unchanged = large.filter((_, index) => fields[HEADER_FIELDS + index] === '1')
   return {
@@ -290,11 +291,6 @@ function capturedRow({ followed }: PageQuestion, fields: readonly Field[]): Capt
     unchanged,
     fields: fields.slice(HEADER_FIELDS + large.length),
   }
-}
-
-/** `binary(10)` as `CdcLsn`. */
-function hexOf(lsn: string): string {
-  return `CONVERT(nvarchar(20), CONVERT(varchar(20), ${lsn}, 2))`
 }
 
 /** Since 1970, of a time without offset. */
@@ -328,7 +324,7 @@ const STORAGE = `
 const INSTANCES = `
   SELECT i.capture_instance AS name, CONVERT(nvarchar(20), i.object_id) AS object_id,
     CONVERT(nvarchar(20), i.source_object_id) AS source_object_id, CONVERT(nvarchar(27), i.create_date, 121) AS created,
-    ${hexOf('i.start_lsn')} AS low, CONVERT(int, i.partition_switch) AS allows_switch,
+    i.start_lsn AS low, CONVERT(int, i.partition_switch) AS allows_switch,
     (SELECT CONVERT(nvarchar(10), c.column_id) FROM sys.columns c
       WHERE c.object_id = i.object_id AND c.name = '__$command_id') AS command_id
   FROM cdc.change_tables i`
