@@ -2,12 +2,12 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { Command } from 'commander'
 import { Failure } from '../errors.ts'
-import { patientClosure } from '../restore/patient/closure.ts'
+import { type Closure, patientClosure } from '../restore/patient/closure.ts'
 import { exportPatient } from '../restore/patient/export.ts'
 import { findPatients } from '../restore/patient/find.ts'
 import { pseudonymOf, refuseWithoutPurpose } from '../restore/patient/look.ts'
 import { printable } from '../restore/patient/plan-view.ts'
-import { fieldOfText } from '../restore/patient/stored-rows.ts'
+import { fieldOfText, type StoredRows } from '../restore/patient/stored-rows.ts'
 import { action, type Cli, describe } from './command.ts'
 import { actorOf } from './open.ts'
 import { type MomentOptions, withMoment, withPatientState } from './patient-state.ts'
@@ -109,19 +109,35 @@ async function runShow(cli: Cli, id: string, options: PurposeOptions): Promise<v
           patient: subject,
           tables: counted,
           needed: needed.length,
+          asOf: momentOf(stored),
           leftOut: closure.leftOut,
+          older: closure.older,
         }),
       )
       return
     }
     const lines = tables.map(({ table, found, rows }) => [table.category, table.name, formatCount(rows.length), found])
+    const { snapshot, sourceTime } = momentOf(stored)
     cli.terminal.out(`patient  ${subject}`)
+    cli.terminal.out(`as of    ${sourceTime} (snapshot ${snapshot})`)
     for (const line of formatTable(['category', 'table', 'rows', 'found by'], lines, [2])) cli.terminal.out(line)
     cli.terminal.out(
       `needs    ${formatCount(closure.needed.length)} rows of others (dictionaries, staff, other patients)`,
     )
-    for (const { table, reason } of closure.leftOut) cli.terminal.out(`left out ${table}: ${reason}`)
+    for (const line of limitLines(closure, snapshot)) cli.terminal.out(line)
   })
+}
+
+function momentOf({ manifest: { snapshotId, position } }: StoredRows): { snapshot: string; sourceTime: string } {
+  return { snapshot: snapshotId, sourceTime: position.sourceTime }
+}
+
+/** What the rows are not: of that moment, or all. */
+function limitLines({ older, leftOut }: Closure, snapshot: string): string[] {
+  return [
+    ...older.map(({ table, reason }) => `older    ${table}: as of snapshot ${snapshot} (${reason})`),
+    ...leftOut.map(({ table, reason }) => `left out ${table}: ${reason}`),
+  ]
 }
 
 async function runExport(cli: Cli, id: string, options: ExportOptions): Promise<void> {
@@ -129,9 +145,9 @@ async function runExport(cli: Cli, id: string, options: ExportOptions): Promise<
   await withPatientState(cli, options, async ({ repository, stored }) => {
     const subject = pseudonymOf(repository, id)
     const deed = { actor: actorOf(cli), action: 'patient.export', subject, detail: options.purpose }
-    const files = await repository.audit.around(deed, cli.nowMs, async () =>
-      exportPatient(await patientClosure(stored, fieldOfText(id))),
-    )
+    const closure = await repository.audit.around(deed, cli.nowMs, () => patientClosure(stored, fieldOfText(id)))
+    const asOf = momentOf(stored)
+    const files = exportPatient(closure, { patient: subject, asOf })
     const directory = resolve(options.out)
     await mkdir(directory, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
       throw new Failure('bad-usage', `${directory} cannot be made (${error.code})`, {
@@ -143,6 +159,9 @@ async function runExport(cli: Cli, id: string, options: ExportOptions): Promise<
       cli.terminal.out(
         JSON.stringify({ type: 'export', patient: subject, directory, files: files.map(({ name }) => name) }),
       )
-    else cli.terminal.out(`exported ${files.length} files to ${directory}`)
+    else {
+      cli.terminal.out(`exported ${files.length} files to ${directory}, as of ${asOf.sourceTime}`)
+      for (const line of limitLines(closure, asOf.snapshot)) cli.terminal.out(line)
+    }
   })
 }

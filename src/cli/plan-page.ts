@@ -25,12 +25,32 @@ export function planLines(plan: ReadPlan): string[] {
     if (columnsLost.length > 0) lines.push(`lost      ${name}: ${columnsLost.join(', ')} cannot be put back`)
     if (columnsNew.length > 0) lines.push(`new       ${name}: ${columnsNew.join(', ')} take their defaults`)
   }
+  for (const { name, olderBecause } of document.tables) {
+    if (olderBecause !== undefined)
+      lines.push(`older     ${name}: as of snapshot ${document.moment.snapshotId} (${olderBecause})`)
+  }
+  lines.push(...leftAsTheyAre(document))
   for (const [cause, rows] of causesOf(document)) lines.push(`conflict  ${formatCount(rows)} rows ${cause}`)
   for (const { table, gone } of document.needed.filter((needed) => needed.gone > 0)) {
     lines.push(`gone      ${formatCount(gone)} rows of ${table} that the patient's refer to`)
   }
   for (const { table, reason } of document.leftOut) lines.push(`left out  ${table}: ${reason}`)
   return lines
+}
+
+/** What the policy leaves: at three in the morning nobody knows the three of them by heart. */
+function leftAsTheyAre({ kind, tables }: PlanDocument): string[] {
+  if (kind.kind === 'undo' || kind.policy === 'exact') return []
+  const isLeft = ({ action, cause }: { action: string; cause: string | null }) => action === 'none' && cause === null
+  const left = countsOf(tables.flatMap(({ groups }) => groups.filter(isLeft)))
+  const stay = (rows: number, what: string, policy: string) =>
+    rows === 0
+      ? []
+      : [`left      ${formatCount(rows)} rows that ${what} stay as they are: --policy ${policy} would not leave them`]
+  return [
+    ...(kind.policy === 'missing' ? stay(left.changed, 'were changed since', 'changed') : []),
+    ...stay(left.newer, 'were not there then', 'exact'),
+  ]
 }
 
 /** Row by row, all of them, before beside after: who approves may have to see the last one. Values are masked unless they are asked for. */

@@ -27,6 +27,8 @@ const shownSchema = z
     tables: z.array(z.object({ table: z.string(), category: z.string(), found: z.string(), rows: z.int() })),
     needed: z.int(),
     leftOut: z.array(z.object({ table: z.string(), reason: z.string() })).readonly(),
+    /** Tables whose rows are the snapshot's, which is older than the moment. */
+    older: z.array(z.object({ table: z.string(), reason: z.string() })).readonly(),
   })
   .openapi('PatientCounts')
 
@@ -97,6 +99,7 @@ export function registerPatients(routes: Routes, dependencies: ApiDependencies):
             })),
           needed: closure.needed.length,
           leftOut: closure.leftOut,
+          older: closure.older,
         }
       })
     },

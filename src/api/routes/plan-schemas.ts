@@ -15,6 +15,8 @@ const tableCounts = z.object({
   category: text,
   columnsLost: z.array(text),
   columnsNew: z.array(text),
+  /** Why its rows of then are the snapshot's, which is older than the moment. */
+  olderBecause: text.optional(),
   same: count,
   missing: count,
   changed: count,

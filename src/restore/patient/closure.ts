@@ -43,6 +43,8 @@ export interface Closure {
   readonly tables: readonly ClosureTable[]
   readonly needed: readonly NeededRow[]
   readonly leftOut: readonly LeftOut[]
+  /** Of `tables`, those whose rows are the snapshot's, which is older than the moment, and why. */
+  readonly older: readonly LeftOut[]
 }
 
 /** Whether rows of the table may be a patient's: changes of no other are worth reading. */
@@ -78,7 +80,27 @@ export async function patientClosure(
   const search = new ClosureSearch(stored, manifest, patient)
   await search.followAnchors(beside)
   await search.followReferences()
-  return { manifest, patient, tables: search.tables(), needed: search.needed(), leftOut: search.leftOut }
+  const [tables, needed] = [search.tables(), search.needed()]
+  return {
+    manifest,
+    patient,
+    tables,
+    needed,
+    leftOut: [...search.leftOut, ...unknown(stored)],
+    older: older(stored, tables),
+  }
+}
+
+/** The patient may have had rows there: nobody knows. */
+function unknown({ added }: StoredRows): LeftOut[] {
+  return added.map((table) => ({ table, reason: 'it appeared after the snapshot: its rows of then are not known' }))
+}
+
+function older(stored: StoredRows, tables: readonly ClosureTable[]): LeftOut[] {
+  return tables.flatMap(({ table }) => {
+    const reason = stored.olderBecause(table)
+    return reason === null ? [] : [{ table: table.name, reason }]
+  })
 }
 
 class ClosureSearch {

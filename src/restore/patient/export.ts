@@ -13,9 +13,25 @@ export interface ExportedFile {
   readonly bytes: Buffer
 }
 
-/** CSV and JSON lines for each table with rows, and `SHA256SUMS` over them. */
-export function exportPatient({ tables }: Pick<Closure, 'tables'>): ExportedFile[] {
-  const files = tables.filter(({ rows }) => rows.length > 0).flatMap((table) => [csvFile(table), jsonFile(table)])
+export interface ExportMoment {
+  /** Pseudonym. */
+  readonly patient: string
+  readonly asOf: { readonly snapshot: string; readonly sourceTime: string }
+}
+
+/** The rows, and `MOMENT.json`: as of when they are, and what is not among them. */
+export function exportPatient(
+  { tables, older, leftOut }: Pick<Closure, 'tables' | 'older' | 'leftOut'>,
+  moment: ExportMoment,
+): ExportedFile[] {
+  const about = Buffer.from(`${JSON.stringify({ ...moment, older, leftOut }, null, 2)}\n`)
+  return exportRows(tables, [{ name: 'MOMENT.json', bytes: about }])
+}
+
+/** CSV and JSON lines for each table with rows, and `SHA256SUMS` over them and what is `beside`. */
+export function exportRows(tables: Closure['tables'], beside: readonly ExportedFile[] = []): ExportedFile[] {
+  const rows = tables.filter((table) => table.rows.length > 0).flatMap((table) => [csvFile(table), jsonFile(table)])
+  const files = [...rows, ...beside]
   const sums = files.map(({ name, bytes }) => `${createHash('sha256').update(bytes).digest('hex')}  ${name}\n`)
   return [...files, { name: 'SHA256SUMS', bytes: Buffer.from(sums.join('')) }]
 }

@@ -29,7 +29,7 @@ export async function withStateAt<T>(
   const target = await resolveTarget({ repository, sourceName, at })
   using since = await changesSince(target, world, mayHoldPatients)
   return await work({
-    stored: new StoredRows(target.base, repository.chunkReader(), repository.keyring.secrets, since),
+    stored: new StoredRows(target.base, repository.chunkReader(), repository.keyring.secrets, since, target.added),
   })
 }
 

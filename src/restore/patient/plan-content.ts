@@ -24,7 +24,7 @@ export function planContent(plan: PatientPlan): PlanContent {
 }
 
 function contentTable(planned: PlannedTable): ContentTable {
-  const { table, columnsShared, columnsLost, columnsNew, rows } = planned
+  const { table, columnsShared, columnsLost, columnsNew, olderBecause, rows } = planned
   const differing = rows.filter(({ status }) => status !== 'same')
   return {
     name: table.name,
@@ -32,6 +32,7 @@ function contentTable(planned: PlannedTable): ContentTable {
     columns: columnsShared,
     columnsLost,
     columnsNew,
+    ...(olderBecause !== null && { olderBecause }),
     same: rows.length - differing.length,
     rows: differing.map((row) => contentRow(row, columnsShared)),
   }

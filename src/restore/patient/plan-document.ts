@@ -71,6 +71,8 @@ const planSchema = z.strictObject({
       columns: z.array(z.string()),
       columnsLost: z.array(z.string()),
       columnsNew: z.array(z.string()),
+      /** Its rows of then are those of `moment.snapshotId`, which is older than the moment: why. */
+      olderBecause: z.string().optional(),
       same: count,
       /** Without rows that are the same. */
       groups: z.array(groupSchema),
@@ -112,6 +114,7 @@ export interface ContentTable {
   readonly columns: readonly string[]
   readonly columnsLost: readonly string[]
   readonly columnsNew: readonly string[]
+  readonly olderBecause?: string
   readonly same: number
   readonly rows: readonly ContentRow[]
 }
@@ -237,12 +240,13 @@ function planDocument(repository: Repository, content: GroupedContent, facts: Pl
     requester: facts.requester,
     createdAt: new Date(facts.createdMs).toISOString(),
     expiresAt: new Date(facts.expiresMs).toISOString(),
-    tables: content.tables.map(({ groups, columns, columnsLost, columnsNew, name, category, same }) => ({
+    tables: content.tables.map(({ groups, columns, columnsLost, columnsNew, olderBecause, name, category, same }) => ({
       name,
       category,
       columns: [...columns],
       columnsLost: [...columnsLost],
       columnsNew: [...columnsNew],
+      ...(olderBecause !== undefined && { olderBecause }),
       same,
       groups: groups.map((group) => groupDocument(digests, name, group)),
     })),

@@ -114,8 +114,10 @@ function lackingValues({ to, toColumns }: Reference, rows: ReadonlyMap<string, r
 }
 
 /** Taking out is the one thing that must be able to come back whole, and hit no other row. */
-function deleteObstacle({ table, columnsNew, columnsLost }: TableFacts): string | null {
+function deleteObstacle({ table, columnsNew, columnsLost, olderBecause }: TableFacts): string | null {
   if (table.primaryKey.length === 0) return 'a table without a key: which of equal rows is meant cannot be said'
+  if (olderBecause !== null)
+    return 'the table is known as of the snapshot only: the row may have been there at the moment'
   if (columnsNew.length + columnsLost.length > 0)
     return 'the table has other columns now: it could not be brought back whole'
   return null

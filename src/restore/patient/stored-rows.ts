@@ -31,9 +31,19 @@ export class StoredRows {
   readonly #trees: TreeRows
   readonly #since: ChangesSince | null
 
+  /** Tables that appeared after the snapshot: what they held is not known. */
+  readonly added: readonly string[]
+
   /** @param since what the log says since the snapshot; null where the snapshot itself is meant */
-  constructor(manifest: Manifest, chunks: ChunkReader, secrets: RepositorySecrets, since: ChangesSince | null = null) {
+  constructor(
+    manifest: Manifest,
+    chunks: ChunkReader,
+    secrets: RepositorySecrets,
+    since: ChangesSince | null = null,
+    added: readonly string[] = [],
+  ) {
     this.manifest = since?.manifest ?? manifest
+    this.added = added
     this.#trees = new TreeRows(chunks, secrets)
     this.#since = since
   }
@@ -41,6 +51,12 @@ export class StoredRows {
   /** Bytes of trees that came from the store so far. */
   get bytesRead(): number {
     return this.#trees.bytesRead
+  }
+
+  /** Why the rows of a table are those of the snapshot, older than the moment; null where they are those of the moment. */
+  olderBecause({ resolution, resolutionReason }: TableManifest): string | null {
+    if (this.#since === null || resolution === 'transaction') return null
+    return resolutionReason ?? 'its changes are not captured'
   }
 
   /** @param anchors as fields */

@@ -12,7 +12,7 @@ import type { Manifest, TableManifest } from '../../repository/manifest.ts'
 import type { Repository } from '../../repository/repository.ts'
 import { tableSpec } from '../../repository/table-spec.ts'
 import { type Closure, patientClosure } from '../../restore/patient/closure.ts'
-import { exportPatient, textOf } from '../../restore/patient/export.ts'
+import { exportRows, textOf } from '../../restore/patient/export.ts'
 import { livePatient } from '../../restore/patient/live-patient.ts'
 import { fieldNumber } from '../../restore/patient/references.ts'
 import { fieldOf, type StoredRow, StoredRows } from '../../restore/patient/stored-rows.ts'
@@ -156,7 +156,7 @@ async function isExported(live: LiveRows, closure: Closure): Promise<boolean> {
   const tables = closure.tables.map(({ table, found: how }) => {
     return { table, found: how, rows: [...(found.get(table.name)?.rows.values() ?? [])].flat() }
   })
-  const files = exportPatient({ tables })
+  const files = exportRows(tables)
   return closure.tables
     .filter(({ rows }) => rows.length > 0)
     .every(({ rows }, index) => sameRecords(rows, files[2 * index]?.bytes ?? Buffer.of()))

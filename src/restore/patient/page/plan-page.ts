@@ -71,8 +71,11 @@ function totals({ tables: all }: PlanDocument, text: Words): Html {
   return html`<section class="totals">${cards}${conflicts}</section>`
 }
 
-function notes({ tables: all, needed, leftOut }: PlanDocument, text: Words): Html {
+function notes({ tables: all, needed, leftOut, moment }: PlanDocument, text: Words): Html {
   const items = [
+    ...all
+      .filter(({ olderBecause }) => olderBecause !== undefined)
+      .map(({ name }) => html`<li>${text.older}: ${name} (${moment.snapshotId})</li>`),
     ...all
       .filter(({ columnsLost }) => columnsLost.length > 0)
       .map(({ name, columnsLost }) => html`<li>${text.lost}: ${name} (${columnsLost.join(', ')})</li>`),

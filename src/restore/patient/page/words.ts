@@ -35,6 +35,7 @@ export interface Words {
   readonly none: string
   readonly masked: string
   readonly shown: string
+  readonly older: string
   readonly lost: string
   readonly fresh: string
   readonly gone: string
@@ -81,6 +82,7 @@ const zh: Words = {
   none: '无',
   masked: '字段值已遮盖。',
   shown: '本页含患者数据，请按病历保管。',
+  older: '该数据表的变更未被跟踪，只能恢复到此前最近一次快照',
   lost: '以下字段已不存在，无法补回',
   fresh: '以下字段为后来新增，取默认值',
   gone: '所引用的记录已不存在',
@@ -128,6 +130,7 @@ const en: Words = {
   none: 'none',
   masked: 'Values are masked.',
   shown: 'This page holds patient data: keep it as a record.',
+  older: 'Changes of the table are not captured: as of the last snapshot before the moment',
   lost: 'Columns that are gone and cannot be put back',
   fresh: 'Columns that came since and take their defaults',
   gone: 'Rows that the patient’s refer to, and that are gone',
