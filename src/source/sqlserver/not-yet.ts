@@ -4,8 +4,8 @@ import { Failure } from '../../errors.ts'
 export const refuseYet = (what: string) => async (): Promise<never> => {
   throw new Failure('not-available', `${what}: not supported for SQL Server yet`, {
     hints: [
-      'Of SQL Server, this version does `discover`, `setup-sql`, `doctor`, `backup` (every row is read), `compare`, and the',
-      'restore of a database or of a patient.',
+      'Of SQL Server, this version does `discover`, `setup-sql`, `doctor`, `capture`, `backup`, `compare`, and the restore of',
+      'a database or of a patient.',
     ],
   })
 }

@@ -1,11 +1,12 @@
 /**
  * What a database administrator runs once, as sysadmin, so that chartkeep may read, or write what plans name: a script
  * for sqlcmd that explains itself in English and Chinese. Nothing is installed in the database and nothing of the clinical
- * system is changed, but that reads under SNAPSHOT isolation are allowed.
+ * system is changed, but that reads under SNAPSHOT isolation are allowed; following changes is a part of its own.
  *
  * The password is in no text: sqlcmd takes it from the environment, as the variable CHARTKEEP_PASSWORD.
  */
 import { quoteName, quoteText } from './quote.ts'
+import { captureSql } from './setup-capture.ts'
 import { parseUrl } from './url.ts'
 
 interface Names {
@@ -46,7 +47,7 @@ GO
 IF (SELECT snapshot_isolation_state FROM sys.databases WHERE name = ${quoteText(names.database)}) = 0
   ALTER DATABASE ${quoteName(names.database)} SET ALLOW_SNAPSHOT_ISOLATION ON;
 GO
-`
+${captureSql(user)}`
 }
 
 function writerSql(names: Names): string {

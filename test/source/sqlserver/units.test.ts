@@ -185,6 +185,16 @@ describe('what the administrator runs', () => {
     expect(script).not.toContain('db_datawriter')
   })
 
+  it('lets changes be followed only when somebody takes the comment signs away', () => {
+    const script = setupSql('sqlserver://ward]reader@db.hospital/icu')
+    const [, part = ''] = /^\/\*$(.*?)^\*\/$/ms.exec(script) ?? []
+
+    expect(part).toContain('EXEC sys.sp_cdc_enable_db;')
+    expect(part).toContain('GRANT SELECT, INSERT, UPDATE, DELETE ON SCHEMA::[chartkeep] TO [ward]]reader];')
+    expect(part).not.toMatch(/^GO$/m)
+    expect(script.replace(part, '')).not.toContain('sp_')
+  })
+
   it('makes another login that writes, and numbers rows that are put back', () => {
     const script = setupSql(settings.url, { exclude: [], writer: true })
 

@@ -5,6 +5,7 @@
 import { Failure } from '../../../errors.ts'
 import type { ConnectionSettings } from '../../contract.ts'
 import type { DatabaseHealth, HealthQuestion, HealthTopic, Observation } from '../../health-contract.ts'
+import { askServer } from '../changes/ask-server.ts'
 import { connect, type Session } from '../connect.ts'
 import { SNAPSHOT_OFF, serverFailure, toSqlServerFailure } from '../failures.ts'
 import { readIdentity } from '../identity.ts'
@@ -12,11 +13,13 @@ import { type CatalogTable, readTables } from '../introspect.ts'
 import { findNotCaptured } from '../not-captured.ts'
 import { quoteName, quoteText } from '../quote.ts'
 import { hiddenTables } from '../readable.ts'
+import { lookAtChanges } from './changes.ts'
 
 interface Looked {
   readonly session: Session
   /** Those that are backed up. */
   readonly tables: readonly CatalogTable[]
+  readonly slot: string | null
   readonly nowMs: () => number
 }
 
@@ -78,12 +81,24 @@ const contents: HealthGroup = {
   },
 }
 
+const changes: HealthGroup = {
+  topics: ['server-changes-logged', 'table-coarse', 'slot-missing', 'slot-lost', 'slot-idle'],
+  look: async ({ session, slot, tables }) =>
+    slot === null
+      ? []
+      : await lookAtChanges(
+          askServer(session),
+          slot,
+          tables.map(({ info }) => info.name),
+        ),
+}
+
 /** As the login that reads. @throws source-unreachable, source-login-refused, source-not-found, setting-not-pinned */
 export async function examineSqlServer(
   connection: ConnectionSettings,
   question: HealthQuestion,
 ): Promise<DatabaseHealth> {
-  return await examine(connection, question, [clock, reader, contents])
+  return await examine(connection, question, [clock, reader, contents, changes])
 }
 
 /** As the login that puts patients back. @throws as `examineSqlServer` */
@@ -96,7 +111,7 @@ export async function examineSqlServerWriter(
 
 async function examine(
   connection: ConnectionSettings,
-  { tables: names, nowMs }: HealthQuestion,
+  { tables: names, slot, nowMs }: HealthQuestion,
   groups: readonly HealthGroup[],
 ): Promise<DatabaseHealth> {
   await using session = await connect(connection, 'source', STATEMENT_TIMEOUT_MS)
@@ -112,7 +127,7 @@ async function examine(
     const tables = (await readTables(session)).filter(({ info }) => wanted === null || wanted.has(info.name))
     for (const { topics, look } of groups) {
       try {
-        observations.push(...(await look({ session, tables, nowMs })))
+        observations.push(...(await look({ session, tables, slot, nowMs })))
         looked.push(...topics)
       } catch (error) {
         const failure = toSqlServerFailure(error, { doing, side: 'source' })

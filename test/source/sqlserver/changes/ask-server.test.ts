@@ -10,6 +10,7 @@ import { askServer, pageStatement } from '../../../../src/source/sqlserver/chang
 import type { CdcQuestions, ChangeCursor, Followed } from '../../../../src/source/sqlserver/changes/questions.ts'
 import { lineOfRow } from '../../../../src/source/sqlserver/changes/rows.ts'
 import { connect } from '../../../../src/source/sqlserver/connect.ts'
+import { OWN_TABLES } from '../../../../src/source/sqlserver/setup-capture.ts'
 import { ask, createDatabase, dropDatabases, run, serverUrl } from '../server.ts'
 import { CdcModel } from './cdc-model.ts'
 
@@ -22,9 +23,8 @@ CREATE SCHEMA cdc
 GO
 CREATE SCHEMA chartkeep
 GO
-CREATE TABLE chartkeep.mark (id int NOT NULL PRIMARY KEY, token nvarchar(40) NOT NULL);
+${OWN_TABLES.join('\n')}
 INSERT INTO chartkeep.mark VALUES (1, N'-');
-CREATE TABLE chartkeep.slot (name nvarchar(63) NOT NULL PRIMARY KEY, confirmed nvarchar(20) NOT NULL, followed nvarchar(max) NOT NULL);
 CREATE TABLE cdc.change_tables (object_id int, version int, source_object_id int, capture_instance nvarchar(128),
   start_lsn binary(10), end_lsn binary(10), supports_net_changes bit, has_drop_pending bit, role_name nvarchar(128),
   index_name nvarchar(128), filegroup_name nvarchar(128), create_date datetime, partition_switch bit);

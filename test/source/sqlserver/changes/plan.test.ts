@@ -12,6 +12,7 @@ import type {
   CdcTable,
 } from '../../../../src/source/sqlserver/changes/questions.ts'
 import { lineOfRow, Pairing, streamTableOf } from '../../../../src/source/sqlserver/changes/rows.ts'
+import { lookAtChanges } from '../../../../src/source/sqlserver/doctor/changes.ts'
 import type { SqlType } from '../../../../src/source/sqlserver/row-text.ts'
 import { CdcModel } from './cdc-model.ts'
 
@@ -230,5 +231,44 @@ describe('a row of a change table', () => {
     expect(() => left.take(row(2))).toThrow(lost)
     expect(() => other.take(row(4, { seqval: '0000002A000001300009' }))).toThrow(lost)
     expect(() => ended.finish()).toThrow(lost)
+  })
+})
+
+describe('what doctor sees', () => {
+  const look = async (model: CdcModel, slot = 's') => await lookAtChanges(model.open(), slot, ['dbo.a', 'dbo.b'])
+  const followedBy = async (model: CdcModel, slot = 's') => {
+    const questions = model.open()
+    await questions.createSlot(slot, { confirmed: 1n, followed: {} })
+    await questions.hold(slot)
+  }
+
+  it('is nothing where changes are followed', async () => {
+    const model = new CdcModel(['dbo.a', 'dbo.b'])
+    await followedBy(model)
+    expect(await look(model)).toEqual([])
+  })
+
+  it('is the place of the log: gone, overtaken, or nobody there', async () => {
+    const model = new CdcModel(['dbo.a', 'dbo.b'])
+    expect(await look(model)).toMatchObject([{ topic: 'slot-missing', objects: ['s'] }])
+    const { changeTable, low } = model.instances[0]!
+    model.slots.set('s', { confirmed: 1n, followed: { [changeTable]: low! } })
+    expect(await look(model)).toMatchObject([{ topic: 'slot-idle' }])
+    model.commit()
+    model.cleanUp(1)
+    expect(await look(model)).toMatchObject([{ topic: 'slot-lost', found: expect.stringContaining('clean-up') }])
+  })
+
+  it('is a table that is not told, and a database that tells nothing, each with what to run', async () => {
+    const model = new CdcModel(['dbo.a', 'dbo.b'])
+    await followedBy(model)
+    model.disable('dbo.b')
+    expect(await look(model)).toMatchObject([
+      { topic: 'table-coarse', objects: ['dbo.b'], remedySql: [expect.stringMatching(/enable_table/)] },
+    ])
+    model.facts = { ...model.facts, isEnabled: false }
+    expect(await look(model)).toMatchObject([
+      { topic: 'server-changes-logged', remedySql: [expect.stringMatching(/sp_cdc_enable_db/)] },
+    ])
   })
 })
