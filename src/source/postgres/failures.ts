@@ -163,6 +163,9 @@ function hintsFor(code: FailureCode, error: ServerError, side: 'source' | 'targe
   if (error.code === '53200') {
     return ['With very many tables, the server may need a larger max_locks_per_transaction.']
   }
+  if (error.code === 'XX000') {
+    return ['An error within the server: its log says more. Where something was dropped meanwhile, run it again.']
+  }
   if (error.code.startsWith('XX')) {
     return ['The server found damage in its own files. Keep its data directory as it is, and look at its log.']
   }

@@ -5,6 +5,7 @@
 import type { ConnectionSettings } from '../../contract.ts'
 import { connect, type Session } from '../connect.ts'
 import { toPostgresFailure } from '../failures.ts'
+import { despiteVanishing } from '../vanished.ts'
 
 export class KeptSession implements AsyncDisposable {
   readonly #connection: ConnectionSettings
@@ -15,7 +16,7 @@ export class KeptSession implements AsyncDisposable {
     this.#connection = connection
   }
 
-  /** What `work` fails with is told as a Failure about `doing`. */
+  /** What `work` fails with is told as a Failure about `doing`. It may be asked again. @see despiteVanishing */
   ask<T>(doing: string, work: (session: Session) => Promise<T>): Promise<T> {
     const answer = this.#last.then(() => this.#ask(doing, work))
     this.#last = answer.catch(() => {})
@@ -24,7 +25,7 @@ export class KeptSession implements AsyncDisposable {
 
   async #ask<T>(doing: string, work: (session: Session) => Promise<T>): Promise<T> {
     try {
-      return await work(await this.#open())
+      return await despiteVanishing(async () => await work(await this.#open()))
     } catch (error) {
       throw toPostgresFailure(error, { doing, side: 'source' })
     }
