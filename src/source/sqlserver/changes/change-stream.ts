@@ -12,7 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Failure } from '../../../errors.ts'
 import type { CapturedTransaction, ChangeStream, RowChange, StreamEvent, StreamOptions } from '../../change-contract.ts'
 import type { SourceIdentity } from '../../contract.ts'
-import { behind, type CdcLsn, unpackLsn } from './lsn.ts'
+import { behind, type CdcLsn, shownLsn, unpackLsn } from './lsn.ts'
 import { InstanceReader, type MergedChange, mergedChanges } from './merge.ts'
 import type { Pace } from './pace.ts'
 import { captureObstacle, followable, MARK_NAME, readSetting } from './plan.ts'
@@ -231,7 +231,7 @@ function slotInUse(slot: string): Failure {
 }
 
 function putBack(position: bigint, end: bigint): Failure {
-  const at = (lsn: bigint) => unpackLsn(lsn)
+  const at = (lsn: bigint) => shownLsn(unpackLsn(lsn))
   return new Failure(
     'history-differs',
     `the database has captured up to ${at(end)}, and we have seen ${at(position)}: it was put back`,

@@ -19,24 +19,25 @@ export async function passMark(questions: CdcQuestions, pace: Pace): Promise<big
   const from = (await questions.captured()) ?? FIRST_LSN
   const token = randomUUID()
   await questions.mark(token)
-  for (let look = 0; look < pace.markLooks; look += 1) {
+  let captured = from
+  // A job that lags and gets on is waited for, however long it takes.
+  for (let looks = 0; looks < pace.markLooks; looks += 1) {
     const lsn = await questions.markedAt(token, from)
     if (lsn !== null) return behind(lsn)
     await sleep(pace.pollMs)
+    const now = (await questions.captured()) ?? from
+    if (now !== captured) looks = 0
+    captured = now
   }
   throw standsStill(pace)
 }
 
 function standsStill({ markLooks, pollMs }: Pace): Failure {
   const seconds = Math.round((markLooks * pollMs) / 1000)
-  return new Failure(
-    'source-failed',
-    `the capture job of the database has not come to what was committed ${seconds} s ago`,
-    {
-      hints: [
-        'Nothing is lost: the transaction log is kept until the job has gone through it, and grows until then.',
-        "Let the administrator see whether SQL Server Agent runs, and run EXEC sys.sp_cdc_start_job 'capture';",
-      ],
-    },
-  )
+  return new Failure('source-failed', `the capture job of the database has not moved for ${seconds} s`, {
+    hints: [
+      'Nothing is lost: the transaction log is kept until the job has gone through it, and grows until then.',
+      "Let the administrator see whether SQL Server Agent runs, and run EXEC sys.sp_cdc_start_job 'capture';",
+    ],
+  })
 }

@@ -2,7 +2,7 @@
 export interface Pace {
   /** Between two looks at how far the capture job has come: it goes through the log each five seconds, as it is set up. */
   readonly pollMs: number
-  /** Looks at whether a mark has been captured, before the capture job is said to stand still. */
+  /** Looks in which the capture job has not moved, before it is said to stand still. */
   readonly markLooks: number
   /** A commit that was captured and ended so long ago is seen by every read that begins now. */
   readonly settledSeconds: number

@@ -132,6 +132,17 @@ describe('the stream', () => {
     expect(told.flatMap(({ changes }) => changes)).toEqual(['dbo.a insert  > 1\tx', 'dbo.a insert  > 2\ty'])
   })
 
+  it('waits for a capture job that lags, as long as it gets on', async () => {
+    const model = new CdcModel(TABLES)
+    await using changes = changesOf(model, { ...FAST_PACE, markLooks: 20 })
+    model.captures = false
+    for (let count = 0; count < 60; count += 1) model.commit()
+    const scans = setInterval(() => model.scan(1), 2)
+    const asked = changes.requestSeal().finally(() => clearInterval(scans))
+
+    expect(await asked).toBeGreaterThan(packLsn(model.log[59]!.lsn))
+  })
+
   it('is lost when clean-up has overtaken it while nobody followed (F14), and when it does in mid-read (F15)', async () => {
     for (const isInMidRead of [false, true]) {
       const model = new CdcModel(TABLES)
@@ -166,6 +177,20 @@ describe('the stream', () => {
 
     expect(await readUntil(events, later)).toHaveLength(1)
     expect((await changes.slotState('s'))?.walStatus).toBe('reserved')
+  })
+
+  it('goes on with the other tables when an instance is gone', async () => {
+    const model = new CdcModel(TABLES)
+    await using changes = changesOf(model)
+    await changes.createSlot('s', slotOptions)
+    await using stream = await changes.openStream(streamOptions(new AbortController().signal))
+    const events = stream.events()[Symbol.asyncIterator]()
+    await readUntil(events, model.commit({ kind: 'insert', table: 'dbo.a', id: '1', value: 'x' }))
+    model.disable('dbo.a')
+    model.commit({ kind: 'insert', table: 'dbo.a', id: '2', value: 'x' })
+    const end = model.commit({ kind: 'insert', table: 'dbo.b', id: '3', value: 'x' })
+
+    expect((await readUntil(events, end)).flatMap((told) => told.changes)).toEqual(['dbo.b insert  > 3\tx'])
   })
 
   it('is followed by one', async () => {
