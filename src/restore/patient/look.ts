@@ -28,8 +28,11 @@ export async function withStateAt<T>(
 ): Promise<T> {
   const target = await resolveTarget({ repository, sourceName, at })
   using since = await changesSince(target, world, mayHoldPatients)
+  const { base, added } = target
+  // Where the snapshot is the state, no table of it is older than the rest.
+  const changes = target.along === null ? null : since
   return await work({
-    stored: new StoredRows(target.base, repository.chunkReader(), repository.keyring.secrets, since, target.added),
+    stored: new StoredRows(base, repository.chunkReader(), repository.keyring.secrets, changes, added),
   })
 }
 
