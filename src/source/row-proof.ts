@@ -22,10 +22,10 @@ export async function checkPresent(writing: WritingTransaction, tables: readonly
   const inOrder = [...tables].sort((a, b) => (a.table.name < b.table.name ? -1 : 1))
   for (const edits of inOrder) await writing.lock(edits)
   for (const edits of inOrder) {
-    const keys = keysOf(edits)
-    const found = await rowsNow(writing, edits, keys)
-    for (const edit of edits.rows) {
-      const now = take(found, keys.text((edit.present ?? edit.future)!))
+    const { texts } = lookupOf(edits)
+    const found = await rowsNow(writing, edits)
+    for (const [index, edit] of edits.rows.entries()) {
+      const now = take(found, texts[index]!, edits)
       // Of a table without a key, equal rows are nothing unusual.
       const isFree = edit.kind === 'insert' && (now === null || edits.table.primaryKey.length === 0)
       if (!isFree && !(edit.present && now?.equals(edit.present))) throw moved(edits)
@@ -44,10 +44,10 @@ export async function proveFuture(
 ): Promise<Map<string, number>> {
   const triggered = new Map<string, number>()
   for (const edits of tables) {
-    const keys = keysOf(edits)
-    const found = await rowsNow(writing, edits, keys)
-    for (const edit of edits.rows) {
-      const now = take(found, keys.text((edit.future ?? edit.present)!))
+    const { texts } = lookupOf(edits)
+    const found = await rowsNow(writing, edits)
+    for (const [index, edit] of edits.rows.entries()) {
+      const now = take(found, texts[index]!, edits)
       if (edit.future === null && (now === null || edits.table.primaryKey.length === 0)) continue
       if (edit.future === null || now === null)
         throw unproved(edits, edit.future === null ? 'a row is still there' : 'a row is not there')
@@ -64,13 +64,11 @@ export async function proveFuture(
 /** Of equal rows of a table without a key, each. */
 type FoundRows = Map<string, Buffer | Buffer[]>
 
-async function rowsNow(writing: WritingTransaction, edits: TableEdits, keys: LineKeys): Promise<FoundRows> {
-  const { table, columns, rows } = edits
-  const where = lookedUpBy(edits)
-  const wanted = new LineKeys(columns, where)
-  const values = rows.map((edit) => wanted.fields((edit.present ?? edit.future)!)).filter((key) => !key.some(isNull))
+async function rowsNow(writing: WritingTransaction, edits: TableEdits): Promise<FoundRows> {
+  const { table, columns } = edits
+  const { keys, where } = lookupOf(edits)
   const found: FoundRows = new Map()
-  for (const line of await writing.rows({ table, columns, where: { columns: where, values } })) {
+  for (const line of await writing.rows({ table, columns, where })) {
     const text = keys.text(line)
     const same = found.get(text)
     if (Array.isArray(same)) same.push(line)
@@ -79,19 +77,41 @@ async function rowsNow(writing: WritingTransaction, edits: TableEdits, keys: Lin
   return found
 }
 
+/** How the rows of one table's edits are found, and told apart. */
+interface Lookup {
+  readonly keys: LineKeys
+  readonly where: RowQuery['where']
+  /** Of each edit the key of its row, which is the same before and after. */
+  readonly texts: readonly string[]
+}
+
+const lookups = new WeakMap<TableEdits, Lookup>()
+
+/** The same rows are looked at before and after they are written: once is enough to say which. */
+function lookupOf(edits: TableEdits): Lookup {
+  const known = lookups.get(edits)
+  if (known) return known
+  const { table, columns, rows } = edits
+  const keys = new LineKeys(columns, table.primaryKey)
+  const by = lookedUpBy(edits)
+  const wanted = new LineKeys(columns, by)
+  const lines = rows.map(({ present, future }) => (present ?? future)!)
+  const values = lines.map((line) => wanted.fields(line)).filter((key) => !key.some(isNull))
+  const lookup = { keys, where: { columns: by, values }, texts: lines.map((line) => keys.text(line)) }
+  lookups.set(edits, lookup)
+  return lookup
+}
+
 /** A table without a key has its first column for it. */
 function lookedUpBy({ table, columns }: TableEdits): readonly string[] {
   return table.primaryKey.length > 0 ? table.primaryKey : columns.slice(0, 1)
 }
 
-function keysOf({ table, columns }: TableEdits): LineKeys {
-  return new LineKeys(columns, table.primaryKey)
-}
-
-function take(found: FoundRows, key: string): Buffer | null {
+/** Of equal rows each is taken once; of a row with a key there is one, and one edit of it. */
+function take(found: FoundRows, key: string, { table }: TableEdits): Buffer | null {
   const rows = found.get(key)
   if (Array.isArray(rows)) return rows.pop() ?? null
-  found.delete(key)
+  if (table.primaryKey.length === 0) found.delete(key)
   return rows ?? null
 }
 
