@@ -16,7 +16,7 @@ import { histories } from './soak/histories.ts'
 import { kills } from './soak/kills.ts'
 import { mutations } from './soak/mutations.ts'
 import type { SoakPart } from './soak/part.ts'
-import { patients } from './soak/patients.ts'
+import { patients, patientsMimic } from './soak/patients.ts'
 import { rescue } from './soak/rescue.ts'
 import { retention } from './soak/retention.ts'
 import { roundTripDump, roundTripS } from './soak/round-trips.ts'
@@ -34,6 +34,7 @@ const parts: readonly SoakPart[] = [
   folds,
   retention,
   patients,
+  patientsMimic,
   certificates,
   certificatePackages,
   serviceWeeks,

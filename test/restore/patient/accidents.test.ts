@@ -1,12 +1,13 @@
 /** A few seeds of `npm run soak -- patients`; on a smaller database, whose ward is almost empty: seeds that need a second patient are the soak's. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { REFERENCE_PLACE } from './accidents/reference-place.ts'
 import { playRound } from './accidents/round.ts'
 import { type AccidentSite, openAccidentSite } from './accidents/site.ts'
 
 let site: AccidentSite
 
 beforeAll(async () => {
-  site = await openAccidentSite({ rows: 12_000, moments: 2, seed: 1 })
+  site = await openAccidentSite(REFERENCE_PLACE, { rows: 12_000, moments: 2, seed: 1 })
 }, 120_000)
 
 afterAll(() => site?.[Symbol.asyncDispose]())

@@ -9,19 +9,23 @@ export interface Victims {
   readonly others: readonly string[]
 }
 
-type Accident = (scene: Scene) => string[]
+export type Accident = (scene: Scene) => string[]
 
-interface Scene extends Victims {
+export interface Scene extends Victims {
   readonly site: Pick<AccidentSite, 'world' | 'columns' | 'types'>
   readonly random: Random
 }
 
 /** Carries a few out. @returns what, and how many rows; a block of statements counts for one */
-export async function befall(site: AccidentSite, random: Random, victims: Victims): Promise<string[]> {
+export async function befall(
+  site: Pick<AccidentSite, 'world' | 'columns' | 'types' | 'client' | 'place'>,
+  random: Random,
+  victims: Victims,
+): Promise<string[]> {
   const happened: string[] = []
   const count = random.within(1, 6)
   for (let nth = 0; nth < count; nth += 1) {
-    const [name, accident] = random.pick(ACCIDENTS)
+    const [name, accident] = random.pick(site.place.accidents)
     let done = 0
     for (const statement of accident({ site, random, ...victims })) {
       const result = await site.client.query(statement).catch((error: unknown) => {
@@ -38,13 +42,13 @@ export async function befall(site: AccidentSite, random: Random, victims: Victim
 }
 
 /** Rows of the patient, of another, or of anybody. */
-function someRows({ random, patient, others }: Scene, table: AccidentTable, most: number): string {
+export function someRows({ random, patient, others }: Scene, table: AccidentTable, most: number): string {
   const owner = random.chance(0.7) ? patient : random.chance(0.5) ? random.pick(others) : null
   const whose = owner === null ? 'true' : `(${table.owner})::text = ${pg.escapeLiteral(owner)}`
   return `t::text IN (SELECT t::text FROM ${table.name} t WHERE ${whose} ORDER BY md5(t::text || '${random.hex(4)}') LIMIT ${random.within(1, most)})`
 }
 
-function owned({ site, random }: Scene): AccidentTable {
+export function owned({ site, random }: Scene): AccidentTable {
   return random.pick(site.world.tables.filter(({ owner }) => owner !== 'NULL'))
 }
 
@@ -66,7 +70,7 @@ const otherValue: Accident = (scene) => {
   return [`UPDATE ${table.name} t SET ${column} = o.value FROM ${from} o WHERE ${someRows(scene, table, 8)}`]
 }
 
-const HARD_TEXTS = ["E'tab\\tnew\\nline'", "'\\N'", "E'back\\\\slash \\\\.'", "''", "'引号''\"'", 'NULL']
+export const HARD_TEXTS = ["E'tab\\tnew\\nline'", "'\\N'", "E'back\\\\slash \\\\.'", "''", "'引号''\"'", 'NULL']
 
 const otherText: Accident = (scene) => {
   const { site, random } = scene
@@ -78,7 +82,7 @@ const otherText: Accident = (scene) => {
 }
 
 /** What a column of a key is to be, so that nobody has it. */
-function fresh({ site, random }: Scene, table: AccidentTable, column: string): string | null {
+export function fresh({ site, random }: Scene, table: AccidentTable, column: string): string | null {
   const type = site.types.get(`${table.name}.${column}`) ?? ''
   if (/int/.test(type))
     return `t."${column}" + ${type === 'smallint' ? random.within(20, 200) : random.within(1, 9) * 100_000}`
@@ -200,7 +204,18 @@ const deleteParent: Accident = ({ random }) => [
   `DELETE FROM public.med_order WHERE order_id IN (SELECT group_order_id FROM public.med_order) AND order_id NOT IN (SELECT order_id FROM public.order_execution)`,
 ]
 
-const ACCIDENTS: readonly (readonly [string, Accident])[] = [
+/** That befall any database. */
+export const COMMON_ACCIDENTS: readonly (readonly [string, Accident])[] = [
+  ['rows deleted', deleteRows],
+  ['rows deleted', deleteRows],
+  ['values of other rows', otherValue],
+  ['values of other rows', otherValue],
+  ['copies', insertCopies],
+  ['copies', insertCopies],
+  ['keys changed', changeKeys],
+]
+
+export const REFERENCE_ACCIDENTS: readonly (readonly [string, Accident])[] = [
   ['rows deleted', deleteRows],
   ['rows deleted', deleteRows],
   ['one of equal rows deleted', deleteOneOfEqual],

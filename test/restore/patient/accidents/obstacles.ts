@@ -71,7 +71,7 @@ async function writeBack({ client, columns }: AccidentSite, { row, before }: Lef
 }
 
 function keyIs({ key }: AccidentTable, from: number): string {
-  return key.map((column, index) => `t."${column}"::text = $${from + index}`).join(' AND ')
+  return key.map((column, index) => `concat(t."${column}") = $${from + index}`).join(' AND ')
 }
 
 /** What is wholly the patient's, and hangs on nothing that was left out with reason: and so on down. */
@@ -104,11 +104,11 @@ async function surroundings({ site, patient }: Trial, { table, key, line }: Seen
   for (const link of site.links.filter(({ child }) => child === table.name)) {
     const parent = world.tables.find(({ name }) => name === link.parent)
     // A patient refers to another one by a merge: neither is the other's.
-    if (!parent || parent.owner === 'NULL' || (link.child === link.parent && parent.name === 'public.patient')) continue
+    if (!parent || parent.owner === 'NULL' || (link.child === link.parent && parent.name === world.patients)) continue
     const on = link.columns.map(
       (column, index) => `t."${link.referenced[index]}" = (r.line::${table.name})."${column}"`,
     )
-    const fields = parent.key.map((column) => `t."${column}"::text`).join(', ')
+    const fields = parent.key.map((column) => `concat(t."${column}")`).join(', ')
     const found = await client.query(
       `SELECT (${parent.owner})::text AS owner, ARRAY[${fields}] AS key FROM ${parent.name} t, (SELECT $1::text AS line) r WHERE ${on.join(' AND ')}`,
       [line],

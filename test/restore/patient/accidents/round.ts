@@ -20,7 +20,7 @@ import { leftIn, leftOut, type Repair, unwanted } from './judge.ts'
 import { withoutObstacle } from './obstacles.ts'
 import { differing, putBack, rowId, type Seen, type SeenRow, see } from './rows.ts'
 import type { AccidentSite, SeenMoment } from './site.ts'
-import { startTraffic, TRAILED } from './traffic.ts'
+import { startTraffic } from './traffic.ts'
 
 export interface AccidentRound {
   /** What did not hold. */
@@ -59,21 +59,21 @@ class Round {
     this.#seed = seed
     this.#random = new Random(seed, 'accident')
     this.#moment = this.#random.pick(site.moments)
-    this.#patient = this.#random.pick(patientsOf(this.#moment.seen))
+    this.#patient = this.#random.pick(patientsOf(site, this.#moment.seen))
   }
 
   async play(withTraffic: boolean): Promise<void> {
-    const { client, world, url } = this.#site
+    const { client, place, world, url } = this.#site
     const random = this.#random
     const patient = this.#patient
-    const others = patientsOf(this.#site.origin).filter((other) => other !== patient)
+    const others = patientsOf(this.#site, this.#site.origin).filter((other) => other !== patient)
     this.story.push(...(await befall(this.#site, random, { patient, others })))
     const before = await see(client, world)
     const policy = random.pick(POLICIES)
     const chosen = this.#choose(before)
     const asked = random.pick(this.#moment.asked)
     this.story.push(`patient ${patient} ${policy} ${chosen.words} at ${asked}`)
-    const traffic = withTraffic ? await startTraffic({ url, client, seed: this.#seed, patient }) : null
+    const traffic = withTraffic ? await startTraffic({ place, url, client, seed: this.#seed, patient }) : null
     const made = () => this.#plan(asked, { policy, selection: chosen.selection, acceptLoss: false })
     const trailBefore = await this.#trail()
     const applied = await this.#carryOut(made, withTraffic)
@@ -215,7 +215,7 @@ class Round {
   /** What triggers wrote beside the plan is told, by table and number. */
   #judgeTrail({ before, after }: Repair, { sideEffects }: AppliedPlan, lines: number): void {
     const expected = differing(before, after).filter((id) =>
-      TRAILED.has((before.get(id) ?? after.get(id))!.table.name),
+      this.#site.world.trailed.has((before.get(id) ?? after.get(id))!.table.name),
     ).length
     const told = sideEffects?.['oracle.trail']?.inserted ?? 0
     if (told !== lines || told !== expected)
@@ -234,8 +234,8 @@ class Round {
   }
 }
 
-function patientsOf(seen: Seen): string[] {
-  return [...seen.values()].flatMap(({ table, key }) => (table.name === 'public.patient' ? [key[0]!] : []))
+function patientsOf({ world }: AccidentSite, seen: Seen): string[] {
+  return [...seen.values()].flatMap(({ table, key }) => (table.name === world.patients ? [key[0]!] : []))
 }
 
 function idOf({ table, key }: SeenRow): string {

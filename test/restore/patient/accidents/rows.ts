@@ -29,7 +29,7 @@ export function rowId(table: AccidentTable, fields: readonly string[]): string {
 /** One SELECT for each table, as one statement: one moment. */
 export async function see(client: pg.Client, world: AccidentWorld): Promise<Seen> {
   const parts = world.tables.map((table, index) => {
-    const key = table.key.length === 0 ? 'NULL' : `ARRAY[${table.key.map((name) => `t."${name}"::text`).join(', ')}]`
+    const key = table.key.length === 0 ? 'NULL' : `ARRAY[${table.key.map((name) => `concat(t."${name}")`).join(', ')}]`
     const columns = (table.triggered ?? []).map((name) => ` - '${name}'`).join('')
     const compared = columns === '' ? 'NULL' : `(to_jsonb(t)${columns})::text`
     return `SELECT ${index} AS n, ${key} AS key, (${table.owner})::text AS owner, t::text AS line, ${compared} AS compared FROM ${table.name} t`

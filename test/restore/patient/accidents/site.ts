@@ -3,8 +3,6 @@
  * moments of it what every table held, read by plain SQL.
  */
 import pg from 'pg'
-import { createReferenceDatabase } from '../../../../scripts/reference/create.ts'
-import { startWard } from '../../../../scripts/reference/ward.ts'
 import { type PostgresServer, startPostgres } from '../../../../scripts/support/postgres-server.ts'
 import type { TransactionStamp } from '../../../../src/repository/change-log/change.ts'
 import { listLogs, openLog } from '../../../../src/repository/change-log/reader.ts'
@@ -14,11 +12,12 @@ import type { Repository } from '../../../../src/repository/repository.ts'
 import { captureDatabase } from '../../../support/capture-by-hand.ts'
 import { toLayout } from '../../../support/layout.ts'
 import { makeRepository, type TestRepository } from '../../../support/repository.ts'
-import { columnTypes, PINS, type Seen, see, type TableColumns, writableColumns } from './rows.ts'
+import { columnTypes, PINS, type Seen, type SeenRow, see, type TableColumns, writableColumns } from './rows.ts'
 import { trafficSql } from './traffic.ts'
-import { type AccidentWorld, REFERENCE_WORLD, THIN_OUT } from './world.ts'
+import type { AccidentPlace, AccidentWorld, PlayScene } from './world.ts'
 
 export interface AccidentSite extends AsyncDisposable {
+  readonly place: AccidentPlace
   readonly world: AccidentWorld
   readonly columns: TableColumns
   /** By `table.column`, as the server prints it. */
@@ -54,34 +53,30 @@ export interface SiteOptions {
   readonly seed: number
 }
 
-const TURNS = 40
-/** Rows of a table without a key are known as of snapshots only. */
-const KEYLESS = 'public.device_alarm'
-
-export async function openAccidentSite(options: SiteOptions): Promise<AccidentSite> {
+export async function openAccidentSite(place: AccidentPlace, options: SiteOptions): Promise<AccidentSite> {
   const stack = new AsyncDisposableStack()
   try {
-    const server = stack.use(await startPostgres({}))
+    const { world, version } = place
+    const server = stack.use(await startPostgres(version === undefined ? {} : { version }))
     const made = stack.use(await makeRepository())
     const url = await server.createDatabase('accidents')
-    await createReferenceDatabase({ url, rows: options.rows, seed: options.seed })
+    await place.make(server, url, options)
     const client = new pg.Client(url)
     await client.connect()
     stack.defer(() => client.end())
     await client.query(PINS)
-    for (const statement of THIN_OUT) await client.query(statement)
-    const world = REFERENCE_WORLD
-    const moments = await captureHistory({ made, url, client, world }, options)
-    await client.query(trafficSql(world))
-    await client.query('CREATE TABLE oracle.labels AS SELECT patient_id, mrn FROM public.patient')
-    const repository = stack.use(await made.open())
-    const origin = await see(client, world)
     const columns = await writableColumns(client, world)
     const types = await columnTypes(client, world)
+    const moments = await captureHistory({ made, url, client, place, columns, types }, options)
+    await client.query(trafficSql(world))
+    for (const statement of place.finish) await client.query(statement)
+    const repository = stack.use(await made.open())
+    const origin = await see(client, world)
     const disposal = stack.move()
     const dispose = () => disposal.disposeAsync()
     const links = await readLinks(client)
     return {
+      place,
       world,
       columns,
       types,
@@ -100,11 +95,9 @@ export async function openAccidentSite(options: SiteOptions): Promise<AccidentSi
   }
 }
 
-interface History {
+interface History extends PlayScene {
   readonly made: TestRepository
-  readonly url: string
-  readonly client: pg.Client
-  readonly world: AccidentWorld
+  readonly place: AccidentPlace
 }
 
 interface Marked {
@@ -113,24 +106,23 @@ interface Marked {
   readonly seen: Seen
 }
 
-async function captureHistory(
-  { made, url, client, world }: History,
-  { moments, seed }: SiteOptions,
-): Promise<SeenMoment[]> {
+async function captureHistory(history: History, { moments, seed }: SiteOptions): Promise<SeenMoment[]> {
+  const { made, url, client, place } = history
+  const { world } = place
   const tables = world.tables.filter(({ key }) => key.length > 0).map(({ name }) => name)
   await using captured = await captureDatabase({ made, url, layout: toLayout(world.layout), tables })
   const { snapshotId } = await captured.snapshot()
   const first = await see(client, world)
   const marked: Marked[] = []
   for (let moment = 0; moment < moments; moment += 1) {
-    await play(url, seed + moment)
+    await place.play(history, seed + moment)
     const { rows } = await client.query(
       `SELECT pg_current_wal_insert_lsn()::text AS lsn, to_char(clock_timestamp(), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS time`,
     )
-    marked.push({ ...rows[0], seen: withAlarmsOf(await see(client, world), first) })
+    marked.push({ ...rows[0], seen: withKeylessOf(await see(client, world), first) })
     await client.query('SELECT pg_sleep(0.01)')
   }
-  await play(url, seed + moments)
+  await place.play(history, seed + moments)
   await captured.caughtUp()
   const changes = await firstChanges(made, marked)
   return [
@@ -139,9 +131,10 @@ async function captureHistory(
   ]
 }
 
-function withAlarmsOf(seen: Seen, first: Seen): Seen {
-  const isAlarm = (row: { table: { name: string } }) => row.table.name === KEYLESS
-  return new Map([...[...seen].filter(([, row]) => !isAlarm(row)), ...[...first].filter(([, row]) => isAlarm(row))])
+/** Rows of a table without a key are known as of snapshots only. */
+function withKeylessOf(seen: Seen, first: Seen): Seen {
+  const isKeyless = (row: SeenRow) => row.table.key.length === 0
+  return new Map([...[...seen].filter(([, row]) => !isKeyless(row)), ...[...first].filter(([, row]) => isKeyless(row))])
 }
 
 /** Of each moment the first change behind it, if there is one. */
@@ -155,12 +148,6 @@ async function firstChanges(made: TestRepository, marked: readonly Marked[]): Pr
     const next = stamps.find(({ endLsn }) => endLsn > parseLsn(lsn))
     return next ? [`before:${transactionChangeId(logs.at(-1)!.logId, next)}`] : []
   })
-}
-
-async function play(url: string, seed: number): Promise<void> {
-  const rate = { actionsPerSecond: Number.POSITIVE_INFINITY, connections: 2, deletionShare: 0.1 }
-  const ward = await startWard({ url, seed, actionsMax: TURNS, ...rate })
-  await ward.finished
 }
 
 async function readLinks(client: pg.Client): Promise<Link[]> {

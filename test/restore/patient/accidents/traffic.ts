@@ -6,14 +6,11 @@ import pg from 'pg'
 import { Random } from '../../../../scripts/reference/random.ts'
 import { startWard } from '../../../../scripts/reference/ward.ts'
 import { rowId, type SeenRow } from './rows.ts'
-import type { AccidentTable, AccidentWorld } from './world.ts'
-
-/** Tables of which every write leaves a line in `oracle.trail`. */
-export const TRAILED: ReadonlySet<string> = new Set(['public.nursing_record', 'public.med_order'])
+import type { AccidentPlace, AccidentTable, AccidentWorld } from './world.ts'
 
 const PINS = "SET datestyle TO 'ISO, YMD' SET timezone TO 'UTC' SET extra_float_digits TO '3' SET bytea_output TO 'hex'"
 
-export function trafficSql({ tables }: AccidentWorld): string {
+export function trafficSql({ tables, trailed }: AccidentWorld): string {
   return `CREATE SCHEMA oracle;
     CREATE TABLE oracle.touched (rel text, key text[]);
     CREATE TABLE oracle.trail (id bigint GENERATED ALWAYS AS IDENTITY, what text);
@@ -29,13 +26,13 @@ export function trafficSql({ tables }: AccidentWorld): string {
       END $$;
     CREATE FUNCTION oracle.leave_trail() RETURNS trigger LANGUAGE plpgsql AS $$
       BEGIN INSERT INTO oracle.trail (what) VALUES (TG_OP); RETURN NULL; END $$;
-    ${tables.map(watchSql).join('\n')}`
+    ${tables.map((table) => watchSql(table, trailed.has(table.name))).join('\n')}`
 }
 
-function watchSql(table: AccidentTable): string {
+function watchSql(table: AccidentTable, isTrailed: boolean): string {
   const { name, key } = table
-  const fields = key.length === 0 ? '($1)::text' : key.map((column) => `($1)."${column}"::text`).join(', ')
-  const trail = TRAILED.has(name)
+  const fields = key.length === 0 ? '($1)::text' : key.map((column) => `concat(($1)."${column}")`).join(', ')
+  const trail = isTrailed
     ? `CREATE TRIGGER trail AFTER INSERT OR UPDATE OR DELETE ON ${name} FOR EACH ROW EXECUTE FUNCTION oracle.leave_trail();`
     : ''
   return `CREATE TRIGGER touch AFTER INSERT OR UPDATE OR DELETE ON ${name} FOR EACH ROW
@@ -56,6 +53,7 @@ export interface TrafficReport {
 }
 
 export interface TrafficOptions {
+  readonly place: AccidentPlace
   readonly url: string
   readonly client: pg.Client
   readonly seed: number
@@ -63,11 +61,12 @@ export interface TrafficOptions {
   readonly patient: string
 }
 
-/** The reference ward, and somebody who works in rows of the one patient. */
-export async function startTraffic({ url, client, seed, patient }: TrafficOptions): Promise<Traffic> {
+/** The reference ward, where it can work, and somebody who works in rows of the one patient. */
+export async function startTraffic({ place, url, client, seed, patient }: TrafficOptions): Promise<Traffic> {
   await client.query('TRUNCATE oracle.touched')
-  const ward = await startWard({ url, seed, actionsPerSecond: 40, connections: 1, deletionShare: 0.1 })
-  const nurse = await startNurse(url, new Random(seed, 'nurse'), patient)
+  const rate = { actionsPerSecond: 40, connections: 1, deletionShare: 0.1 }
+  const ward = place.hasWard ? await startWard({ url, seed, ...rate }) : NO_WARD
+  const nurse = await startNurse(url, new Random(seed, 'nurse'), { patient, deeds: place.deeds })
   return {
     stop: async () => {
       const [{ actions, errors }, nursed] = await Promise.all([ward.stop(), nurse()])
@@ -82,18 +81,15 @@ export async function startTraffic({ url, client, seed, patient }: TrafficOption
   }
 }
 
-const STAY = '(SELECT stay_id FROM public.icu_stay WHERE patient_id = $1 ORDER BY stay_id LIMIT 1)'
-const DEEDS = [
-  `UPDATE public.nursing_record SET content = content || '.' WHERE record_id = (SELECT min(record_id) + $2 FROM public.nursing_record WHERE stay_id = ${STAY})`,
-  `UPDATE public.patient SET phone = $2::text WHERE patient_id = $1`,
-  `INSERT INTO public.lab_result (stay_id, sample_no, item_code, value_text, sampled_at, reported_at)
-     SELECT ${STAY}, 'T' || $2::text, item_code, '1', now(), now() FROM dict.item LIMIT 1`,
-  `DELETE FROM public.lab_result WHERE result_id = (SELECT min(result_id) + $2 FROM public.lab_result WHERE stay_id = ${STAY})`,
-  `UPDATE public.fluid_balance SET volume_ml = volume_ml + 1 WHERE fluid_id = (SELECT max(fluid_id) - $2 FROM public.fluid_balance WHERE stay_id = ${STAY})`,
-]
+const NO_WARD = { stop: async () => ({ actions: 0, errors: {} }) }
 const PAUSE_SECONDS = 0.03
 
-async function startNurse(url: string, random: Random, patient: string) {
+interface Nursed {
+  readonly patient: string
+  readonly deeds: readonly string[]
+}
+
+async function startNurse(url: string, random: Random, { patient, deeds }: Nursed) {
   const client = new pg.Client({ connectionString: url, application_name: 'ward' })
   await client.connect()
   let isOver = false
@@ -104,7 +100,7 @@ async function startNurse(url: string, random: Random, patient: string) {
       await client
         .query(
           random
-            .pick(DEEDS)
+            .pick(deeds)
             .replaceAll('$1', patient)
             .replaceAll('$2', String(random.below(6))),
         )
