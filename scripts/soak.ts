@@ -46,9 +46,13 @@ if (unknown.length > 0) {
   process.stderr.write(`no part ${unknown.join(', ')}; there are ${parts.map((part) => part.name).join(', ')}\n`)
   process.exit(2)
 }
+// Asked to stop, it ends the round that it is in, and says what it has.
+let isStopped = false
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => (isStopped = true))
 for (const part of parts.filter(({ name }) => names.length === 0 || names.includes(name))) {
+  if (isStopped) break
   const untilMs = performance.now() + minutes * 60_000
-  const tally = await part.run({ seed, isOver: () => performance.now() >= untilMs })
+  const tally = await part.run({ seed, isOver: () => isStopped || performance.now() >= untilMs })
   const figures = Object.entries(tally.figures).map(([what, value]) => `, ${what} ${value}`)
   process.stdout.write(`${part.name}: ${tally.tried} tried, seed ${seed}${figures.join('')}\n`)
   for (const failure of tally.failures) process.stdout.write(`${part.name}: FAILED ${failure}\n`)
