@@ -108,8 +108,9 @@ class PastJudge {
       const told = events.filter(({ table, kind }) => table === name && kind !== 'truncate')
       // Between two places nobody knows the order.
       const isSame = told.map(nameOf).sort().join() === expected.map(nameOf).sort().join()
-      if (!isSame)
-        this.#found(name, `a patient's past has ${told.length} events, and the table's ${expected.length} of theirs`)
+      if (isSame) continue
+      const counts = `a patient's past has ${told.length} events, and the table's ${expected.length} of theirs`
+      this.#found(name, `${counts}; only there: ${lacking(told, expected)}; only here: ${lacking(expected, told)}`)
     }
   }
 
@@ -143,6 +144,18 @@ class PastJudge {
 
 function isExact({ time }: HistoryEvent): boolean {
   return time.kind === 'transaction'
+}
+
+const SHOWN_MAX = 4
+
+/** Of `these`, what `those` have not, by change and kind: enough to find it by. */
+function lacking(these: readonly HistoryEvent[], those: readonly HistoryEvent[]): string {
+  const known = new Set(those.map(nameOf))
+  const lacked = these.filter((event) => !known.has(nameOf(event)))
+  return lacked
+    .slice(0, SHOWN_MAX)
+    .map(({ kind, time }) => `${kind} ${changeIdOf(time)}`)
+    .join(', ')
 }
 
 function nameOf(event: HistoryEvent): string {
