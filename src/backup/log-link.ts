@@ -184,7 +184,7 @@ export class LogLink {
 }
 
 const RECONNECT_MS = 2_000
-/** For a capture that is alive and does not get through. Reading everything takes longer in any hospital. */
+/** For a capture that is alive and does not get through: its own pauses grow to as much. */
 const PATIENCE_MS = 60_000
 /** For somewhat longer than a capture that is alive leaves its lease as it is. */
 const LEASE_LOOKS = 60

@@ -44,9 +44,7 @@ function leftAsTheyAre({ kind, tables }: PlanDocument): string[] {
   const isLeft = ({ action, cause }: { action: string; cause: string | null }) => action === 'none' && cause === null
   const left = countsOf(tables.flatMap(({ groups }) => groups.filter(isLeft)))
   const stay = (rows: number, what: string, policy: string) =>
-    rows === 0
-      ? []
-      : [`left      ${formatCount(rows)} rows that ${what} stay as they are: --policy ${policy} would not leave them`]
+    rows === 0 ? [] : [`left      ${formatCount(rows)} rows that ${what} stay as they are (see --policy ${policy})`]
   return [
     ...(kind.policy === 'missing' ? stay(left.changed, 'were changed since', 'changed') : []),
     ...stay(left.newer, 'were not there then', 'exact'),

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { ownWords, timeRecord, timeWords } from '../restore/patient/event-view.ts'
 import { pseudonymOf, refuseWithoutPurpose } from '../restore/patient/look.ts'
-import { fieldOfText } from '../restore/patient/stored-rows.ts'
+import { fieldOfText } from '../restore/patient/stored-row.ts'
 import { patientTimeline, type TimelineCount, type TimelineEntry } from '../restore/patient/timeline.ts'
 import { action, type Cli, describe } from './command.ts'
 import { actorOf } from './open.ts'

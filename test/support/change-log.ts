@@ -1,9 +1,8 @@
 /** Change logs made by hand: random transactions, cut into segments of any sizes. */
 import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
-import type { LoggedChange, LoggedTransaction, LogTable } from '../../src/repository/change-log/change.ts'
+import type { LoggedChange, LoggedPart, LoggedTransaction, LogTable } from '../../src/repository/change-log/change.ts'
 import type { LogStartDraft } from '../../src/repository/change-log/log-start.ts'
-import type { LoggedPart } from '../../src/repository/change-log/reader.ts'
 import { ChangeLogWriter, type SegmentDraft } from '../../src/repository/change-log/writer.ts'
 import type { Repository } from '../../src/repository/repository.ts'
 

@@ -38,3 +38,14 @@ export interface TransactionStamp {
 export interface LoggedTransaction extends TransactionStamp {
   readonly changes: readonly LoggedChange[]
 }
+
+/** A transaction, or a part of one, without what it changed. */
+export interface StampedPart extends TransactionStamp {
+  readonly segment: number
+  /** The first part, or the whole. */
+  readonly begins: boolean
+  /** The last part, or the whole. */
+  readonly ends: boolean
+}
+
+export interface LoggedPart extends StampedPart, LoggedTransaction {}

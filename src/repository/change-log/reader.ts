@@ -9,7 +9,7 @@
 import { Failure } from '../../errors.ts'
 import { formatLsn } from '../lsn.ts'
 import type { Repository } from '../repository.ts'
-import type { LoggedTransaction, TransactionStamp } from './change.ts'
+import type { LoggedPart, StampedPart, TransactionStamp } from './change.ts'
 import type { ClosedTable } from './closed-tables.ts'
 import { type ChainProblem, chainProblem, findGap, gapFailure, problemOfError } from './gap.ts'
 import { type LogStart, readLogStart } from './log-start.ts'
@@ -40,16 +40,6 @@ export interface TransactionRange {
   readonly anchors?: readonly SegmentAnchor[]
 }
 
-/** A transaction, or a part of one, without what it changed. */
-export interface StampedPart extends TransactionStamp {
-  readonly segment: number
-  /** The first part, or the whole. */
-  readonly begins: boolean
-  /** The last part, or the whole. */
-  readonly ends: boolean
-}
-
-export interface LoggedPart extends StampedPart, LoggedTransaction {}
 interface ChainedSegment extends Segment, SegmentHead {}
 
 const HEADERS_KEPT = 512

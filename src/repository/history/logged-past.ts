@@ -3,8 +3,9 @@
  * the way. Where the log is not whole, that is told and not thrown: a later snapshot goes on.
  */
 import { Failure } from '../../errors.ts'
+import type { LoggedPart } from '../change-log/change.ts'
 import type { ClosedTable } from '../change-log/closed-tables.ts'
-import { type ChangeLog, type LoggedPart, openLog } from '../change-log/reader.ts'
+import { type ChangeLog, openLog } from '../change-log/reader.ts'
 import { parseLsn } from '../lsn.ts'
 import type { Repository } from '../repository.ts'
 import type { LoggedManifest } from '../state/target.ts'

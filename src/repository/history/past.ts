@@ -15,7 +15,7 @@
  * is proved by their roots, what comes from the log by its chain.
  */
 import { assert } from '../../errors.ts'
-import type { LoggedPart } from '../change-log/reader.ts'
+import type { LoggedPart } from '../change-log/change.ts'
 import { parseLsn } from '../lsn.ts'
 import type { Manifest, TableManifest } from '../manifest.ts'
 import type { Repository } from '../repository.ts'

@@ -8,8 +8,8 @@
  * backwards now and then, also under a steady clock. What is stamped earlier and lies behind the cut is counted and
  * shown, and so is a clock that was set back.
  */
-import type { TransactionStamp } from '../change-log/change.ts'
-import type { ChangeLog, StampedPart } from '../change-log/reader.ts'
+import type { StampedPart, TransactionStamp } from '../change-log/change.ts'
+import type { ChangeLog } from '../change-log/reader.ts'
 import { timeUsOf } from './moment.ts'
 
 export interface LogCut {

@@ -7,8 +7,7 @@
  * What is made lies over the repository and never gets into it; disposal takes it away. Everything that reads a snapshot
  * reads a state: restore, compare, one patient's rows.
  */
-import type { TransactionStamp } from '../change-log/change.ts'
-import type { LoggedPart } from '../change-log/reader.ts'
+import type { LoggedPart, TransactionStamp } from '../change-log/change.ts'
 import type { FoldCounts } from '../fold/fold-table.ts'
 import { type FoldedTables, foldTables } from '../fold/fold-tables.ts'
 import { formatLsn, parseLsn } from '../lsn.ts'

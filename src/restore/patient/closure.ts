@@ -12,7 +12,8 @@
 import { Failure } from '../../errors.ts'
 import type { Manifest, TableManifest } from '../../repository/manifest.ts'
 import { fieldNumber, type Reference, referencesOf, tablesNamed } from './references.ts'
-import { fieldOf, fieldsText, isNull, type StoredRow, type StoredRows } from './stored-rows.ts'
+import { fieldOf, fieldsText, isNull, type StoredRow } from './stored-row.ts'
+import type { StoredRows } from './stored-rows.ts'
 
 export interface ClosureTable {
   readonly table: TableManifest
@@ -86,17 +87,17 @@ export async function patientClosure(
     patient,
     tables,
     needed,
-    leftOut: [...search.leftOut, ...unknown(stored)],
-    older: older(stored, tables),
+    leftOut: [...search.leftOut, ...notKnown(stored)],
+    older: olderThanAsked(stored, tables),
   }
 }
 
 /** The patient may have had rows there: nobody knows. */
-function unknown({ added }: StoredRows): LeftOut[] {
+function notKnown({ added }: StoredRows): LeftOut[] {
   return added.map((table) => ({ table, reason: 'it appeared after the snapshot: its rows of then are not known' }))
 }
 
-function older(stored: StoredRows, tables: readonly ClosureTable[]): LeftOut[] {
+function olderThanAsked(stored: StoredRows, tables: readonly ClosureTable[]): LeftOut[] {
   return tables.flatMap(({ table }) => {
     const reason = stored.olderBecause(table)
     return reason === null ? [] : [{ table: table.name, reason }]

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import type { TableManifest } from '../../repository/manifest.ts'
 import type { Closure, ClosureTable } from './closure.ts'
-import { fieldOf, isNull, type StoredRow } from './stored-rows.ts'
+import { fieldOf, isNull, type StoredRow } from './stored-row.ts'
 
 export interface ExportedFile {
   /** Of the file: safe on every file system. */

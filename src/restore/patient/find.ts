@@ -2,7 +2,8 @@
 import { Failure } from '../../errors.ts'
 import type { TableManifest } from '../../repository/manifest.ts'
 import { fieldNumber, tablesNamed } from './references.ts'
-import { fieldOf, isNull, type StoredRow, type StoredRows } from './stored-rows.ts'
+import { fieldOf, isNull, type StoredRow } from './stored-row.ts'
+import type { StoredRows } from './stored-rows.ts'
 
 export interface FoundPatient {
   /** As a field of a line. */

@@ -9,7 +9,8 @@ import type { TableInfo } from '../../source/contract.ts'
 import type { LiveRows, RowQuery } from '../../source/row-contract.ts'
 import { anchorFields, anchorLevels, type Closure, type ClosureTable, patientClosure } from './closure.ts'
 import { fieldNumber, referencesOf } from './references.ts'
-import { fieldOf, isNull, type StoredRow, type StoredRows, storedRow } from './stored-rows.ts'
+import { fieldOf, isNull, type StoredRow, storedRow } from './stored-row.ts'
+import type { StoredRows } from './stored-rows.ts'
 
 export interface LiveTable {
   readonly past: TableManifest

@@ -5,7 +5,8 @@ import { type ChangesWorld, changesSince } from '../../repository/state/changes-
 import { resolveTarget } from '../../repository/state/target.ts'
 import { encodeKey } from '../../repository/tree/key.ts'
 import { mayHoldPatients } from './closure.ts'
-import { fieldOfText, StoredRows } from './stored-rows.ts'
+import { fieldOfText } from './stored-row.ts'
+import { StoredRows } from './stored-rows.ts'
 
 const PURPOSE_CHARACTERS_MIN = 3
 

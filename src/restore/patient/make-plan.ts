@@ -12,7 +12,8 @@ import { type PlanWish, planPatient } from './plan.ts'
 import { planContent } from './plan-content.ts'
 import { type PlanContent, type WrittenPlan, writePlan } from './plan-document.ts'
 import { factsOf } from './row-status.ts'
-import { fieldOfText, type StoredRows } from './stored-rows.ts'
+import { fieldOfText } from './stored-row.ts'
+import type { StoredRows } from './stored-rows.ts'
 import { undoContent } from './undo.ts'
 
 const LOCK_TIMEOUT_MS = 5_000

@@ -3,7 +3,7 @@
 import type { PatientPlan, PlannedRow, PlannedTable } from './plan.ts'
 import type { ContentRow, ContentTable, PlanContent } from './plan-document.ts'
 import { fieldNumber } from './references.ts'
-import { fieldOf, type StoredRow } from './stored-rows.ts'
+import { fieldOf, type StoredRow } from './stored-row.ts'
 
 export function planContent(plan: PatientPlan): PlanContent {
   const { sourceName, snapshotId, position } = plan.manifest

@@ -13,7 +13,7 @@ import type { Closure, LeftOut } from './closure.ts'
 import { fieldNumber, type Reference, referencesOf } from './references.ts'
 import type { NeededFact, PatientFacts, RowFact, RowStatus, TableFacts } from './row-status.ts'
 import { type Selection, type Selects, selector } from './selection.ts'
-import { fieldsText } from './stored-rows.ts'
+import { fieldsText } from './stored-row.ts'
 
 export const POLICIES = ['missing', 'changed', 'exact'] as const
 export type Policy = (typeof POLICIES)[number]

@@ -13,7 +13,8 @@ import type { LiveRows } from '../../source/row-contract.ts'
 import type { Closure, NeededRow } from './closure.ts'
 import { type BothSides, type LiveTable, livePatient } from './live-patient.ts'
 import { anchorReferencesOf, fieldNumber, referencesOf } from './references.ts'
-import { fieldOf, fieldsText, type StoredRow, type StoredRows } from './stored-rows.ts'
+import { fieldOf, fieldsText, type StoredRow } from './stored-row.ts'
+import type { StoredRows } from './stored-rows.ts'
 
 export type RowStatus = 'missing' | 'changed' | 'same' | 'newer' | 'conflicting'
 

@@ -2,7 +2,7 @@
 import { Failure } from '../../errors.ts'
 import type { Manifest, TableManifest } from '../../repository/manifest.ts'
 import type { RowFact, TableFacts } from './row-status.ts'
-import { fieldOfText } from './stored-rows.ts'
+import { fieldOfText } from './stored-row.ts'
 
 export interface Selection {
   /** Null for all. A row is taken when its table is wanted by either. */

@@ -15,24 +15,13 @@ import { locatorSpec } from '../../repository/tree/spec.ts'
 import { TreeReader } from '../../repository/tree/tree-reader.ts'
 import { encodedField, fieldOf, StoredRow, storedRow } from './stored-row.ts'
 
-export {
-  fieldOf,
-  fieldOfText,
-  fieldsText,
-  fieldText,
-  isNull,
-  StoredRow,
-  storedRow,
-} from './stored-row.ts'
-
 export class StoredRows {
   /** Of the snapshot, with the moment's position; its trees are the snapshot's. */
   readonly manifest: Manifest
-  readonly #trees: TreeRows
-  readonly #since: ChangesSince | null
-
   /** Tables that appeared after the snapshot: what they held is not known. */
   readonly added: readonly string[]
+  readonly #trees: TreeRows
+  readonly #since: ChangesSince | null
 
   /** @param since what the log says since the snapshot; null where the snapshot itself is meant */
   constructor(

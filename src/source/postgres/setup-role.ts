@@ -5,8 +5,9 @@ import { quoteName, quoteText } from './quote.ts'
  * Refuses a role that is something else already: taking from the superuser or from the application's owner what they have
  * would stop the server's administration or the wards.
  * @param limits further attributes, as ALTER ROLE takes them
+ * @param usual what such a role is called elsewhere
  */
-export function roleSql(role: string, limits = ''): string {
+export function roleSql(role: string, limits = '', usual = 'chartkeep'): string {
   const [name, text] = [quoteName(role), quoteText(role)]
   return `DO $chartkeep$
 DECLARE
@@ -19,7 +20,7 @@ BEGIN
   ) AS is_another INTO known FROM pg_catalog.pg_roles r WHERE r.rolname = ${text};
   IF known.is_another THEN
     RAISE EXCEPTION 'role % is an administrator or owns objects: chartkeep needs a role of its own; nothing was changed', ${text}
-      USING HINT = 'Name another one in the address: chartkeep setup-sql postgres://chartkeep@HOST/DATABASE';
+      USING HINT = 'Name another one in the address that setup-sql is given: postgres://${usual}@HOST/DATABASE';
   END IF;
   IF known.oid IS NULL THEN
     CREATE ROLE ${name};

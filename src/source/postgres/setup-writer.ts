@@ -26,7 +26,7 @@ export function writerSql({ role, database }: WriterOptions): string {
 -- 由超级用户执行一次（可重复执行）：psql -d ${shown} -f 文件名
 ${STOP_AT_ERRORS}
 
-${roleSql(role, ' CONNECTION LIMIT 3')}
+${roleSql(role, ' CONNECTION LIMIT 3', 'chartkeep_writer')}
 
 -- It must see all rows that it compares with a plan.
 -- 必须能读取全部行，才能与恢复方案逐行比对。

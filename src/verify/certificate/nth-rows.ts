@@ -4,7 +4,7 @@ import type { Repository } from '../../repository/repository.ts'
 import { tableSpec } from '../../repository/table-spec.ts'
 import { rowText } from '../../repository/tree/rows.ts'
 import { TreeReader } from '../../repository/tree/tree-reader.ts'
-import { type StoredRow, storedRow } from '../../restore/patient/stored-rows.ts'
+import { type StoredRow, storedRow } from '../../restore/patient/stored-row.ts'
 
 /** @param numbers from 0, in ascending order. @throws repository-damaged, object-missing, store-… */
 export async function nthRows(

@@ -13,7 +13,8 @@ import { changesSince } from '../../../src/repository/state/changes-since.ts'
 import { type State, stateAt } from '../../../src/repository/state/state.ts'
 import { resolveTarget, type StateTarget } from '../../../src/repository/state/target.ts'
 import { fieldNumber } from '../../../src/restore/patient/references.ts'
-import { type StoredRow, StoredRows } from '../../../src/restore/patient/stored-rows.ts'
+import type { StoredRow } from '../../../src/restore/patient/stored-row.ts'
+import { StoredRows } from '../../../src/restore/patient/stored-rows.ts'
 import {
   connectClient,
   describeOnServers,

@@ -14,6 +14,7 @@ import { makePatientPlan } from '../../../src/restore/patient/make-plan.ts'
 import { planHtml } from '../../../src/restore/patient/page/plan-page.ts'
 import type { Policy } from '../../../src/restore/patient/plan.ts'
 import type { ReadPlan } from '../../../src/restore/patient/plan-document.ts'
+import { StoredRows } from '../../../src/restore/patient/stored-rows.ts'
 import { captureDatabase } from '../../support/capture-by-hand.ts'
 import { toLayout } from '../../support/layout.ts'
 import { makeRepository, never, type TestRepository } from '../../support/repository.ts'
@@ -98,13 +99,14 @@ describe('a moment between two snapshots', () => {
   })
 
   it('is said of a look and of an export, with the tables of which nothing is known', async () => {
-    const closure = await at(async ({ stored }) => {
-      Object.defineProperty(stored, 'added', { value: ['public.late'] })
-      return await patientClosure(stored, Buffer.from('2'))
-    })
+    const closure = await at(({ stored }) => patientClosure(stored, Buffer.from('2')))
+    const { manifest } = await made.repository.readManifest(closure.manifest.snapshotId)
+    const { keyring } = made.repository
+    const withLate = new StoredRows(manifest, made.repository.chunkReader(), keyring.secrets, null, ['public.late'])
+    const { leftOut } = await patientClosure(withLate, Buffer.from('2'))
 
     expect(closure.older.map(({ table }) => table)).toEqual(OLDER)
-    expect(closure.leftOut).toEqual([{ table: 'public.late', reason: expect.stringContaining('appeared after') }])
+    expect(leftOut).toEqual([{ table: 'public.late', reason: expect.stringContaining('appeared after') }])
     const files = exportPatient(closure, { patient: 'P-X', asOf: { snapshot: 's', sourceTime: 't' } })
     const about = files.find(({ name }) => name === 'MOMENT.json')!
     expect(JSON.parse(about.bytes.toString())).toMatchObject({ asOf: { snapshot: 's' }, older: closure.older })

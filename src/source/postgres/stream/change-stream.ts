@@ -11,6 +11,7 @@
 import { Failure } from '../../../errors.ts'
 import type { ChangeStream, StreamEvent, StreamOptions } from '../../change-contract.ts'
 import type { ConnectionSettings, SourceIdentity } from '../../contract.ts'
+import { silent, withinSilence } from '../../silence.ts'
 import { connect, type Session, type SessionPurpose } from '../connect.ts'
 import { readIdentity } from '../identity.ts'
 import { quoteName, quoteText } from '../quote.ts'
@@ -67,19 +68,6 @@ async function assemble(source: StreamSource, options: StreamOptions, opened: As
   const stream = new RunningStream({ identity, options, wire, decoder, tables, questions, replication, opened })
   stream.start()
   return stream
-}
-
-/** A question on a connection that froze would never be answered. */
-async function withinSilence<T>(answer: Promise<T>, silenceMaxMs: number): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(silent(silenceMaxMs)), silenceMaxMs)
-  try {
-    // Who comes too late is not listened to any more.
-    answer.catch(() => {})
-    return await Promise.race([answer, promise])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 async function openSessions({ connection }: StreamSource, opened: AsyncDisposableStack) {
@@ -253,12 +241,6 @@ class RunningStream implements ChangeStream {
     const received = this.#received > this.#confirmed ? this.#received : this.#confirmed
     this.#parts.wire.report({ received, confirmed: this.#confirmed, wantsReply })
   }
-}
-
-function silent(ms: number): Failure {
-  return new Failure('source-unreachable', `the server gave no sign of life on the stream of changes for ${ms} ms`, {
-    hints: ['Check the network between, and whether the server is up.'],
-  })
 }
 
 function serverGone(): Failure {

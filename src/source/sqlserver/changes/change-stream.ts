@@ -12,6 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Failure } from '../../../errors.ts'
 import type { CapturedTransaction, ChangeStream, RowChange, StreamEvent, StreamOptions } from '../../change-contract.ts'
 import type { SourceIdentity } from '../../contract.ts'
+import { withinSilence } from '../../silence.ts'
 import { behind, type CdcLsn, shownLsn, unpackLsn } from './lsn.ts'
 import { InstanceReader, type MergedChange, mergedChanges } from './merge.ts'
 import type { Pace } from './pace.ts'
@@ -249,22 +250,4 @@ async function within<T>(answer: Promise<T>, { signal, silenceMaxMs }: StreamOpt
   } finally {
     signal.removeEventListener('abort', onAbort)
   }
-}
-
-async function withinSilence<T>(answer: Promise<T>, silenceMaxMs: number): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(silent(silenceMaxMs)), silenceMaxMs)
-  try {
-    // Who comes too late is not listened to any more.
-    answer.catch(() => {})
-    return await Promise.race([answer, promise])
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
-function silent(ms: number): Failure {
-  return new Failure('source-unreachable', `the server gave no answer about changes for ${ms} ms`, {
-    hints: ['Check the network between, and whether the server is up.'],
-  })
 }
