@@ -35,6 +35,7 @@ const writerShape = z.strictObject({
   searchPath: text.optional(),
   triggerColumns: z.array(text).default([]),
 })
+const scratchShape = z.strictObject({ url: text, passwordFile: text.optional(), caFile: text.optional() })
 const sourceShape = z.strictObject({
   url: text,
   passwordFile: text.optional(),
@@ -46,6 +47,7 @@ const sourceShape = z.strictObject({
   exclude: z.array(tableName).default([]),
   capture: captureShape.default({}),
   writer: writerShape.optional(),
+  scratch: scratchShape.optional(),
   retention: retentionShape.optional(),
   explain: explainShape.optional(),
   drill: drillShape.optional(),
@@ -72,6 +74,7 @@ const knownKeysByDepth = (path: readonly PropertyKey[]): readonly string[] => {
   const shapes = {
     capture: captureShape,
     writer: writerShape,
+    scratch: scratchShape,
     patient: patientShape,
     retention: retentionShape,
     drill: drillShape,

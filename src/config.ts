@@ -10,6 +10,7 @@
  *         anchors: { public.vital_sign: stay_id }
  *         categories: { 生命体征: [public.vital_sign] }
  *         links: [ "public.lab_result.stay_id -> public.icu_stay.stay_id" ]
+ *         scratch: { url: sqlserver://drills@drill-server:1433 }
  *         capture: { sealSeconds: 5, slotBytesMax: 20000000000 }
  *         retention: { last: 3, hourly: 24, daily: 14, monthly: 12, window: 14d }
  *
@@ -69,6 +70,8 @@ export interface SourceConfiguration {
   readonly capture: CaptureConfiguration
   /** The role by which patients are put back; null where nothing of ours may write. */
   readonly writer: WriterConfiguration | null
+  /** A server on which copies for drills and certificates are made and dropped; null where none is named. */
+  readonly scratch: ScratchConfiguration | null
   /** Null where nobody said what may go: then everything stays. */
   readonly retention: RetentionConfiguration | null
   /** What accounts for changes; null where nothing does but inserts. */
@@ -94,6 +97,15 @@ export interface WriterConfiguration {
   readonly searchPath: string | null
   /** `schema.table.column`: columns that triggers own. */
   readonly triggerColumns: readonly string[]
+}
+
+export interface ScratchConfiguration {
+  /** Of a server, without a database and without a password. */
+  readonly url: string
+  /** Absolute path. */
+  readonly passwordFile: string | null
+  /** Absolute path. */
+  readonly caFile: string | null
 }
 
 export interface PatientTable {
@@ -216,6 +228,7 @@ function toSource(
       allowUnlimitedSlot: source.capture.allowUnlimitedSlot ?? false,
     },
     writer: toWriter(name, source, absolute),
+    scratch: toScratch(name, source, absolute),
     retention: toRetention(source.retention),
     explain: toExplainRules(source.explain),
     drill: toDrill(source.drill),
@@ -231,6 +244,16 @@ function toWriter(
   const { url, searchPath, triggerColumns } = writer
   refusePassword(url, `sources.${name}.writer.url`)
   return { url, passwordFile: absolute(writer.passwordFile), searchPath: searchPath ?? null, triggerColumns }
+}
+
+function toScratch(
+  name: string,
+  { scratch }: ParsedSource,
+  absolute: (path: string | undefined) => string | null,
+): ScratchConfiguration | null {
+  if (!scratch) return null
+  refusePassword(scratch.url, `sources.${name}.scratch.url`)
+  return { url: scratch.url, passwordFile: absolute(scratch.passwordFile), caFile: absolute(scratch.caFile) }
 }
 
 function byTable(name: string, categories: Readonly<Record<string, readonly string[]>>): Map<string, string> {

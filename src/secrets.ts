@@ -55,6 +55,21 @@ export async function writerConnection(source: SourceConfiguration, world: World
   return connection(writer.url, password, caPem)
 }
 
+/** The server on which copies of the source are made; null where none is configured. @throws missing-secret */
+export async function scratchConnection(
+  { scratch, name }: SourceConfiguration,
+  world: World,
+): Promise<ConnectionSettings | null> {
+  if (scratch === null) return null
+  const { url, passwordFile, caFile } = scratch
+  const password =
+    passwordFile === null
+      ? await passwordFromSurroundings(url, world)
+      : await readSecretFile(passwordFile, `scratch.passwordFile of source ${name}`, world)
+  const caPem = caFile === null ? null : await readSecretFile(caFile, `scratch.caFile of ${name}`, world)
+  return connection(url, password, caPem)
+}
+
 /** For `discover URL` and `--into URL`. @throws bad-usage when it holds a password */
 export async function argumentConnection(given: string, world: World): Promise<ConnectionSettings> {
   const url = argumentUrl(given)

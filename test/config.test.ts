@@ -17,6 +17,7 @@ sources:
     links: [ "public.lab_result.stay_id -> public.icu_stay.stay_id", 'a."B.c"."d->""e" -> public.x.y' ]
     exclude: [public.scratch]
     capture: { sealSeconds: 2.5 }
+    scratch: { url: "sqlserver://drills@drill-server:1433", passwordFile: secrets/drills }
     retention: { last: 3, daily: 14, window: 14d }
 `
 
@@ -56,6 +57,11 @@ describe('a configuration', () => {
       exclude: new Set(['public.scratch']),
       capture: { sealSeconds: 2.5, slotBytesMax: null, allowUnlimitedSlot: false },
       writer: null,
+      scratch: {
+        url: 'sqlserver://drills@drill-server:1433',
+        passwordFile: '/etc/chartkeep/secrets/drills',
+        caFile: null,
+      },
       retention: {
         rules: {
           last: 3,

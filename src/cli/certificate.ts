@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { Command } from 'commander'
-import { chooseSource } from '../config.ts'
+import { chooseSource, type SourceConfiguration } from '../config.ts'
 import { Failure } from '../errors.ts'
 import { BuildPool } from '../intake/build-pool.ts'
 import type { Manifest } from '../repository/manifest.ts'
-import { argumentConnection } from '../secrets.ts'
+import { argumentConnection, scratchConnection } from '../secrets.ts'
 import type { Certificate } from '../verify/certificate/document.ts'
 import { drillsOf } from '../verify/certificate/drills.ts'
 import { chooseEnds } from '../verify/certificate/ends.ts'
@@ -51,7 +51,7 @@ function issueCommand(cli: Cli): Command {
     summary: 'issue a certificate from a baseline to an end',
     description:
       'Compares two snapshots row by row and counts, by category and month, what was inserted, updated and deleted, and what\n' +
-      'nothing accounts for (`explain` in the configuration). Restores a copy of the end, into a server of its own or --into, and\n' +
+      'nothing accounts for (`explain` in the configuration). Restores a copy of the end, as `drill` does or --into, and\n' +
       'tries it by samples drawn from a text that the hospital gives. Writes a package that verifies on plain Node.',
     examples: [
       'chartkeep certificate issue --out certificate-2026 --sample-seed "acceptance 2026-11-23, drawn by Li Wei"',
@@ -77,7 +77,7 @@ function issueCommand(cli: Cli): Command {
     .option('--sample-patients <count>', 'patients retrieved and exported from the copy', '20')
     .option('--organisation <text>', 'the hospital, as it is to be printed')
     .option('--system <text>', 'the clinical system, as it is to be printed')
-    .option('--into <url>', 'an empty database for the copy; a server of our own when not given')
+    .option('--into <url>', 'an empty database for the copy, instead of one of our own')
     .option('--no-copy', 'restore nothing: the opinion is then a disclaimer')
     .option('--lang <language>', 'zh, en or both', 'both')
     .action(action(cli, runIssue))
@@ -109,7 +109,7 @@ async function runIssue(cli: Cli, options: IssueOptions): Promise<void> {
       system: options.system ?? configured.name,
       sampleSeed: options.sampleSeed,
       sample,
-      openScratch: options.copy ? () => openScratch(cli, options, configured.url, end.manifest) : null,
+      openScratch: options.copy ? () => openScratch(cli, options, configured, end.manifest) : null,
       buildPool,
       drills: await drillsOf(repository, configured.name),
       nowMs: cli.nowMs,
@@ -147,14 +147,15 @@ function showIssued(cli: Cli, certificate: Certificate, directory: string): void
 async function openScratch(
   cli: Cli,
   { into }: IssueOptions,
-  url: string,
+  source: SourceConfiguration,
   manifest: Manifest,
 ): Promise<ScratchDatabase> {
   if (into !== undefined) {
     const connection = await argumentConnection(into, cli.world)
     return { connection, server: `${manifest.source.engine} (given)`, [Symbol.asyncDispose]: async () => {} }
   }
-  return await openScratchCopy(url, manifest, { random: randomBytes, nowMs: cli.nowMs })
+  const on = await scratchConnection(source, cli.world)
+  return await openScratchCopy({ url: source.url, on }, manifest, { random: randomBytes, nowMs: cli.nowMs })
 }
 
 function languagesOf(text: string): readonly Language[] {

@@ -5,7 +5,7 @@ import { chooseSource, type SourceConfiguration } from '../config.ts'
 import { Failure, failures } from '../errors.ts'
 import { BuildPool } from '../intake/build-pool.ts'
 import type { Repository } from '../repository/repository.ts'
-import { argumentConnection, sourceConnection } from '../secrets.ts'
+import { argumentConnection, scratchConnection, sourceConnection } from '../secrets.ts'
 import { DRILLS, type DrillReport, SCENARIOS, type Scenario } from '../verify/drill/drill-report.ts'
 import { runDrill } from '../verify/drill/run-drill.ts'
 import { readReport, type SignedReport } from '../verify/report/signed-report.ts'
@@ -44,7 +44,8 @@ export function register(program: Command, cli: Cli): void {
       'the configuration names, measures RTO and RPO, erases the copy and looks whether it is gone. The report is signed\n' +
       'and kept in the repository; --out writes it as JSON and PDF (灾难恢复演练报告). A drill that was killed leaves no\n' +
       'server running, and the next one removes what it left. The source is read only, and not at all with --leave-source.\n' +
-      'Without --into a PostgreSQL server of its own is started, under the directory of TMPDIR.',
+      'Without --into a PostgreSQL server of its own is started, under the directory of TMPDIR; of a SQL Server source, a\n' +
+      'database is made on the server that `scratch` of the configuration names, and dropped.',
     examples: [
       'chartkeep drill --out report',
       'chartkeep drill --scenario patient --authorised-by "Dr. Li" --authorisation 2026-117 --lang both --out report',
@@ -69,7 +70,7 @@ export function register(program: Command, cli: Cli): void {
     )
     .option('--table <name>', 'of --scenario table: which one; the largest when not given')
     .option('--patient <key>', 'of --scenario patient: whose rows; drawn when not given')
-    .option('--into <url>', 'an empty database instead of a server of its own')
+    .option('--into <url>', 'an empty database instead of one of its own')
     .option('--leave-source', 'do not read the source: no lost rows, no comparison of answers', false)
     .option('--fault-at <time>', 'when the fault happened, where people staged it')
     .option('--discovered-at <time>', 'when it was discovered')
@@ -123,6 +124,7 @@ async function hold(
     targets: drill.targets,
     questions: drill.questions,
     sourceUrl: configured.url,
+    scratch: await scratchConnection(configured, cli.world),
     into: options.into === undefined ? null : await argumentConnection(options.into, cli.world),
     source: options.leaveSource ? null : await sourceConnection(configured, cli.world),
     pool,

@@ -6,7 +6,7 @@ import { protectionStatus } from '../backup/status.ts'
 import type { Configuration, ServiceConfiguration, SourceConfiguration } from '../config.ts'
 import { Failure } from '../errors.ts'
 import type { Repository } from '../repository/repository.ts'
-import { readSecretFile, sourceConnection } from '../secrets.ts'
+import { readSecretFile, scratchConnection, sourceConnection } from '../secrets.ts'
 import type { Watch } from '../service/alarm/condition.ts'
 import { mail } from '../service/alarm/mail.ts'
 import type { Channel } from '../service/alarm/notifier.ts'
@@ -48,6 +48,7 @@ export function kindsOf({ cli, configuration }: ServeParts): Kinds {
     ...serviceWorld(cli),
     sources: configuration.sources,
     connectionOf,
+    scratchOf: (source) => scratchConnection(source, cli.world),
     openSource: async (source) => await openSource(await connectionOf(source)),
     retention: retentionOf(configuration),
     scrubBytesMax: configuration.service.jobs.scrub?.bytesMax ?? null,

@@ -16,7 +16,6 @@ import type {
   TransactionOutcome,
 } from './row-contract.ts'
 import type { Answer, Question, ScratchServer, ScratchWish } from './scratch-contract.ts'
-import { refuseYet } from './sqlserver/not-yet.ts'
 import { setupSqlFor as setupSqlServerSql } from './sqlserver/setup.ts'
 
 interface Kind {
@@ -84,8 +83,8 @@ const sqlServer: Kind = {
   readTable: readSqlServerTable,
   loadTable: async (...asked) => (await import('./sqlserver/load-table.ts')).loadTable(...asked),
   setupSql: setupSqlServerSql,
-  ask: refuseYet('questions of a drill'),
-  openScratch: refuseYet('a server for drills'),
+  ask: async (...asked) => (await import('./sqlserver/ask.ts')).askSqlServer(...asked),
+  openScratch: async (...asked) => (await import('./sqlserver/scratch.ts')).openScratchDatabase(...asked),
   examine: async (...asked) => (await import('./sqlserver/doctor/examine.ts')).examineSqlServer(...asked),
   examineWriter: async (...asked) => (await import('./sqlserver/doctor/examine.ts')).examineSqlServerWriter(...asked),
 }
@@ -133,9 +132,17 @@ export async function askDatabase(
   return kindOf(settings).ask(settings, questions, world)
 }
 
-/** A server of the kind that the snapshot was taken from, with an empty database. @throws unsupported-server, source-failed */
+/**
+ * An empty database on a server of the kind that the snapshot was taken from.
+ * @param url of the source
+ * @throws bad-configuration, unsupported-server, source-failed
+ */
 export async function openScratchServer(url: string, wish: ScratchWish): Promise<ScratchServer> {
-  return kindOf({ url }).openScratch(wish)
+  const kind = kindOf({ url })
+  if (wish.on !== null && kindOf(wish.on) !== kind) {
+    throw new Failure('bad-configuration', 'the server for copies (`scratch`) is of another kind than the source')
+  }
+  return kind.openScratch(wish)
 }
 
 /** What became of a transaction whose end nobody wrote down. */

@@ -1,4 +1,4 @@
-/** A database server of our own for a while, and what it and the source answer to the questions of a drill. */
+/** A database of our own for a while, and what it and the source answer to the questions of a drill. */
 import type { ConnectionSettings } from './contract.ts'
 
 export interface ScratchWish {
@@ -7,31 +7,37 @@ export interface ScratchWish {
   readonly encoding: string
   /** Of a role that nobody else knows: what holds patients is open to nobody. */
   readonly password: string
+  /** A server on which a database is made; null: a server of our own, of kinds that come with one. */
+  readonly on: ConnectionSettings | null
   readonly nowMs: () => number
 }
 
-/** Runs until it is erased or disposed of, and no longer than this process. */
+/** There until it is erased or disposed of. What a process that was killed left, the next one removes. */
 export interface ScratchServer extends AsyncDisposable {
+  readonly kind: 'embedded' | 'made'
   /** `PostgreSQL 18`. */
   readonly version: string
   /** An empty database. */
   readonly connection: ConnectionSettings
-  /** Stops the server and removes its data; then looks for what may be left. Once. */
+  /** Removes it with all its data; then looks for what may be left. Once. */
   erase(): Promise<ErasureProof>
 }
 
-/** What was asked after the removal. All true, or something is left. */
+/** What was asked after the removal. All answers are true, or something is left. */
 export interface ErasureProof {
-  readonly directory: string
-  /** The path is not there any more. */
-  readonly directoryGone: boolean
-  /** The listing of the directory above does not have it. */
-  readonly notListed: boolean
-  /** Nothing listens on the server's port. */
-  readonly portClosed: boolean
+  /** What was removed, by the name under which somebody would look for it. */
+  readonly what: string
+  readonly asked: readonly { readonly question: ErasureQuestion; readonly answer: boolean }[]
 }
 
-/** A question that the configuration names. It is only read: a statement that writes fails. */
+export type ErasureQuestion =
+  | 'data directory is gone'
+  | 'listing of its parent does not have it'
+  | 'server does not listen any more'
+  | 'server does not list the database any more'
+  | 'database cannot be opened any more'
+
+/** A question that the configuration names. It is only read: a statement that writes fails, or what it wrote is undone. */
 export interface Question {
   readonly name: string
   readonly sql: string

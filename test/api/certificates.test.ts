@@ -55,6 +55,7 @@ async function issued(url: string): Promise<JobResult> {
     sources,
     openSource: async () => await openSource({ url }),
     connectionOf: async () => ({ url }),
+    scratchOf: async () => null,
     retention: { rules: new Map(), graceMs: 0 },
     scrubBytesMax: null,
     nowMs: () => START_MS,

@@ -110,13 +110,18 @@ export async function setUpRepository(site: Site): Promise<void> {
   await site.run(['init'])
 }
 
-export function runCommand(args: readonly string[], folder: string, environment: Environment = {}): Promise<Ended> {
+export function runCommand(
+  args: readonly string[],
+  folder: string,
+  environment: Environment = {},
+  timeoutMs = COMMAND_TIMEOUT_MS,
+): Promise<Ended> {
   const env = variables(environment)
   return new Promise((resolve) => {
     execFile(
       process.execPath,
       ['--disable-warning=ExperimentalWarning', MAIN, ...args],
-      { cwd: folder, env, timeout: COMMAND_TIMEOUT_MS },
+      { cwd: folder, env, timeout: timeoutMs },
       (error, stdout, stderr) => {
         const status = typeof error?.code === 'number' ? error.code : 1
         resolve({ status: error === null ? 0 : status, stdout, stderr })

@@ -16,6 +16,7 @@ const kinds = usualKinds({
   sources: [],
   openSource: () => Promise.reject(),
   connectionOf: () => Promise.reject(),
+  scratchOf: () => Promise.reject(),
   retention: { rules: new Map(), graceMs: 0 },
   scrubBytesMax: null,
   nowMs: () => NOW_MS,

@@ -39,7 +39,10 @@ export function certificateKind(world: KindWorld): Kind {
         organisation: configured.drill.organisation ?? configured.name,
         system: configured.name,
         sampleSeed: drawnByNobody(ends),
-        openScratch: () => openScratchCopy(configured.url, ends.end.manifest, world),
+        openScratch: async () => {
+          const on = await world.scratchOf(configured)
+          return await openScratchCopy({ url: configured.url, on }, ends.end.manifest, world)
+        },
         drills: await drillsOf(repository, configured.name),
         onProgress: (what) => {
           steps += 1

@@ -36,6 +36,7 @@ export function drillKind(world: KindWorld): Kind {
         targets: configured.drill.targets,
         questions: configured.drill.questions,
         sourceUrl: configured.url,
+        scratch: await world.scratchOf(configured),
         into: null,
         source: await world.connectionOf(configured),
         pool,

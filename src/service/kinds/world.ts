@@ -10,6 +10,8 @@ export interface KindWorld extends ServiceWorld {
   /** To be disposed of by the caller. @throws source-…, missing-secret */
   readonly openSource: (source: SourceConfiguration) => Promise<Source>
   readonly connectionOf: (source: SourceConfiguration) => Promise<ConnectionSettings>
+  /** The server for copies; null: one of our own. */
+  readonly scratchOf: (source: SourceConfiguration) => Promise<ConnectionSettings | null>
   /** By source; a repository has one grace. */
   readonly retention: Pick<PruneRequest, 'rules' | 'graceMs'>
   /** Bytes of packs that one scrub reads at most; null: all of them. */

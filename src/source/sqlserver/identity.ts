@@ -19,6 +19,9 @@ const NO_GUID = /^(00000000-0000-0000-0000-000000000000)?$/
 /** 2016: before it, float has no style that keeps every digit. */
 const OLDEST_MAJOR = 13
 
+/** `0` where SNAPSHOT isolation is off. */
+export const SNAPSHOT_STATE = 'SELECT snapshot_isolation_state AS state FROM sys.databases WHERE name = DB_NAME()'
+
 export async function readIdentity(session: Session): Promise<SourceIdentity> {
   const [row] = await session.query(`
     SELECT d.name AS name, CONVERT(nvarchar(36), d.service_broker_guid) AS guid,

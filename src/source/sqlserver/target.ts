@@ -8,8 +8,8 @@ import type { ConnectionSettings, DdlStep, NotCaptured, SequenceInfo, SourceIden
 import { isSameDatabase } from '../identity.ts'
 import { isSource, notEmpty, otherKind } from '../unusable-target.ts'
 import { connect, type Session } from './connect.ts'
-import { CONSTRAINT_VIOLATED, errorNumber, toSqlServerFailure } from './failures.ts'
-import { readIdentity } from './identity.ts'
+import { CONSTRAINT_VIOLATED, errorNumber, SNAPSHOT_OFF, serverFailure, toSqlServerFailure } from './failures.ts'
+import { readIdentity, SNAPSHOT_STATE } from './identity.ts'
 import { setSequence } from './sequences.ts'
 import { tableOfStep, tablesOfForeignKey, withoutLooking } from './steps.ts'
 import { clearDatabase, findObjects, readMark, setMark } from './target-mark.ts'
@@ -39,6 +39,7 @@ class SqlServerTarget implements Target {
     if (isSameDatabase(source, target)) throw isSource(source, COPY_COUNTS)
     const found = await failing('looking whether the target is empty', () => findObjects(this.#session))
     if (found.length > 0) throw notEmpty(target, found, 'CREATE DATABASE')
+    await this.#assertReadable()
   }
 
   readMark(): Promise<string | null> {
@@ -95,6 +96,13 @@ class SqlServerTarget implements Target {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#session[Symbol.asyncDispose]()
+  }
+
+  /** What was rebuilt is read as of one moment to be proved: better known now than when all rows are there. */
+  async #assertReadable(): Promise<void> {
+    const doing = 'looking whether the target can be read to be proved'
+    const [row] = await failing(doing, () => this.#session.query(SNAPSHOT_STATE))
+    if (row?.state === '0') throw serverFailure(SNAPSHOT_OFF, { doing, side: 'target' })
   }
 
   async #runStep(step: DdlStep): Promise<void> {

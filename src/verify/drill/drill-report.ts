@@ -83,9 +83,12 @@ const findingSchema = z.strictObject({
   hint: z.string().nullable(),
 })
 
+/** A server of our own, a database made on a server for such things, a database that somebody gave. */
+const placeKind = z.enum(['embedded', 'made', 'given'])
+
 const cleanupSchema = z.strictObject({
-  kind: z.enum(['embedded', 'given']),
-  /** What was removed: a directory, or the objects of a database. */
+  kind: placeKind,
+  /** What was removed: a directory, a database, or the objects of one. */
   what: z.string(),
   asked: z.array(z.strictObject({ question: z.string(), answer: z.boolean() })),
   clean: z.boolean(),
@@ -108,7 +111,7 @@ export const drillSchema = z.strictObject({
   asked: z.string(),
   authorisation: z.strictObject({ by: z.string(), reference: z.string() }).nullable(),
   environment: z.strictObject({
-    kind: z.enum(['embedded', 'given']),
+    kind: placeKind,
     server: z.string(),
     tool: z.string(),
     runtime: z.string(),

@@ -30,7 +30,9 @@ export interface DrillRequest {
   readonly questions: readonly DrillQuestion[]
   /** Names the kind of database, for a server of our own. */
   readonly sourceUrl: string
-  /** An empty database to rebuild into; null: a server of our own. */
+  /** A server for such things, as `ScratchWish.on`; null: one of our own. */
+  readonly scratch: ConnectionSettings | null
+  /** An empty database to rebuild into, instead of one of our own; null: none is given. */
   readonly into: ConnectionSettings | null
   /** To be asked and compared; null: it is left in peace. */
   readonly source: ConnectionSettings | null

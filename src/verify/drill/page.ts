@@ -88,7 +88,7 @@ function conclusion({ report, language, say }: Page): PdfNode[] {
 function scope({ report, zone, say }: Page): PdfNode[] {
   const { backup, authorisation, environment } = report
   const object = report.table ?? report.patient ?? report.sourceName
-  const kind = say(environment.kind === 'embedded' ? DRILL_WORDS.embedded : DRILL_WORDS.given)
+  const kind = say(DRILL_WORDS[environment.kind])
   const short: (readonly [string, string | PdfNode])[] = [
     [say(DRILL_WORDS.held), formatInstant(Date.parse(report.createdAt), zone)],
     [say(DRILL_WORDS.scenario), say(SCENARIO_WORDS[report.scenario])],

@@ -71,7 +71,7 @@ function begin(request: DrillRequest, times: StepTimes): Course {
     target: null,
     manifestSha256: '',
     environment: {
-      kind: request.into === null ? 'embedded' : 'given',
+      kind: request.into !== null ? 'given' : request.scratch !== null ? 'made' : 'embedded',
       server: '',
       tool: `${tool.name} ${tool.version}`,
       runtime: `Node.js ${tool.node}`,

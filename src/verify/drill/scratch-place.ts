@@ -1,10 +1,11 @@
 /**
- * Where a drill rebuilds: a server of our own, or an empty database that somebody gave. Both are empty again afterwards,
- * and are asked whether they are. A given database carries a mark while the drill lasts, so that the next drill clears
- * what one that was killed left there, and nothing else (I8).
+ * Where a drill rebuilds: a server of our own, a database that is made on a server for such things, or an empty database
+ * that somebody gave. Nothing is left of it afterwards, and that is asked for. A given database carries a mark while the
+ * drill lasts, so that the next drill clears what one that was killed left there, and nothing else (I8).
  */
 import { Failure } from '../../errors.ts'
 import type { ConnectionSettings, SourceIdentity } from '../../source/contract.ts'
+import { serverName } from '../../source/identity.ts'
 import { openScratchServer, openTarget } from '../../source/open.ts'
 import type { Cleanup } from './drill-report.ts'
 import type { DrillRequest } from './drill-request.ts'
@@ -24,28 +25,22 @@ const PASSWORD_BYTES = 24
 
 /** @throws unsupported-server, source-failed; target-not-empty, target-is-source and what opening a target throws */
 export async function openPlace(request: DrillRequest, source: SourceIdentity): Promise<ScratchPlace> {
-  return request.into === null ? await ownServer(request, source) : await givenDatabase(request, request.into, source)
+  return request.into === null ? await ownDatabase(request, source) : await givenDatabase(request, request.into, source)
 }
 
-async function ownServer(request: DrillRequest, source: SourceIdentity): Promise<ScratchPlace> {
+async function ownDatabase(request: DrillRequest, source: SourceIdentity): Promise<ScratchPlace> {
   const { serverVersionNumber, encoding } = source
   const password = Buffer.from(request.random(PASSWORD_BYTES)).toString('base64url')
-  const { sourceUrl, nowMs } = request
-  const server = await openScratchServer(sourceUrl, { serverVersionNumber, encoding, password, nowMs })
+  const { sourceUrl, scratch: on, nowMs } = request
+  const server = await openScratchServer(sourceUrl, { serverVersionNumber, encoding, password, on, nowMs })
   return {
-    kind: 'embedded',
+    kind: server.kind,
     server: server.version,
     connection: server.connection,
     claim: async () => {},
     cleanUp: async () => {
-      const { directory, directoryGone, notListed, portClosed } = await server.erase()
-      const asked = [
-        { question: 'data directory is gone', answer: directoryGone },
-        { question: 'listing of its parent does not have it', answer: notListed },
-        { question: 'server does not listen any more', answer: portClosed },
-      ]
-      const what = directory.slice(directory.lastIndexOf('/') + 1)
-      return { kind: 'embedded', what, asked, clean: asked.every(({ answer }) => answer) }
+      const { what, asked } = await server.erase()
+      return { kind: server.kind, what, asked: [...asked], clean: asked.every(({ answer }) => answer) }
     },
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   }
@@ -57,7 +52,7 @@ async function givenDatabase(
   source: SourceIdentity,
 ): Promise<ScratchPlace> {
   const mark = `chartkeep: drill in this database (repository ${repository.id})`
-  const { serverVersion, databaseName } = await clearLeftover(into, mark)
+  const found = await clearLeftover(into, mark)
   {
     await using target = await openTarget(into)
     await target.assertUsable(source)
@@ -71,7 +66,7 @@ async function givenDatabase(
   }
   return {
     kind: 'given',
-    server: `PostgreSQL ${serverVersion}`,
+    server: serverName(found),
     connection: into,
     claim: async () => {
       await using target = await openTarget(into)
@@ -81,7 +76,7 @@ async function givenDatabase(
     cleanUp: async () => {
       await clear()
       const asked = [{ question: 'database holds no object any more', answer: await isEmpty(into, source) }]
-      return { kind: 'given', what: databaseName, asked, clean: asked.every(({ answer }) => answer) }
+      return { kind: 'given', what: found.databaseName, asked, clean: asked.every(({ answer }) => answer) }
     },
     // A restore that failed left its own mark, by which the next one clears.
     [Symbol.asyncDispose]: async () => {

@@ -48,6 +48,8 @@ export const CLEANUP_WORDS: Readonly<Record<string, Phrase>> = Object.fromEntrie
     ['data directory is gone', '数据目录已不存在'],
     ['listing of its parent does not have it', '上级目录清单中已无此项'],
     ['server does not listen any more', '服务端口已关闭'],
+    ['server does not list the database any more', '服务器的数据库清单中已无此库'],
+    ['database cannot be opened any more', '该数据库已无法打开'],
     ['database holds no object any more', '数据库内已无任何对象'],
   ].map(([en, zh]) => [en, { zh: zh!, en: en! }]),
 )
@@ -77,6 +79,7 @@ export const DRILL_WORDS = {
   state: { zh: '恢复到', en: 'State reached' },
   environment: { zh: '演练环境', en: 'Environment' },
   embedded: { zh: '独立临时服务器', en: 'scratch server of its own' },
+  made: { zh: '演练服务器上的临时数据库', en: 'database made on the server for drills' },
   given: { zh: '指定数据库', en: 'database that was given' },
   replayed: { zh: '重放', en: 'Replayed' },
   transactions: {

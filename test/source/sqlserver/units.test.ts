@@ -1,6 +1,6 @@
 /** Addresses, names, failures and statements of SQL Server, without a server. */
 import { describe, expect, it } from 'vitest'
-import { askDatabase, openScratchServer, openSource, setupSql } from '../../../src/source/open.ts'
+import { openScratchServer, openSource, setupSql } from '../../../src/source/open.ts'
 import { indexStep, linkSteps } from '../../../src/source/sqlserver/ddl/constraints.ts'
 import { inOrder, moduleStep } from '../../../src/source/sqlserver/ddl/modules.ts'
 import { toSqlServerFailure } from '../../../src/source/sqlserver/failures.ts'
@@ -236,21 +236,26 @@ describe('keys as a condition', () => {
   })
 })
 
-describe('what is not built for SQL Server', () => {
-  it('says so by the one error table', async () => {
-    const signal = new AbortController().signal
+describe('a server for copies', () => {
+  it('is asked for where none is given, and refused where it is none', async () => {
     const wish = { serverVersionNumber: 1600, encoding: 'UTF8', password: 'x', nowMs: () => 0 }
-    const refused: (() => Promise<unknown>)[] = [
-      () => askDatabase(settings, [], { salt: new Uint8Array(), nowMs: () => 0, signal }),
-      () => openScratchServer(settings.url, wish),
-    ]
-
-    for (const ask of refused) {
-      await expect(ask()).rejects.toMatchObject({
-        code: 'not-available',
-        message: expect.stringContaining('not supported for SQL Server yet'),
-      })
+    const refused = async (on: string | null) => {
+      const given = on === null ? null : { url: on }
+      return await openScratchServer(settings.url, { ...wish, on: given }).catch((error: unknown) => error)
     }
+
+    expect(await refused(null)).toMatchObject({
+      code: 'bad-configuration',
+      hints: [expect.stringContaining('scratch:'), expect.anything()],
+    })
+    expect(await refused('sqlserver://drills@localhost:1/icu')).toMatchObject({
+      code: 'bad-configuration',
+      message: expect.stringContaining('with a database'),
+    })
+    expect(await refused('postgres://drills@localhost:1')).toMatchObject({
+      code: 'bad-configuration',
+      message: expect.stringContaining('another kind'),
+    })
   })
 })
 

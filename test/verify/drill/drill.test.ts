@@ -226,6 +226,7 @@ function drill(wanted: Partial<DrillRequest>): Promise<{ readonly report: DrillR
     questions: QUESTIONS,
     sourceUrl: url,
     into: null,
+    scratch: null,
     source: null,
     pool: made.pool,
     temporaryDirectory: tmpdir(),

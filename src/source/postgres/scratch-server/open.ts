@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { basename, dirname } from 'node:path'
+import { Failure } from '../../../errors.ts'
 import type { ErasureProof, ScratchServer, ScratchWish } from '../../scratch-contract.ts'
 import { availablePostgresVersions } from './binaries.ts'
 import { startPostgres } from './server.ts'
@@ -18,8 +19,13 @@ const SETTINGS = {
   fsync: 'off',
 } as const
 
-/** @throws unsupported-server when none is there; source-failed when it does not start */
+/** @throws bad-configuration; unsupported-server when none is there; source-failed when it does not start */
 export async function openScratchServer(wish: ScratchWish): Promise<ScratchServer> {
+  if (wish.on !== null) {
+    throw new Failure('bad-configuration', 'copies of a PostgreSQL source are made on a server of our own', {
+      hints: ['Take `scratch` out of the configuration; an empty database can be given with --into.'],
+    })
+  }
   const version = fittingVersion(Math.floor(wish.serverVersionNumber / 10_000), availablePostgresVersions())
   const server = await startPostgres({
     ...(version === null ? {} : { version }),
@@ -32,6 +38,7 @@ export async function openScratchServer(wish: ScratchWish): Promise<ScratchServe
     const url = await server.createDatabase(DATABASE, { encoding: wish.encoding })
     const home = dirname(server.dataDirectory)
     return {
+      kind: 'embedded',
       version: `PostgreSQL ${server.version}`,
       connection: { url: `${url}?sslmode=disable`, password: wish.password },
       erase: async () => {
@@ -54,10 +61,12 @@ function fittingVersion(wanted: number, available: readonly number[]): number | 
 async function lookFor(home: string, port: number): Promise<ErasureProof> {
   const listed = await readdir(dirname(home)).catch((): string[] => [])
   return {
-    directory: home,
-    directoryGone: !existsSync(home),
-    notListed: !listed.includes(basename(home)),
-    portClosed: !(await listens(port)),
+    what: basename(home),
+    asked: [
+      { question: 'data directory is gone', answer: !existsSync(home) },
+      { question: 'listing of its parent does not have it', answer: !listed.includes(basename(home)) },
+      { question: 'server does not listen any more', answer: !(await listens(port)) },
+    ],
   }
 }
 

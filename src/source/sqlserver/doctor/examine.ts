@@ -8,7 +8,7 @@ import type { DatabaseHealth, HealthQuestion, HealthTopic, Observation } from '.
 import { askServer } from '../changes/ask-server.ts'
 import { connect, type Session } from '../connect.ts'
 import { SNAPSHOT_OFF, serverFailure, toSqlServerFailure } from '../failures.ts'
-import { readIdentity } from '../identity.ts'
+import { readIdentity, SNAPSHOT_STATE } from '../identity.ts'
 import { type CatalogTable, readTables } from '../introspect.ts'
 import { findNotCaptured } from '../not-captured.ts'
 import { quoteName, quoteText } from '../quote.ts'
@@ -142,7 +142,6 @@ async function examine(
 }
 
 const STATEMENT_TIMEOUT_MS = 60_000
-const SNAPSHOT_STATE = 'SELECT snapshot_isolation_state AS state FROM sys.databases WHERE name = DB_NAME()'
 
 async function withoutRight(
   { session, tables }: Looked,
