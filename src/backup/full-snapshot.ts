@@ -85,7 +85,7 @@ async function openHandedOver(
   standing: Standing | null,
 ): Promise<ConsistentRead> {
   for (let tries = 1; ; tries += 1) {
-    const read = await source.openRead({ tables, signal, lockTimeoutMs })
+    const read = await source.openRead({ tables, signal, lockTimeoutMs, netChanges: true })
     if (!standing || standing.refusal !== null || standing.accepts(read)) return read
     if (tries === HAND_OVER_TRIES) {
       standing.refuse('it waits for a transaction that began before the change log did, so changes do not carry on')

@@ -51,7 +51,7 @@ function reasonToRead(
 }
 
 /** What its tree hangs on beside its rows. */
-function isSameShape({ table, spec, anchor }: TablePlan, before: TableManifest): boolean {
+export function isSameShape({ table, spec, anchor }: TablePlan, before: TableManifest): boolean {
   const columns = table.columns.map(({ name, type }) => `${name} ${type}`)
   const key = spec.key.map((position) => table.columns[position]?.name)
   return (

@@ -120,7 +120,7 @@ async function decide(request: SnapshotRequest, parts: DecideParts): Promise<Fol
 }
 
 /** Nothing is looked at as long as no pack is lost. */
-async function tablesWithLoss(
+export async function tablesWithLoss(
   { repository }: SnapshotRequest,
   previous: Manifest,
   lostPacks: ReadonlySet<string>,
@@ -214,7 +214,8 @@ function describe({ snapshotId }: Manifest, folded: number, read: FoldDecision['
   return read.length === 0 ? carried : `${carried}, ${read.length} read: ${reasons(read)}`
 }
 
-function reasons(read: FoldDecision['read']): string {
+/** Of tables that are read, for people. */
+export function reasons(read: FoldDecision['read']): string {
   const named = read.slice(0, TABLES_NAMED).map(({ plan, reason }) => `${plan.table.name} (${reason})`)
   return read.length > TABLES_NAMED ? `${named.join(', ')} and ${read.length - TABLES_NAMED} more` : named.join(', ')
 }

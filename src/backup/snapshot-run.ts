@@ -9,8 +9,9 @@ import { assert } from '../errors.ts'
 import { type BuildAll, buildAllTables, type PreviousTrees } from '../intake/build-all.ts'
 import type { TableConsumer } from '../intake/build-pool.ts'
 import type { TablePlan } from '../intake/table-plan.ts'
-import type { FoldedTable } from '../repository/fold/fold-table.ts'
+import { type FoldedTable, foldTable } from '../repository/fold/fold-table.ts'
 import { type FoldedTables, type FoldTables, foldTables } from '../repository/fold/fold-tables.ts'
+import { changesToRows, type RowsNow } from '../repository/fold/rows-now.ts'
 import type { Manifest, TableManifest } from '../repository/manifest.ts'
 import { type PackRecord, PackWriter } from '../repository/pack/pack-writer.ts'
 import type { Repository } from '../repository/repository.ts'
@@ -98,13 +99,18 @@ export class SnapshotRun {
     const roots = this.#roots.get(plan.table.name)
     assert(roots, `table ${plan.table.name} was built`)
     const told = resolution && { ...resolution, taken: 'read' as const, changes: null }
-    return { ...this.#described(plan), ...roots, ...told }
+    const described = this.#described(plan)
+    const readAt = described.netMark === undefined ? {} : { readAt: this.#read.position.sourceTime }
+    return { ...described, ...roots, ...readAt, ...told }
   }
 
   /** Of a table that was folded. */
-  foldedTable(plan: TablePlan, { rows, locator, changes }: FoldedTable): TableManifest {
-    const told = { resolution: 'transaction', resolutionReason: null, taken: 'folded', changes } as const
-    return { ...this.#described(plan), rows, locator, ...told }
+  foldedTable(
+    plan: TablePlan,
+    { rows, locator, changes }: FoldedTable,
+    told: TableResolution & { readonly readAt?: string } = { resolution: 'transaction', resolutionReason: null },
+  ): TableManifest {
+    return { ...this.#described(plan), rows, locator, ...told, taken: 'folded', changes }
   }
 
   /** Advances tables of the snapshot before by part of a change log. @throws as `foldTables` */
@@ -134,9 +140,35 @@ export class SnapshotRun {
     return folded
   }
 
+  /** Advances a table of the snapshot before by rows as they are now. @throws as `foldTable`, and what `rows` throws */
+  async foldRows(
+    { table, spec }: TablePlan,
+    { rows, locator }: TableManifest,
+    now: RowsNow['rows'],
+    signal: AbortSignal,
+  ): Promise<FoldedTable> {
+    const keys = this.#request.repository.keyring.secrets
+    const chunks = this.#request.repository.chunkReader()
+    const previous = { rows, locator }
+    const logged = { oid: table.oid, name: table.name, columns: table.columns.map(({ name }) => name), key: spec.key }
+    const folded = await foldTable({
+      ...{ spec, previous, chunks, keys, signal },
+      leafPacks: this.#leafPacks,
+      nodePacks: this.#nodePacks,
+      spillDirectory: tmpdir(),
+      changeTree: false,
+      changes: changesToRows({ ...{ spec, previous, chunks, keys }, table: logged, rows: now }),
+    })
+    this.leavesStored += folded.counts.leavesStored
+    this.#progress.foldTable(table.name)
+    return folded
+  }
+
   #described(plan: TablePlan): Omit<TableManifest, 'rows' | 'locator'> {
     const { table } = plan
+    const netMark = this.#read.netChanges?.marks.get(table.name)
     return {
+      ...(netMark !== undefined && { netMark }),
       name: table.name,
       sqlName: table.sqlName,
       oid: table.oid,

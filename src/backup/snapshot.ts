@@ -4,8 +4,9 @@
  *     source ─ consistent read ─→ threads: sort, cut, digest, encode ─→ packs ─→ index ─→ manifest
  *     last snapshot + change log ─→ fold ────────────────────────────────┘
  *
- * It goes along the change log where that tells everything since the last snapshot (incremental-snapshot.ts), and reads
- * every row where it does not (full-snapshot.ts); the manifest says which, and why.
+ * It goes along the change log where that tells everything since the last snapshot (incremental-snapshot.ts); by the rows
+ * that changed where there is no log, and the database can name them (net-snapshot.ts); and reads every row where neither
+ * is so (full-snapshot.ts); the manifest says which, and why.
  *
  * Leaves that the previous snapshot of the same source has are not stored again, whichever way they were read. The
  * manifest is written last, when the store has been asked for everything that it names; until then nothing refers to
@@ -21,10 +22,11 @@ import type { Repository } from '../repository/repository.ts'
 import { withLease } from '../repository/with-lease.ts'
 import type { Source } from '../source/contract.ts'
 import { type AdoptedPacks, adoptPacks } from './adopt-packs.ts'
-import { takeFull } from './full-snapshot.ts'
+import { type FullParts, takeFull } from './full-snapshot.ts'
 import { takeIncremental } from './incremental-snapshot.ts'
 import { asRefusal, LogLink, NotAlongTheLog } from './log-link.ts'
 import type { LoggedManifest } from './log-place.ts'
+import { hasMarks, takeByNetChanges } from './net-snapshot.ts'
 import { choosePrevious, listSnapshots, type PreviousSnapshot, type SnapshotMode } from './previous.ts'
 import type { ProgressListener } from './progress.ts'
 import { type Gathered, writeSnapshot } from './write-snapshot.ts'
@@ -139,11 +141,7 @@ async function attemptSnapshot(request: SnapshotRequest, attempt: Attempt): Prom
   const previous = standsIn(chosen.previous?.manifest ?? null, found)
 
   const parts = { schema, isLast, adopted, chosen, link }
-  const taken =
-    link && refusal === null && !(previous instanceof NotAlongTheLog)
-      ? await takeIncremental(request, { link, previous, schema, adopted }).catch(asRefusal)
-      : await takeFull(request, { ...parts, modeReason: fullReason(chosen, refusal, previous) })
-  const { run, gathered } = taken
+  const { run, gathered } = await take(request, { ...parts, refusal, previous })
   const writing = { run, adopted, snapshotIds, latest: chosen.latest, startedMs, assertHeld }
   const manifest = await writeSnapshot(request, writing, gathered)
   return report(manifest, {
@@ -152,6 +150,24 @@ async function attemptSnapshot(request: SnapshotRequest, attempt: Attempt): Prom
     tablesHealed: [...run.tablesHealed].sort(),
     seconds: (request.nowMs() - startedMs) / 1000,
   })
+}
+
+interface Ways extends Omit<FullParts, 'modeReason'> {
+  readonly refusal: NotAlongTheLog | null
+  /** In the log that is written now. */
+  readonly previous: LoggedManifest | NotAlongTheLog
+}
+
+async function take(request: SnapshotRequest, { refusal, previous, ...parts }: Ways) {
+  const { chosen, link } = parts
+  const last = chosen.previous?.manifest ?? null
+  if (refusal === null && link && !(previous instanceof NotAlongTheLog)) {
+    return await takeIncremental(request, { ...parts, link, previous }).catch(asRefusal)
+  }
+  if (refusal === null && !link && hasMarks(last)) {
+    return await takeByNetChanges(request, { ...parts, previous: last }).catch(asRefusal)
+  }
+  return await takeFull(request, { ...parts, modeReason: fullReason(chosen, refusal, previous) })
 }
 
 /** Whether the last snapshot stands in the log that is written now, or why not. */

@@ -53,8 +53,12 @@ const tableManifestSchema = z.looseObject({
   resolution: z.enum(['transaction', 'snapshot']).exactOptional(),
   /** Why not `transaction`. */
   resolutionReason: z.string().nullable().exactOptional(),
-  /** How its rows came into this snapshot: `read`, or `folded` from the previous snapshot and the change log. */
+  /** How its rows came into this snapshot: `read`, or `folded` from the previous snapshot and what changed since. */
   taken: z.enum(['read', 'folded']).exactOptional(),
+  /** From where a later read of the same source can tell its net changes. Understood by that kind of source alone. */
+  netMark: z.string().exactOptional(),
+  /** Of a table with `netMark`: the position's time of the last snapshot for which its rows were all read. */
+  readAt: z.string().exactOptional(),
   /** The changes since the previous snapshot of this log, as a tree of their own (docs/FORMAT.md, "Changes"). */
   changes: treeRootSchema.nullable().exactOptional(),
 })

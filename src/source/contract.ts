@@ -7,6 +7,7 @@
  */
 import type { Failure } from '../errors.ts'
 import type { ChangeSource } from './change-contract.ts'
+import type { NetChanges } from './net-contract.ts'
 
 /** How to reach a database. Serialisable: workers get it by structured clone. The password never is in `url`. */
 export interface ConnectionSettings {
@@ -138,6 +139,8 @@ export interface ReadOptions {
   readonly signal: AbortSignal
   /** How long taking the read's locks may wait before giving up. */
   readonly lockTimeoutMs: number
+  /** Whether `ConsistentRead.netChanges` is wanted: leaving marks for a later read may mean writing a word into the database. */
+  readonly netChanges?: boolean
 }
 
 /** Serialisable; whoever holds it can read one table of the consistent read from another thread. */
@@ -174,6 +177,8 @@ export interface ConsistentRead extends AsyncDisposable {
   readonly visibleTables: readonly Pick<TableInfo, 'oid' | 'name'>[]
   readonly tableTickets: readonly TableTicket[]
   readonly yielded: AbortSignal
+  /** Absent where it was not asked for, and where this database tells none. */
+  readonly netChanges?: NetChanges
   /** The whole database's schema, as of the same snapshot. */
   readDdl(): Promise<SchemaDdl>
 }

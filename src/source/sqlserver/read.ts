@@ -12,6 +12,7 @@
  * Where change data capture is set up, the read stands at a position of the log (changes/hand-over.ts). Elsewhere its
  * position is the server's clock, in microseconds: it tells reads of one source apart, and no log carries on from it.
  */
+import { randomBytes } from 'node:crypto'
 import { Failure } from '../../errors.ts'
 import type {
   ConnectionSettings,
@@ -30,11 +31,13 @@ import { type CatalogTable, describe, readTables } from './introspect.ts'
 import { readLines } from './read-table.ts'
 import { assertReadable, refuse } from './readable.ts'
 import { type Relay, relayTables } from './relay.ts'
+import { askTracking } from './tracking/ask-server.ts'
+import { openNetChanges, type Prepared, prepareNetChanges, standingOf } from './tracking/net-changes.ts'
 
 /** @throws object-missing-in-source, missing-rights, rows-hidden, setting-not-pinned, schema-changed, not-available */
 export async function openConsistentRead(
   connection: ConnectionSettings,
-  { tables, signal, lockTimeoutMs }: ReadOptions,
+  { tables, signal, lockTimeoutMs, netChanges = false }: ReadOptions,
 ): Promise<ConsistentRead> {
   signal.throwIfAborted()
   await using opened = new AsyncDisposableStack()
@@ -49,6 +52,7 @@ export async function openConsistentRead(
       opening: () => connect(connection, 'source'),
       tables,
       lockTimeoutMs,
+      netChanges,
     })
     const relay = opened.use(relayTables((table) => readLines(keeper, catalogTable(taken.read, table))))
     return assemble(connection, taken, { catalogs, relay, opened: opened.move() })
@@ -66,6 +70,7 @@ interface ReadWork {
   readonly opening: () => Promise<Session>
   readonly tables: readonly string[]
   readonly lockTimeoutMs: number
+  readonly netChanges: boolean
 }
 
 /** Of snapshots, until one is found that stands at a position. */
@@ -76,9 +81,10 @@ type Taken = Awaited<ReturnType<typeof takeRead>>
 async function takeRead(work: ReadWork) {
   const { catalogs, tables } = work
   const identity = await readIdentity(catalogs)
+  const tracking = work.netChanges ? await prepareTracking(work) : null
   const before = chosen(await readTables(catalogs), tables)
   await assertReadable(catalogs, before)
-  const position = await takePosition(work, before)
+  const { position, version } = await takePosition(work, before, tracking)
   const all = await readTables(catalogs)
   const read = chosen(all, tables)
   refuse(
@@ -90,11 +96,47 @@ async function takeRead(work: ReadWork) {
   )
   const { sequences, notCaptured } = await describe(catalogs, all)
   const schema = { tables: read.map(({ info }) => info), sequences, notCaptured }
-  return { identity, position, read, schema, visibleTables: all.map(({ info }) => info) }
+  const netChanges = tracking && version !== null ? await openTracking(work, { ...tracking, version }, read) : null
+  return { identity, position, read, schema, visibleTables: all.map(({ info }) => info), netChanges }
+}
+
+async function prepareTracking({ catalogs, keeper }: ReadWork): Promise<Prepared | null> {
+  const token = randomBytes(16).toString('hex')
+  return await orUntold(prepareNetChanges(askTracking(catalogs, keeper), token))
+}
+
+async function openTracking(
+  { catalogs, keeper }: ReadWork,
+  prepared: Prepared & { readonly version: bigint },
+  tables: readonly CatalogTable[],
+) {
+  return await orUntold(openNetChanges(askTracking(catalogs, keeper), prepared, tables))
+}
+
+/** Change Tracking that does not answer is no reason not to read. */
+async function orUntold<T>(work: Promise<T>): Promise<T | null> {
+  try {
+    return await work
+  } catch (error) {
+    if (error instanceof Failure && ['source-failed', 'missing-rights'].includes(error.code)) return null
+    throw error
+  }
+}
+
+/** @returns the version of Change Tracking at which the snapshot stands, or null */
+async function takePosition(work: ReadWork, tables: readonly CatalogTable[], tracking: Prepared | null) {
+  const position = await handOver(work, tables)
+  if (tracking === null) return { position, version: null }
+  const { catalogs, keeper } = work
+  const version = await orUntold(standingOf(askTracking(catalogs, keeper), tracking))
+  if (version !== null) return { position, version }
+  // A statement that failed may have ended the transaction, and with it the one moment.
+  await keeper.query('IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION')
+  return { position: await handOver(work, tables), version }
 }
 
 /** Begins snapshots until one stands at a position of the log, where changes can be followed. */
-async function takePosition({ keeper, opening, lockTimeoutMs }: ReadWork, tables: readonly CatalogTable[]) {
+async function handOver({ keeper, opening, lockTimeoutMs }: ReadWork, tables: readonly CatalogTable[]) {
   await using hand = await openHandOver(opening)
   for (let tries = 1; ; tries += 1) {
     const position = await beginSnapshot(keeper, [...tables, ...(hand?.tables ?? [])], lockTimeoutMs)
@@ -166,7 +208,7 @@ interface Holders {
 }
 
 function assemble(connection: ConnectionSettings, taken: Taken, { catalogs, relay, opened }: Holders): ConsistentRead {
-  const { identity, position, schema, visibleTables, read } = taken
+  const { identity, position, schema, visibleTables, read, netChanges } = taken
   return {
     identity,
     position,
@@ -176,6 +218,7 @@ function assemble(connection: ConnectionSettings, taken: Taken, { catalogs, rela
     tableTickets: read.map(ticketOf),
     // Row versions are read without locks on rows, so that nobody in the application waits for a row of ours.
     yielded: new AbortController().signal,
+    ...(netChanges && { netChanges }),
     async readDdl(): Promise<SchemaDdl> {
       try {
         return await readSchemaDdl(catalogs)

@@ -7,6 +7,7 @@
  */
 import { quoteName, quoteText } from './quote.ts'
 import { captureSql } from './setup-capture.ts'
+import { trackingSql } from './tracking/setup.ts'
 import { parseUrl } from './url.ts'
 
 interface Names {
@@ -47,7 +48,7 @@ GO
 IF (SELECT snapshot_isolation_state FROM sys.databases WHERE name = ${quoteText(names.database)}) = 0
   ALTER DATABASE ${quoteName(names.database)} SET ALLOW_SNAPSHOT_ISOLATION ON;
 GO
-${captureSql(user)}`
+${captureSql(user)}${trackingSql(user, quoteName(names.database))}`
 }
 
 function writerSql(names: Names): string {
