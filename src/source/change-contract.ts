@@ -48,7 +48,10 @@ export interface CapturedTransaction {
   readonly endLsn: bigint
   /** Microseconds since 1970, by the source's clock. */
   readonly commitTimeUs: bigint
-  /** What chartkeep wrote into the stream from within this transaction: `changeset <id>` of a restore (P21), or null. */
+  /**
+   * What chartkeep wrote into the stream from within this transaction, or null: `changeset <id>` of a restore (P21), and
+   * behind it, where transactions have no number, `AppliedTransaction.id`.
+   */
   readonly mark: string | null
   /**
    * 0 of a request for a seal, of a bare mark, and on PostgreSQL 13 of what touched other tables only.

@@ -30,7 +30,7 @@ export interface TransactionStamp {
   readonly endLsn: bigint
   /** Microseconds since 1970, by the source's clock. */
   readonly commitTimeUs: bigint
-  /** `changeset <id>` where chartkeep itself wrote it, or null. */
+  /** `changeset <id>`, or `changeset <id> <transaction>`, where chartkeep itself wrote it; or null. */
   readonly mark: string | null
 }
 

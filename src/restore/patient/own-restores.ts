@@ -7,6 +7,7 @@ import type { EventTime } from '../../repository/history/event.ts'
 import { CHANGESET_PREFIX } from '../../repository/layout.ts'
 import type { Repository } from '../../repository/repository.ts'
 import { type Changeset, readChangeset } from './changeset.ts'
+import { hasNumber, isTransactionOf, parseMark } from './own-transaction.ts'
 
 export type OwnRestore =
   | {
@@ -18,10 +19,8 @@ export type OwnRestore =
   /** It is marked as ours, and no changeset of the repository says so. */
   | { readonly kind: 'unknown'; readonly changesetId: string }
 
-const MARK = /^changeset (.+)$/
 /** A restore that waits for its commit longer than this has given up. */
 const COMMIT_WITHIN_MS = 60 * 60 * 1000
-const XID_BITS = 32
 
 export class OwnRestores {
   readonly #changesets: ReadonlyMap<string, Changeset>
@@ -47,23 +46,22 @@ export class OwnRestores {
   of(time: EventTime): OwnRestore | null {
     if (time.kind !== 'transaction') return null
     const { xid, mark, commitTimeUs } = time.stamp
-    const marked = MARK.exec(mark ?? '')?.[1]
-    if (marked !== undefined) {
-      const changeset = this.#changesets.get(marked)
-      return changeset && xidOf(changeset) === xid ? described(changeset) : { kind: 'unknown', changesetId: marked }
+    const marked = parseMark(mark)
+    if (marked !== null) {
+      const { changesetId } = marked
+      const changeset = this.#changesets.get(changesetId)
+      return changeset && isTransactionOf(changeset, marked, xid)
+        ? described(changeset)
+        : { kind: 'unknown', changesetId }
     }
     // A server without messages in its stream (13) says no mark: its transaction is known by its number and its time.
     const committedMs = Number(commitTimeUs / 1000n)
     for (const changeset of this.#changesets.values()) {
       const waitedMs = Math.abs(committedMs - Date.parse(changeset.startedAt))
-      if (xidOf(changeset) === xid && waitedMs < COMMIT_WITHIN_MS) return described(changeset)
+      if (hasNumber(changeset, xid) && waitedMs < COMMIT_WITHIN_MS) return described(changeset)
     }
     return null
   }
-}
-
-function xidOf({ transaction }: Changeset): number {
-  return Number(BigInt.asUintN(XID_BITS, BigInt(transaction.id)))
 }
 
 function described({ kind, changesetId, authorisation, executor }: Changeset): OwnRestore {

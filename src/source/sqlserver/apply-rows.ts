@@ -2,7 +2,7 @@
  * Rows of one patient into the live database: one transaction that the wards never notice.
  *
  *     BEGIN, short time-outs ─→ application lock of the patient ─→ rows locked in key order, as the plan has them?
- *     ─→ undo stored ─→ deletes, children first; inserts and updates, parents first ─→ read back, byte for byte ─→ COMMIT
+ *     ─→ undo stored ─→ mark ─→ deletes, children first; inserts and updates, parents first ─→ read back, byte for byte ─→ COMMIT
  *     ─→ the outcome, even when the connection dies there
  *
  * Under READ COMMITTED, because the application's triggers run in it: rows of the plan are locked (UPDLOCK) until the end,
@@ -24,6 +24,7 @@ import { readIdentity } from './identity.ts'
 import { readTables } from './introspect.ts'
 import { refuseOrphans } from './orphans.ts'
 import { quoteText } from './quote.ts'
+import { leaveMark } from './restore-mark.ts'
 import { writingTransaction } from './row-locks.ts'
 import { insertLines } from './staging.ts'
 
@@ -48,6 +49,7 @@ export async function applyRows(settings: ConnectionSettings, request: ApplyRequ
     const { writing, transaction } = await begin(session, request)
     await checkPresent(writing, tables)
     await request.beforeWriting(transaction)
+    await leaveMark(session, `${request.mark} ${transaction.id}`)
     await write(session, tables)
     const triggered = await proveFuture(writing, tables, request.triggerColumns)
     request.signal.throwIfAborted()

@@ -4,9 +4,9 @@
  * comment signs away.
  */
 
-/** `token` is what was said last; a slot is where a change log has got to. */
+/** A row of `mark` is what was said last (1), or a restore of ours that is under way; a slot is where a change log has got to. */
 export const OWN_TABLES = [
-  'CREATE TABLE [chartkeep].[mark] (id int NOT NULL PRIMARY KEY, token nvarchar(40) NOT NULL);',
+  'CREATE TABLE [chartkeep].[mark] (id int NOT NULL PRIMARY KEY, token nvarchar(200) NOT NULL);',
   'CREATE TABLE [chartkeep].[slot] (name nvarchar(63) NOT NULL PRIMARY KEY, confirmed nvarchar(20) NOT NULL, followed nvarchar(max) NOT NULL);',
 ] as const
 

@@ -12,6 +12,7 @@ import { Failure } from '../../errors.ts'
 import { isDamage } from '../../repository/damage.ts'
 import type { Repository } from '../../repository/repository.ts'
 import { readChangeset, readOutcome } from '../../restore/patient/changeset.ts'
+import { type ChangesetMark, isTransactionOf, parseMark } from '../../restore/patient/own-transaction.ts'
 import { type AuditEntries, textOfColumn } from './audit-entries.ts'
 import type { ClosedRecords } from './closed-records.ts'
 import { spanOf } from './period-times.ts'
@@ -109,20 +110,23 @@ export async function knownChangesets(repository: Repository, { steps }: Period)
   const known: KnownChangeset[] = []
   for (const { index: step, transactions } of steps) {
     for (const [transaction, mark] of transactions?.marks ?? []) {
-      const id = /^changeset (\S+)$/.exec(mark)?.[1]
-      if (id === undefined) continue
-      const found = await changesetOf(repository, id, transactions!.xid[transaction]!)
-      if (found) known.push({ id, ...found, at: { step, transaction } })
+      const marked = parseMark(mark)
+      if (marked === null) continue
+      const found = await changesetOf(repository, marked, transactions!.xid[transaction]!)
+      if (found) known.push({ id: marked.changesetId, ...found, at: { step, transaction } })
     }
   }
   return known
 }
 
-async function changesetOf(repository: Repository, id: string, xid: number) {
+async function changesetOf(repository: Repository, marked: ChangesetMark, xid: number) {
+  const { changesetId: id } = marked
   try {
-    const { kind, authorisation, transaction } = await readChangeset(repository, id)
-    const isIt = Number(BigInt(transaction.id) & 0xffffffffn) === xid
-    return isIt && (await readOutcome(repository, id)) ? { kind, authorisation } : null
+    const changeset = await readChangeset(repository, id)
+    const { kind, authorisation } = changeset
+    return isTransactionOf(changeset, marked, xid) && (await readOutcome(repository, id))
+      ? { kind, authorisation }
+      : null
   } catch (error) {
     if (isDamage(error) || (error instanceof Failure && error.code === 'bad-usage')) return null
     throw error

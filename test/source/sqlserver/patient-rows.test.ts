@@ -136,6 +136,25 @@ describe.skipIf(serverUrl === undefined)('rows of a patient in SQL Server', { ti
     expect(await weightOf('P1')).toBe('71.50')
   })
 
+  it('leave a word of the transaction where changes are followed, and nothing of it stays (P21)', async () => {
+    const told = "SELECT line FROM dbo.log WHERE patient = N'mark'"
+    const change = { kind: 'update', table: 'dbo.patient', present: 'P3\t丙\t\\N', future: 'P3\t丁\t1.00' } as const
+    const makeTable = (characters: number) => [
+      'CREATE SCHEMA chartkeep',
+      `CREATE TABLE chartkeep.mark (id int NOT NULL PRIMARY KEY, token nvarchar(${characters}) NOT NULL)`,
+      "CREATE TRIGGER chartkeep.told ON chartkeep.mark AFTER INSERT AS INSERT INTO dbo.log SELECT 'mark', RIGHT(token, 36) FROM inserted",
+    ]
+    await run(settings, makeTable(20).join('\nGO\n'))
+    await apply(settings, [change], new Set(['dbo.patient.weight']))
+    expect(await ask(settings, told)).toEqual([])
+    await run(settings, ['DROP TABLE chartkeep.mark', 'DROP SCHEMA chartkeep', ...makeTable(200)].join('\nGO\n'))
+    const back = { ...change, present: 'P3\t丁\t2.00', future: 'P3\t丙\t3.00' } as const
+    const { transaction } = await apply(settings, [back], new Set(['dbo.patient.weight']))
+
+    expect(await ask(settings, told)).toEqual([{ line: transaction.id }])
+    expect(await ask(settings, 'SELECT id FROM chartkeep.mark')).toEqual([])
+  })
+
   it('fail by name, without their values, when a constraint refuses', async () => {
     const orphan = { kind: 'insert', table: 'dbo.note', future: '10\tPLANTED\tx\t\\N\t\\N' } as const
     const refusal = await apply(settings, [orphan]).catch((error: unknown) => error)

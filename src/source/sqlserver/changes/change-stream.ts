@@ -12,6 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Failure } from '../../../errors.ts'
 import type { CapturedTransaction, ChangeStream, RowChange, StreamEvent, StreamOptions } from '../../change-contract.ts'
 import type { SourceIdentity } from '../../contract.ts'
+import { splitLine } from '../../line-fields.ts'
 import { withinSilence } from '../../silence.ts'
 import { behind, type CdcLsn, shownLsn, unpackLsn } from './lsn.ts'
 import { InstanceReader, type MergedChange, mergedChanges } from './merge.ts'
@@ -130,22 +131,19 @@ class PolledStream implements ChangeStream {
       const told = await this.#gather(merged, first)
       yield { kind: 'transaction', transaction: told.transaction }
       await told.drain()
-      if (told.isMark) yield { kind: 'seal-requested', lsn: told.transaction.endLsn }
+      if (told.heard.isSeal) yield { kind: 'seal-requested', lsn: told.transaction.endLsn }
     }
   }
 
   /** A transaction that is larger than what is held is read on as its changes are asked for. */
   async #gather(merged: Ahead, { lsn, commitTimeUs }: MergedChange) {
     const { heldChangesMax } = this.#parts.pace
-    let isMark = false
-    const onMark = () => {
-      isMark = true
-    }
-    const held = await takeChanges(merged, lsn, heldChangesMax, onMark)
+    const heard: OurWords = { isSeal: false, mark: null }
+    const held = await takeChanges(merged, lsn, heldChangesMax, heard)
     const isWhole = merged.next?.lsn !== lsn
     const rest = async function* (): AsyncGenerator<readonly RowChange[]> {
       if (held.length > 0) yield held
-      while (merged.next?.lsn === lsn) yield await takeChanges(merged, lsn, BATCH_CHANGES, onMark)
+      while (merged.next?.lsn === lsn) yield await takeChanges(merged, lsn, BATCH_CHANGES, heard)
     }
     const transaction: CapturedTransaction = {
       // SQL Server's transactions have no number that reads could be told by: their commits are in order.
@@ -153,15 +151,15 @@ class PolledStream implements ChangeStream {
       commitLsn: behind(lsn) - 1n,
       endLsn: behind(lsn),
       commitTimeUs,
-      mark: null,
+      mark: heard.mark,
       changeCount: isWhole ? held.length : null,
       textBytes: isWhole ? held.reduce((sum, change) => sum + textBytes(change), 0) : null,
       changes: rest(),
     }
     const drain = async () => {
-      while (merged.next?.lsn === lsn) await takeChanges(merged, lsn, BATCH_CHANGES, onMark)
+      while (merged.next?.lsn === lsn) await takeChanges(merged, lsn, BATCH_CHANGES, heard)
     }
-    return { transaction, isMark, drain }
+    return { transaction, heard, drain }
   }
 
   async #writeConfirmed(): Promise<void> {
@@ -190,15 +188,28 @@ class Ahead {
   }
 }
 
-async function takeChanges(merged: Ahead, lsn: CdcLsn, limit: number, onMark: () => void): Promise<RowChange[]> {
+/** What a transaction wrote into `chartkeep.mark`: a request for a seal, or that it is a restore of ours (restore-mark.ts). */
+interface OurWords {
+  isSeal: boolean
+  mark: string | null
+}
+
+async function takeChanges(merged: Ahead, lsn: CdcLsn, limit: number, heard: OurWords): Promise<RowChange[]> {
   const changes: RowChange[] = []
   while (merged.next?.lsn === lsn && changes.length < limit) {
     const { change, followed } = merged.next
-    if (followed.table.info.name === MARK_NAME) onMark()
+    if (followed.table.info.name === MARK_NAME) hear(heard, change)
     else if (change !== null) changes.push(change)
     await merged.advance()
   }
   return changes
+}
+
+function hear(heard: OurWords, change: RowChange | null): void {
+  if (change?.kind === 'update') heard.isSeal = true
+  if (change?.kind !== 'insert') return
+  const token = splitLine(Buffer.from(change.after!))[change.table.columns.indexOf('token')]
+  heard.mark = token?.toString('utf8') ?? null
 }
 
 function textBytes({ before, after }: RowChange): number {

@@ -13,6 +13,7 @@ import { type CatalogTable, readTables } from '../introspect.ts'
 import { findNotCaptured } from '../not-captured.ts'
 import { quoteName, quoteText } from '../quote.ts'
 import { hiddenTables } from '../readable.ts'
+import { MARK_CHARACTERS_MAX, mayMark } from '../restore-mark.ts'
 import { lookAtChanges } from './changes.ts'
 
 interface Looked {
@@ -62,6 +63,7 @@ const writer: HealthGroup = {
   look: async (looked) => [
     ...(await withoutRight(looked, 'writer-rights', ['SELECT', 'INSERT', 'UPDATE', 'DELETE'])),
     ...(await withoutAlter(looked)),
+    ...(await withoutMark(looked.session)),
     ...(await hidden(looked, 'writer-rls')),
     ...(await mighty(looked.session, 'writer-too-mighty', ['db_owner', 'db_ddladmin', 'db_securityadmin'])),
   ],
@@ -169,6 +171,17 @@ async function withoutAlter({ session, tables }: Looked): Promise<Observation[]>
   }
   if (lacking.length === 0) return []
   return [{ topic: 'writer-rights', objects: lacking, found: 'ALTER (for IDENTITY_INSERT): permission denied' }]
+}
+
+/** Restores go ahead without it, and history cannot tell them from what the application did. */
+async function withoutMark(session: Session): Promise<Observation[]> {
+  if ((await mayMark(session, MARK_CHARACTERS_MAX)) !== false) return []
+  const [row] = await session.query('SELECT USER_NAME() AS name')
+  const remedySql = [
+    `GRANT SELECT, INSERT, DELETE ON OBJECT::[chartkeep].[mark] TO ${quoteName(row?.name ?? '')};`,
+    '-- where its token is shorter than nvarchar(200): drop the table, and run the last part of `chartkeep setup-sql`',
+  ]
+  return [{ topic: 'writer-rights', objects: ['chartkeep.mark'], found: 'restores leave no mark (P21)', remedySql }]
 }
 
 async function hidden({ session, tables }: Looked, topic: HealthTopic): Promise<Observation[]> {

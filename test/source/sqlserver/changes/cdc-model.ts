@@ -125,9 +125,22 @@ export class CdcModel {
     this.modified.set(name, (this.modified.get(name) ?? 0) + 1)
   }
 
+  /** As a restore of ours: a row of `chartkeep.mark`, put in and taken out before anything else (restore-mark.ts). */
+  commitRestore(word: string, ...edits: Edit[]): bigint {
+    return this.#commit(
+      edits,
+      [2, 1].map((operation) => ({ command: 0, operation, fields: ['77', word] })),
+    )
+  }
+
   /** @returns the position behind the commit */
   commit(...edits: Edit[]): bigint {
+    return this.#commit(edits, [])
+  }
+
+  #commit(edits: readonly Edit[], ofMark: readonly ModelRow[]): bigint {
     const rows = new Map<string, ModelRow[]>()
+    if (ofMark.length > 0) rows.set(MARK, [...ofMark])
     for (const [command, edit] of edits.entries()) {
       const made = rows.get(edit.table) ?? []
       rows.set(edit.table, made)

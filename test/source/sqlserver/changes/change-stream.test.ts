@@ -117,6 +117,33 @@ describe('the stream', () => {
     expect(kinds).toEqual(['1 changes', '0 changes', 'seal-requested', 'position'])
   })
 
+  it.each([
+    1, 9,
+  ])('names a restore of ours of %i rows by the mark in it, which asks for no seal (P21)', async (count) => {
+    const model = new CdcModel(TABLES)
+    await using changes = changesOf(model)
+    await changes.createSlot('s', slotOptions)
+    await using stream = await changes.openStream(streamOptions(new AbortController().signal))
+    const inserts = Array.from({ length: count }, (_, id) => {
+      return { kind: 'insert', table: 'dbo.a', id: String(id), value: 'x' } as const
+    })
+    model.commitRestore('changeset 20260301T101500Z-00000001.0000000a NAME', ...inserts)
+    model.commit({ kind: 'delete', table: 'dbo.a', id: '0' })
+    const told: unknown[] = []
+    for await (const event of stream.events()) {
+      if (event.kind !== 'transaction') {
+        told.push(event.kind)
+        if (event.kind === 'position') break
+        continue
+      }
+      let rows = 0
+      for await (const batch of event.transaction.changes) rows += batch.length
+      told.push([event.transaction.mark, rows])
+    }
+
+    expect(told).toEqual([['changeset 20260301T101500Z-00000001.0000000a NAME', count], [null, 1], 'position'])
+  })
+
   it('says that the capture job stands still, and tells everything when it goes on (F9)', async () => {
     const model = new CdcModel(TABLES)
     await using changes = changesOf(model, { ...FAST_PACE, markLooks: 3 })
