@@ -18,6 +18,7 @@ import type { LeftOut } from './closure.ts'
 import { packLines, unpackLines } from './packed-lines.ts'
 import { POLICIES, type RowAction } from './plan.ts'
 import { DIGEST_BYTES, RowDigests } from './row-digests.ts'
+import { groupsOf } from './row-groups.ts'
 import type { RowStatus } from './row-status.ts'
 
 const PLAN_PURPOSE = 'chartkeep plan v1'
@@ -163,7 +164,7 @@ export async function writePlan(repository: Repository, content: PlanContent, fa
 }
 
 function planRow({ status, action, changed, cause, past, present }: ContentRow): PlanRow {
-  return { status, action, columns: [...changed], cause, past, present }
+  return { status, action, columns: changed, cause, past, present }
 }
 
 /** `{"plan":…,"signature":…}`: megabytes that have their spelling are not spelt again. */
@@ -173,7 +174,8 @@ function planFile(signed: Uint8Array, signature: Signature): Uint8Array {
 }
 
 /** A row that differs. */
-export interface PlanRow extends Pick<Group, 'status' | 'action' | 'columns' | 'cause'> {
+export interface PlanRow extends Pick<Group, 'status' | 'action' | 'cause'> {
+  readonly columns: readonly string[]
   /** Lines of the table's `columns`, without newline; null where there is no row. */
   readonly past: Buffer | null
   readonly present: Buffer | null
@@ -254,13 +256,6 @@ function planDocument(repository: Repository, content: GroupedContent, facts: Pl
     leftOut: content.leftOut.map((left) => ({ ...left })),
     sealed: sealValues(repository, content, facts),
   }
-}
-
-/** Rows that are alike, in the order in which the first of each comes. */
-function groupsOf(rows: readonly ContentRow[]): ContentRow[][] {
-  const kind = ({ status, action, changed, cause }: ContentRow) =>
-    changed.length === 0 && cause === null ? `${status} ${action}` : JSON.stringify([status, action, changed, cause])
-  return [...Map.groupBy(rows, kind).values()]
 }
 
 function groupDocument(digests: RowDigests, table: string, rows: readonly ContentRow[]): Group {

@@ -75,9 +75,33 @@ export function encodedField(row: StoredRow, field: number): Buffer {
 export function fieldText(row: StoredRow, field: number): string | null {
   const { bytes } = row
   const starts = startsOf(row)
-  const [start, end] = [starts[field]!, starts[field + 1]! - 1]
+  const start = starts[field]!
+  const end = starts[field + 1]! - 1
   if (end - start === 2 && bytes[start] === BACKSLASH && bytes[start + 1] === BIG_N) return null
-  return bytes.toString('latin1', start, end)
+  return end - start > REPEATED_BYTES_MAX ? bytes.toString('latin1', start, end) : repeatedText(bytes, start, end)
+}
+
+const REPEATED_BYTES_MAX = 24
+const REPEATED_TEXTS = 256
+/** By a sum of their bytes. */
+const repeated: (string | undefined)[] = Array.from({ length: REPEATED_TEXTS }, () => undefined)
+
+/** Fifty thousand rows refer to one stay and a few codes: what was looked at lately is not made once more. */
+function repeatedText(bytes: Buffer, start: number, end: number): string {
+  let sum = end - start
+  for (let at = start; at < end; at += 1) sum = (Math.imul(sum, 31) + bytes[at]!) | 0
+  const slot = sum & (REPEATED_TEXTS - 1)
+  const known = repeated[slot]
+  if (known !== undefined && isText(known, bytes, start, end)) return known
+  const text = bytes.toString('latin1', start, end)
+  repeated[slot] = text
+  return text
+}
+
+function isText(text: string, bytes: Buffer, start: number, end: number): boolean {
+  if (text.length !== end - start) return false
+  for (let at = start; at < end; at += 1) if (text.charCodeAt(at - start) !== bytes[at]) return false
+  return true
 }
 
 /** With tabs between; null when one of them is NULL, which refers to nothing. */
