@@ -9,7 +9,18 @@ export interface RowQuery {
   /** The fields of the lines that are wanted, of the table's captured columns. */
   readonly columns: readonly string[]
   /** Rows whose `columns` together equal one of `values`, by the database's own operator (P16). None of them is NULL. */
-  readonly where: { readonly columns: readonly string[]; readonly values: readonly (readonly Uint8Array[])[] }
+  readonly where: {
+    readonly columns: readonly string[]
+    readonly values: QueryValues
+    /** They are the table's primary keys of rows that stood beside each other: no row fits two of them. */
+    readonly areKeys?: boolean
+  }
+}
+
+/** As an array has them: of fifty thousand keys, those are made that the next statement names. */
+export interface QueryValues {
+  readonly length: number
+  slice(start?: number, end?: number): readonly (readonly Uint8Array[])[]
 }
 
 /** Everything as of one moment. */

@@ -56,21 +56,18 @@ export function mayHoldPatients({ anchor, rows }: TableManifest): boolean {
 /** Row text of a table without anchor that is looked through for rows that refer to the patient's. */
 const LOOK_THROUGH_BYTES_MAX = 16 * 1024 * 1024
 
-/** @param pastOf rows of tables of the levels before */
-export type BesideLevel = (
-  level: readonly TableManifest[],
-  pastOf: (table: string) => readonly StoredRow[],
-) => Promise<void>
+/** Of a level of tables, when all that is needed to look for its rows is known. @param pastOf rows of the levels before */
+export type LevelReached = (level: readonly TableManifest[], pastOf: (table: string) => readonly StoredRow[]) => void
 
 /**
  * @param patient the patient's key as a field of a line
- * @param beside is done while the rows of a level are read: it needs the levels before, as they do
+ * @param reached is told before the rows of a level are read
  * @throws bad-configuration when the source has no patients; repository-damaged, object-missing, store-…
  */
 export async function patientClosure(
   stored: StoredRows,
   patient: Buffer,
-  beside: BesideLevel = async () => {},
+  reached: LevelReached = () => {},
 ): Promise<Closure> {
   const { manifest } = stored
   if (!manifest.patient) {
@@ -79,7 +76,7 @@ export async function patientClosure(
     })
   }
   const search = new ClosureSearch(stored, manifest, patient)
-  await search.followAnchors(beside)
+  await search.followAnchors(reached)
   await search.followReferences()
   const [tables, needed] = [search.tables(), search.needed()]
   return {
@@ -123,15 +120,15 @@ class ClosureSearch {
     return this.#manifest.tables.flatMap(({ name }) => this.#found.get(name) ?? [])
   }
 
-  async followAnchors(beside: BesideLevel): Promise<void> {
+  async followAnchors(reached: LevelReached): Promise<void> {
     const leading = new Set(anchorLevels(this.#manifest).flat())
     for (const table of this.#manifest.tables.filter((one) => one.anchor !== null && !leading.has(one))) {
       const reason = `its anchor ${table.anchor} leads to no patient: declare the link in the configuration`
       this.leftOut.push({ table: table.name, reason })
     }
     for (const level of anchorLevels(this.#manifest)) {
-      const apart = beside(level, (name) => this.#found.get(name)?.rows ?? [])
-      await Promise.all([apart, ...level.map((table) => this.#readAnchored(table))])
+      reached(level, (name) => this.#found.get(name)?.rows ?? [])
+      await Promise.all(level.map((table) => this.#readAnchored(table)))
     }
   }
 

@@ -40,17 +40,20 @@ export interface BothSides {
 }
 
 /**
- * Then and now, each level of tables on both sides at once: the repository and the database do not wait for each other.
+ * Then and now at once: the repository is read without waiting for the database, which is asked for each level of tables
+ * as soon as it is there and the levels before are known on both sides.
  * @throws as `patientClosure`; schema-changed, source-…
  */
 export async function bothSides(stored: StoredRows, patient: Buffer, opening: Promise<LiveRows>): Promise<BothSides> {
   const { manifest } = stored
-  const searching = opening.then((live) => new LiveSearch(live, manifest, patient))
-  // Whoever waits for it is told.
-  searching.catch(() => {})
-  const closure = await patientClosure(stored, patient, async (level, pastOf) => {
-    const search = await searching
-    for (const table of level) await search.readAnchored(table, pastOf)
+  let searching = opening.then((live) => new LiveSearch(live, manifest, patient))
+  const closure = await patientClosure(stored, patient, (level, pastOf) => {
+    searching = searching.then(async (search) => {
+      for (const table of level) await search.readAnchored(table, pastOf)
+      return search
+    })
+    // Whoever waits for it is told.
+    searching.catch(() => {})
   })
   const present = await (await searching).readOthers(closure)
   return { closure, live: await opening, present }
@@ -103,6 +106,7 @@ class LiveSearch {
           ),
         ),
       }))
+      .map(({ columns, values }) => ({ columns, values: values.filter((fields) => !fields.some(isNull)) }))
     await this.#read(table, lookups)
   }
 
@@ -110,10 +114,9 @@ class LiveSearch {
   async #readElsewhere({ table, rows }: ClosureTable): Promise<void> {
     const known = this.#tables.get(table.name)
     if (!known?.present || table.primaryKey.length === 0) return
-    const spec = tableSpec(table)
     const missing = rows.filter((row) => !known.rows.has(row.key))
-    const values = missing.map((row) => spec.key.map((field) => fieldOf(row, field)))
-    const found = await this.#query(table, known.present, known.shared, [{ columns: table.primaryKey, values }])
+    const where = { columns: table.primaryKey, values: keysOf(table, missing), areKeys: true }
+    const found = await this.#query(table, known.present, known.shared, [where])
     for (const [key, others] of found) {
       ;(known.rows as Map<string, readonly StoredRow[]>).set(key, others)
       ;(known.elsewhere as Set<string>).add(key)
@@ -140,9 +143,7 @@ class LiveSearch {
     refuseLostKey(past, present, shared)
     const rows = new Map<string, StoredRow[]>()
     for (const where of lookups) {
-      const values = where.values.filter((fields) => !fields.some(isNull))
-      if (values.length === 0) continue
-      const lines = await this.#live.rows({ table: present, columns: shared, where: { ...where, values } })
+      const lines = await this.#live.rows({ table: present, columns: shared, where })
       // Equal rows of a table without a key are found together, or not at all: a second way to them brings no more.
       const found = Map.groupBy(
         lines.map((line) => spread(past, shared, line)),
@@ -152,6 +153,13 @@ class LiveSearch {
     }
     return rows
   }
+}
+
+/** Of rows that were there together. */
+function keysOf(table: TableManifest, rows: readonly StoredRow[]): RowQuery['where']['values'] {
+  const { key } = tableSpec(table)
+  const fieldsOf = (row: StoredRow) => key.map((field) => fieldOf(row, field))
+  return { length: rows.length, slice: (start = 0, end = rows.length) => rows.slice(start, end).map(fieldsOf) }
 }
 
 /** By name and type; in the order of then. */

@@ -3,13 +3,13 @@ import type { WritingTransaction } from '../row-proof.ts'
 import type { TableEdits } from '../write-order.ts'
 import type { Session } from './connect.ts'
 import { keysIn } from './edit-statements.ts'
-import { readRows } from './live-rows.ts'
+import { RowLookup } from './live-rows.ts'
 import { quoteName } from './quote.ts'
 
 export function writingTransaction(session: Session): WritingTransaction {
   return {
     lock: async (edits) => await lockRows(session, edits),
-    rows: async (query) => await readRows(session, query),
+    lookup: (query) => new RowLookup(session, query),
   }
 }
 

@@ -53,7 +53,7 @@ export async function readRows(session: Session, tables: readonly CatalogTable[]
     const table = tables.find(({ info }) => info.name === query.table.name)
     if (!table) throw schemaChanged(query.table.name, 'is not there')
     await assertReadable(session, [table])
-    const { values } = query.where
+    const values = query.where.values.slice()
     if (values.length === 0) return []
     const where = named(table, query.where.columns)
     const key = table.info.primaryKey
@@ -97,7 +97,7 @@ class Spelling {
   readonly columns: readonly CatalogColumn[]
   readonly #known: readonly ReadonlySet<string>[]
 
-  constructor(where: readonly CatalogColumn[], values: RowQuery['where']['values']) {
+  constructor(where: readonly CatalogColumn[], values: readonly (readonly Uint8Array[])[]) {
     const positions = where.flatMap(({ type }, position) => (ignoresSpelling(type.collation) ? [position] : []))
     this.columns = positions.map((position) => where[position]!)
     this.#known = positions.map(

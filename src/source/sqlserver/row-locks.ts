@@ -14,7 +14,11 @@ const KEYS_AT_ONCE = 500
 export function writingTransaction(session: Session, tables: readonly CatalogTable[]): WritingTransaction {
   return {
     lock: async (edits) => await lockRows(session, tables, edits),
-    rows: async (query) => await readRows(session, tables, query),
+    lookup: (query) => ({
+      async *rows() {
+        yield await readRows(session, tables, query)
+      },
+    }),
   }
 }
 
