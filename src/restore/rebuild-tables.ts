@@ -14,8 +14,8 @@ import { runTasks, type Task } from './tasks.ts'
 
 /** As `pg_restore -j2`: more would only take from whatever else the server does. */
 const LANES = 2
-/** No table's name. */
-const ANY_TABLE = ''
+/** Of one table, several can be built at once; a constraint that is added, such as a key, has the table to itself. */
+const INDEX = /^CREATE (?:UNIQUE )?(?:NONCLUSTERED )?INDEX\s/
 /** Of building one index, to that of loading its table. */
 const INDEX_WEIGHT = 0.3
 
@@ -61,35 +61,42 @@ export async function rebuildTables(request: RebuildTables): Promise<RebuiltTabl
   const indexes = manifest.ddl.steps
     .filter((step) => step.phase === 'key-or-index')
     .map((step): Task => {
-      const ofTable = rows.get(targets.any.tableOf(step) ?? '')
+      const table = targets.any.tableOf(step)
+      const ofTable = rows.get(table ?? '')
       const weight = ofTable ? INDEX_WEIGHT * ofTable.weight : 0
-      return { weight, after: ofTable ? [ofTable] : every, run: () => targets.run(step) }
+      const locks = { tables: table === null ? [] : [table], areShared: INDEX.test(step.sql) }
+      return { weight, after: ofTable ? [ofTable] : every, locks, run: () => targets.run(step) }
     })
   await runTasks([...every, ...indexes], LANES, signal)
   return { skipped: targets.skipped(), loosened }
 }
 
-/**
- * Foreign keys, each in a transaction of its own. Two that have a table in common would wait for each other's lock, and
- * where each table points to the other, for ever: they come one after the other.
- */
+/** Foreign keys, each in a transaction of its own, which has both tables to itself: those of the largest tables first. */
 export async function addForeignKeys(
   request: Pick<RebuildTables, 'manifest' | 'into' | 'signal'>,
 ): Promise<NotCaptured[]> {
   const steps = request.manifest.ddl.steps.filter((step) => step.phase === 'foreign-key')
   if (steps.length === 0) return []
   await using targets = await openTargets(request.into)
-  const lastOf = new Map<string, Task>()
+  const bytes = bytesOfTables(request.manifest)
   const tasks = steps.map((step): Task => {
-    // What cannot be told may be any table.
-    const tables = targets.any.tablesOfForeignKey(step) ?? [...lastOf.keys(), ANY_TABLE]
-    const after = [...tables, ANY_TABLE].map((name) => lastOf.get(name)).filter((task) => task !== undefined)
-    const task = { weight: 1, after, run: () => targets.run(step) }
-    for (const name of tables) lastOf.set(name, task)
-    return task
+    const tables = targets.any.tablesOfForeignKey(step) ?? 'any'
+    const weight = (tables !== 'any' && bytes.get(tables[0]!)) || 0
+    return { weight, after: [], locks: { tables, areShared: false }, run: () => targets.run(step) }
   })
   await runTasks(tasks, LANES, request.signal)
   return targets.skipped()
+}
+
+/** By the name without quotes, as foreign keys name them; of a partitioned table, all its parts. */
+function bytesOfTables({ tables }: Manifest): ReadonlyMap<string, number> {
+  const bytes = new Map<string, number>()
+  for (const { name, partitionOf, rows } of tables) {
+    for (const table of partitionOf === null ? [name] : [name, partitionOf]) {
+      bytes.set(table, (bytes.get(table) ?? 0) + rows.textBytes)
+    }
+  }
+  return bytes
 }
 
 interface Targets extends AsyncDisposable {
