@@ -11,7 +11,7 @@ export const OWN_TABLES = [
 ] as const
 
 /** A week: a capture that stops on a Friday is missed on a Monday. */
-const RETENTION_MINUTES = 7 * 24 * 60
+export const RETENTION_MINUTES = 7 * 24 * 60
 
 /** One batch: a line that says GO would end even a comment. @param user as statements name it */
 export function captureSql(user: string): string {

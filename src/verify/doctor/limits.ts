@@ -11,6 +11,10 @@ export interface Limits {
   /** Of what the server grants a slot. */
   readonly slotShare: number
   readonly catalogXminAge: number
+  /** Since the database's own capture job has last come to anything; an idle one says so every few minutes. */
+  readonly captureJobSeconds: number
+  /** For so long at least the database's clean-up leaves changes for us: a weekend, and the Monday on which it is noticed. */
+  readonly changesKeptSeconds: number
   readonly frozenXidAge: number
   readonly openTransactionSeconds: number
   /** Of a sequence's numbers. */
@@ -31,6 +35,8 @@ export const DEFAULT_LIMITS: Limits = {
   gapShownSeconds: 30 * DAY,
   slotShare: 0.5,
   catalogXminAge: 10_000_000,
+  captureJobSeconds: 3600,
+  changesKeptSeconds: 4 * DAY,
   // Two thirds of the way to where the server refuses to write.
   frozenXidAge: 1_400_000_000,
   openTransactionSeconds: 3600,

@@ -16,6 +16,7 @@ import { type CdcLsn, packLsn, unpackLsn } from './lsn.ts'
 import { changeTableName, isLarge } from './plan.ts'
 import {
   type CapturedRow,
+  type CapturedSpan,
   type CaptureInstance,
   type CdcFacts,
   type CdcQuestions,
@@ -115,6 +116,12 @@ class ServerQuestions implements CdcQuestions {
   async capturedBefore(seconds: number): Promise<CdcLsn | null> {
     return await this.#lsn(`SELECT TOP (1) m.start_lsn AS lsn FROM cdc.lsn_time_mapping m
       WHERE m.tran_end_time <= DATEADD(second, ${-Math.ceil(seconds)}, GETDATE()) ORDER BY m.start_lsn DESC`)
+  }
+
+  async span(): Promise<CapturedSpan | null> {
+    const row = await this.#one('looking how long changes are kept', SPAN)
+    if (row.oldest == null || row.newest == null) return null
+    return { oldestSeconds: Number(row.oldest), newestSeconds: Number(row.newest) }
   }
 
   page(question: PageQuestion): Promise<readonly CapturedRow[]> {
@@ -313,6 +320,12 @@ const FACTS = `
       AND HAS_PERMS_BY_NAME('${SLOT_TABLE}', 'OBJECT', 'UPDATE') = 1
       AND HAS_PERMS_BY_NAME('${SLOT_TABLE}', 'OBJECT', 'DELETE') = 1 THEN 1 ELSE 0 END AS may_mark
   FROM sys.databases d WHERE d.name = DB_NAME()`
+
+/** Times of both are the server's local time. */
+const SPAN = `
+  SELECT CONVERT(nvarchar(20), DATEDIFF(second, MIN(m.tran_end_time), GETDATE())) AS oldest,
+    CONVERT(nvarchar(20), DATEDIFF(second, MAX(m.tran_end_time), GETDATE())) AS newest
+  FROM cdc.lsn_time_mapping m`
 
 const STORAGE = `
   SELECT CONVERT(nvarchar(20), t.object_id) AS object_id, CONVERT(nvarchar(27), t.create_date, 121) AS created,

@@ -85,6 +85,11 @@ export interface CapturedRow extends ChangeCursor {
   readonly isBent: boolean
 }
 
+export interface CapturedSpan {
+  readonly oldestSeconds: number
+  readonly newestSeconds: number
+}
+
 export interface PageQuestion {
   readonly followed: Followed
   /** Rows whose transaction commits in `[from, to)`, behind `after`. */
@@ -120,6 +125,8 @@ export interface CdcQuestions extends AsyncDisposable {
   captured(): Promise<CdcLsn | null>
   /** The last of them that ended at least so long ago by the server's clock. */
   capturedBefore(seconds: number): Promise<CdcLsn | null>
+  /** How long ago, in seconds, the oldest and the newest commit ended that the change tables know of; null before the first. */
+  span(): Promise<CapturedSpan | null>
   /** In order of `ChangeCursor`. An instance that is gone has none. */
   page(question: PageQuestion): Promise<readonly CapturedRow[]>
   /** Commits a word of ours, which is a change of the mark table. */

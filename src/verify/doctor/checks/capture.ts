@@ -97,6 +97,18 @@ export const captureChecks = {
     zh: { title: '有表只能按快照恢复', meaning: '其变更无法准确跟踪，每次快照完整读取。' },
     run: ['chartkeep status'],
   },
+  'table-untracked': {
+    severity: 'notice',
+    en: {
+      title: 'A backup cannot ask which rows of a table changed',
+      meaning: 'Nothing is captured, and net changes are not tracked: every backup reads these tables in full.',
+    },
+    zh: {
+      title: '备份无法得知表中哪些行有变化',
+      meaning: '既未捕获变更，也未跟踪净变化：每次备份都要完整读取这些表。',
+    },
+    run: ['chartkeep setup-sql > setup.sql', 'chartkeep backup'],
+  },
   'slot-missing': {
     severity: 'error',
     en: {
@@ -141,6 +153,28 @@ export const captureChecks = {
     },
     zh: { title: '复制槽阻碍系统表清理', meaning: '系统表膨胀，应用程序的每条语句都会变慢。' },
     run: ['chartkeep capture'],
+  },
+  'capture-job-still': {
+    severity: above('captureJobSeconds', 'error'),
+    en: {
+      title: "The database's own capture job stands still",
+      meaning:
+        'No change is kept, and the transaction log grows until the job has gone through it. Nothing is lost yet.',
+    },
+    zh: {
+      title: '数据库的捕获作业已停止',
+      meaning: '当前没有变更被保存；作业读取之前事务日志会不断增长。目前尚无数据丢失。',
+    },
+    run: ['chartkeep capture'],
+  },
+  'changes-kept-short': {
+    severity: (keptSeconds, { changesKeptSeconds }) => (keptSeconds < changesKeptSeconds ? 'warning' : null),
+    en: {
+      title: "The database's clean-up leaves changes for a short time only",
+      meaning: 'A capture that stands still over a weekend is overtaken: there is a gap, and everything is read anew.',
+    },
+    zh: { title: '数据库清理变更过早', meaning: '捕获停顿一个周末就会被清理超过：出现缺口，并需重新完整读取。' },
+    run: ['chartkeep status'],
   },
   'slot-foreign': {
     severity: 'warning',

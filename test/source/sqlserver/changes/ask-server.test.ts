@@ -111,6 +111,9 @@ describe.skipIf(serverUrl === undefined)('on a server', () => {
   it('how far the capture job has come is known, and how far it had', async () => {
     expect(await questions.captured()).toBe(LSN[2])
     expect(await questions.capturedBefore(3_600)).toBe(LSN[1])
+    const { oldestSeconds, newestSeconds } = (await questions.span())!
+    expect(oldestSeconds).toBeGreaterThan(86_400)
+    expect(newestSeconds).toBeLessThan(600)
     expect(await questions.markedAt('word', LSN[0])).toBe(LSN[2])
     expect(await questions.markedAt('another', LSN[0])).toBeNull()
     await questions.mark('said')

@@ -246,6 +246,13 @@ export class CdcModel {
         if (!this.facts.isEnabled) throw gone('cdc.lsn_time_mapping')
         return this.#mapped.at(-1)?.lsn ?? null
       },
+      span: async () => {
+        const low = this.instances.map((instance) => instance.low ?? '').sort()[0] ?? ''
+        const left = this.#mapped.filter(({ lsn }) => lsn >= low)
+        const seconds = (entry: Committed | undefined) =>
+          Number((timeOf(this.log.length) - (entry?.timeUs ?? 0n)) / 1_000_000n)
+        return left.length === 0 ? null : { oldestSeconds: seconds(left[0]), newestSeconds: seconds(left.at(-1)) }
+      },
       capturedBefore: async () => this.#mapped.at(-Math.min(this.#mapped.length, 4))?.lsn ?? null,
       page: async (question) => {
         const found = this.#page(question)

@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from 'vitest'
 import { readFingerprint } from '../../../../src/source/sqlserver/changes/fingerprint.ts'
+import { packLsn } from '../../../../src/source/sqlserver/changes/lsn.ts'
 import { planCapture, readSetting } from '../../../../src/source/sqlserver/changes/plan.ts'
 import type {
   CapturedRow,
@@ -235,6 +236,7 @@ describe('a row of a change table', () => {
 })
 
 describe('what doctor sees', () => {
+  const job = { topic: 'capture-job-still' }
   const look = async (model: CdcModel, slot = 's') => await lookAtChanges(model.open(), slot, ['dbo.a', 'dbo.b'])
   const followedBy = async (model: CdcModel, slot = 's') => {
     const questions = model.open()
@@ -242,21 +244,50 @@ describe('what doctor sees', () => {
     await questions.hold(slot)
   }
 
-  it('is nothing where changes are followed', async () => {
+  it('is a capture job that stands still while the database is written to, and what starts it', async () => {
     const model = new CdcModel(['dbo.a', 'dbo.b'])
     await followedBy(model)
-    expect(await look(model)).toEqual([])
+    model.captures = false
+    for (let second = 0; second < 9; second += 1) model.commit()
+    const start = [expect.stringContaining('sp_cdc_start_job')]
+    expect(await look(model)).toMatchObject([{ topic: 'capture-job-still', measure: 9, remedySql: start }])
+  })
+
+  it('is for how long clean-up leaves changes, once it has taken some', async () => {
+    const model = new CdcModel(['dbo.a', 'dbo.b'])
+    const questions = model.open()
+    const began = Object.fromEntries(model.instances.map(({ changeTable, low }) => [changeTable, low!]))
+    await questions.createSlot('s', { confirmed: packLsn('0000FFFF0000013000F0'), followed: began })
+    await questions.hold('s')
+    for (let second = 0; second < 9; second += 1) model.commit()
+    expect((await look(model)).map(({ topic }) => topic)).toEqual(['capture-job-still'])
+    model.cleanUp(4)
+    expect(await look(model)).toMatchObject([
+      job,
+      {
+        topic: 'changes-kept-short',
+        measure: 3,
+        remedySql: [/retention/, /stop_job/].map((sql) => expect.stringMatching(sql)),
+      },
+    ])
+  })
+
+  it('is nothing but the age of the last capture where changes are followed', async () => {
+    const model = new CdcModel(['dbo.a', 'dbo.b'])
+    await followedBy(model)
+    expect(await look(model)).toEqual([expect.objectContaining({ topic: 'capture-job-still', measure: 0 })])
   })
 
   it('is the place of the log: gone, overtaken, or nobody there', async () => {
     const model = new CdcModel(['dbo.a', 'dbo.b'])
-    expect(await look(model)).toMatchObject([{ topic: 'slot-missing', objects: ['s'] }])
+    expect(await look(model)).toMatchObject([job, { topic: 'slot-missing', objects: ['s'] }])
     const { changeTable, low } = model.instances[0]!
     model.slots.set('s', { confirmed: 1n, followed: { [changeTable]: low! } })
-    expect(await look(model)).toMatchObject([{ topic: 'slot-idle' }])
+    expect(await look(model)).toMatchObject([job, { topic: 'slot-idle' }])
     model.commit()
     model.cleanUp(1)
-    expect(await look(model)).toMatchObject([{ topic: 'slot-lost', found: expect.stringContaining('clean-up') }])
+    const lost = { topic: 'slot-lost', found: expect.stringContaining('clean-up') }
+    expect(await look(model)).toMatchObject([job, { topic: 'changes-kept-short' }, lost])
   })
 
   it('is a table that is not told, and a database that tells nothing, each with what to run', async () => {
@@ -265,6 +296,7 @@ describe('what doctor sees', () => {
     model.disable('dbo.b')
     expect(await look(model)).toMatchObject([
       { topic: 'table-coarse', objects: ['dbo.b'], remedySql: [expect.stringMatching(/enable_table/)] },
+      job,
     ])
     model.facts = { ...model.facts, isEnabled: false }
     expect(await look(model)).toMatchObject([
