@@ -39,6 +39,7 @@ async function run({ seed, isOver }: SoakRun): Promise<SoakTally> {
         looks: LOOKS,
         ddl: tried % 2 === 0,
         kills: tried % 3 === 0,
+        losesSlot: tried % 4 === 1,
       }).catch((error) => {
         failures.push(`seed ${own} on PostgreSQL ${version}: ${thrown(error, server)}`)
         return null

@@ -10,7 +10,7 @@ import { planTables, type TablePlan } from '../intake/table-plan.ts'
 import type { SegmentHead } from '../repository/change-log/segment-store.ts'
 import { parseLsn } from '../repository/lsn.ts'
 import type { Manifest, TableManifest } from '../repository/manifest.ts'
-import { historyGuard } from '../repository/state/other-history.ts'
+import { ofOneHistory } from '../repository/state/other-history.ts'
 import { tableSpec } from '../repository/table-spec.ts'
 import { locatorSpec } from '../repository/tree/spec.ts'
 import { storedNodes } from '../repository/tree/stored-leaves.ts'
@@ -185,21 +185,20 @@ interface FoldParts {
 
 async function foldAlong({ signal }: SnapshotRequest, { run, link, previous, after, visible, fold }: FoldParts) {
   const then = parseVisibility(previous.position.visible)
-  const guard = historyGuard(previous)
   const whole = new WholeXids(then.xmax)
   const leftovers = new Leftovers(parseVisibility(visible), then.xmax)
   const { scanFrom, scanSegment, head } = previous.log
+  const transactions = link.log.transactions({
+    fromSegment: scanSegment,
+    fromLsn: parseLsn(scanFrom),
+    toLsn: after.header.end,
+    anchors: head === null ? [] : [head],
+  })
   const folded = await run.fold(
     fold.map((each) => each.previous),
     {
-      transactions: link.log.transactions({
-        fromSegment: scanSegment,
-        fromLsn: parseLsn(scanFrom),
-        toLsn: after.header.end,
-        anchors: head === null ? [] : [head],
-      }),
+      transactions: ofOneHistory(transactions, previous),
       accept: (stamp) => {
-        guard(stamp)
         const wasThere = isVisible(then, whole.of(stamp))
         return leftovers.pass(stamp) && !wasThere
       },

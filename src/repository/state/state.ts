@@ -19,7 +19,7 @@ import { makeScratch, OverlayStore } from '../store/overlay.ts'
 import { tableSpec } from '../table-spec.ts'
 import { isVisible, parseVisibility, WholeXids } from '../visibility.ts'
 import { formatTimeUs } from './moment.ts'
-import { historyGuard } from './other-history.ts'
+import { ofOneHistory } from './other-history.ts'
 import { isLogged, type LoggedManifest, type LogStretch, type StateTarget } from './target.ts'
 
 export interface State extends AsyncDisposable {
@@ -161,13 +161,12 @@ export async function* transactionsOf(
   { onProgress }: Pick<StateWorld, 'onProgress'>,
 ): AsyncGenerator<LoggedPart> {
   const { head, scanFrom } = base.log
-  const guard = historyGuard(base)
   let at = -1
   const anchors = head && head.segment >= fromSegment ? [head] : []
-  for await (const part of log.transactions({ fromSegment, fromLsn: parseLsn(scanFrom), toLsn: bound, anchors })) {
+  const parts = log.transactions({ fromSegment, fromLsn: parseLsn(scanFrom), toLsn: bound, anchors })
+  for await (const part of ofOneHistory(parts, base)) {
     if (part.segment !== at) onProgress?.({ kind: 'segment', segment: part.segment, of: toSegment })
     at = part.segment
-    guard(part)
     yield part
   }
 }

@@ -64,6 +64,22 @@ export class Follower implements AsyncDisposable {
     this.#following = this.#launch(this.#options)
   }
 
+  /** Ends, loses its slot as by a hand or a server put back, and begins again: with another log. */
+  async loseSlot(client: pg.Client, meanwhile: () => Promise<void>): Promise<void> {
+    const slot = pg.escapeLiteral(slotName(this.#options.made.repository.id, this.#options.sourceName))
+    await this.stop()
+    this.#past.push(...this.#following.kinds(), 'slot-lost')
+    const rest = async () => (await client.query(`SELECT FROM pg_replication_slots WHERE slot_name = ${slot}`)).rowCount
+    // A walsender that was told to end may hold its slot for a moment more.
+    while ((await rest()) !== 0) {
+      const idle = `FROM pg_replication_slots WHERE slot_name = ${slot} AND NOT active`
+      await client.query(`SELECT pg_drop_replication_slot(slot_name) ${idle}`)
+    }
+    await meanwhile()
+    this.#following = this.#launch(this.#options)
+    await this.connected()
+  }
+
   async stop(): Promise<void> {
     await this.#following.stop()
     const failure = this.#following.failure()

@@ -2,13 +2,14 @@
 import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { Failure } from '../../../src/errors.ts'
+import { listLogs, openLog } from '../../../src/repository/change-log/reader.ts'
 import { formatLsn, parseLsn } from '../../../src/repository/lsn.ts'
 import type { Manifest } from '../../../src/repository/manifest.ts'
 import { formatTimeUs } from '../../../src/repository/state/moment.ts'
 import { stateAt } from '../../../src/repository/state/state.ts'
 import { resolveTarget, type StateTarget } from '../../../src/repository/state/target.ts'
 import { never } from '../../support/repository.ts'
-import { type FollowOptions, newestLog, rowsOf } from './chartkeep.ts'
+import { type FollowOptions, rowsOf } from './chartkeep.ts'
 import type { Dice } from './dice.ts'
 import type { HistoryModel, Rows } from './model.ts'
 import { differences } from './site.ts'
@@ -61,22 +62,25 @@ export class Judge {
   }
 
   /** Transactions are those that the database decoded, in that order, with that stamp. */
-  async log(): Promise<void> {
-    const { model } = this.#options
-    const log = await newestLog(this.#options)
+  async logs(): Promise<void> {
+    const { model, made, sourceName } = this.#options
     const known = new Map(model.commits.map((commit, index) => [commit.endLsn, { commit, index }]))
     let before = -1
-    for await (const part of log.transactions({ toLsn: model.commits.at(-1)?.endLsn ?? 0n })) {
-      if (!part.begins) continue
-      this.#counts.transactionsKept += 1
-      this.#kept.add(part.endLsn)
-      const found = known.get(part.endLsn)
-      const isSame = found?.commit.xid === BigInt(part.xid) && found.commit.timeUs === part.commitTimeUs
-      if (!found || !isSame || found.index <= before)
-        this.#findings.push(`the log's transaction ${part.xid} is another, or out of order`)
-      before = found?.index ?? before
+    for (const { logId } of (await listLogs(made.repository, sourceName)).logs) {
+      const log = await openLog(made.repository, logId)
+      const [last, end] = [model.commits.at(-1)?.endLsn ?? 0n, await log.end()]
+      for await (const part of log.transactions({ toLsn: last < end ? last : end })) {
+        if (!part.begins) continue
+        this.#counts.transactionsKept += 1
+        this.#kept.add(part.endLsn)
+        const found = known.get(part.endLsn)
+        const isSame = found?.commit.xid === BigInt(part.xid) && found.commit.timeUs === part.commitTimeUs
+        if (!found || !isSame || found.index <= before)
+          this.#findings.push(`the log's transaction ${part.xid} is another, or out of order`)
+        before = found?.index ?? before
+      }
+      this.#counts.segments += ((await log.head())?.header.number ?? -1) + 1
     }
-    this.#counts.segments = ((await log.head())?.header.number ?? -1) + 1
   }
 
   /** One at random behind the first snapshot: where a commit ends, a little before or behind it, or its time. */

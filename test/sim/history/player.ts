@@ -204,5 +204,5 @@ export class Player implements AsyncDisposable {
 /** Constraints, locks, serialisation, deadlocks, what a transaction with such an error still says. */
 const REFUSED = '23502 23503 23505 23514 25P02 40001 40P01 55P03 55P04 57014 55006 22P02 22P04 0A000'
 /** What is not there any more, or there already, or of another shape. */
-const RESHAPED = '42P01 42P07 42P10 42701 42703 42704 42710 42804 42809 42846 42P17 55000 22023 22003 2BP01'
+const RESHAPED = '42P01 42P07 42P10 42701 42703 42704 42710 42804 42809 42846 42P17 55000 22023 22003 22004 2BP01'
 const EXPECTED = new Set(`${REFUSED} ${RESHAPED}`.split(' '))

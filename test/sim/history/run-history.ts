@@ -29,6 +29,8 @@ export interface HistoryRequest {
   readonly ddl: boolean
   /** Whether capture is killed as well; it then runs in a process of its own. */
   readonly kills: boolean
+  /** Whether capture loses its slot half-way, and another log begins. */
+  readonly losesSlot: boolean
 }
 
 export interface HistoryReport extends Judgement {
@@ -43,7 +45,7 @@ export interface HistoryReport extends Judgement {
 }
 
 export async function runHistory(request: HistoryRequest): Promise<HistoryReport> {
-  const { server, made, seed, turns, rounds, ddl, kills } = request
+  const { server, made, seed, turns, rounds, ddl, kills, losesSlot } = request
   const dice = new Dice(seed)
   const name = `h${seed}_${randomBytes(3).toString('hex')}`
   await using site = await makeHistorySite(server, name)
@@ -70,6 +72,13 @@ export async function runHistory(request: HistoryRequest): Promise<HistoryReport
     const { snapshot } = await player.playDuring(backUp(options))
     player.isGentle = false
     manifests.push((await made.repository.readManifest(snapshot)).manifest)
+    if (losesSlot && round === Math.floor((rounds - 1) / 2)) {
+      await player.play(dice.below(turns / rounds))
+      await follower.loseSlot(site.client, async () => {
+        await player.play(dice.below(turns / rounds))
+        await player.settle()
+      })
+    }
     if (kills && dice.chance(0.7)) await follower.killAndRestart()
     else if (dice.chance(0.7)) await follower.cutOff(site.client)
   }
@@ -82,7 +91,7 @@ export async function runHistory(request: HistoryRequest): Promise<HistoryReport
 
   const judge = new Judge({ ...options, model, dice, manifests })
   await judge.snapshots()
-  await judge.log()
+  await judge.logs()
   for (let look = 0; look < request.looks; look += 1) await judge.moment()
   const restored = await judgeRestored({ ...options, server, model, dice, manifests })
   const past = await judgePast({ ...options, model, dice, manifests })

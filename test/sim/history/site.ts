@@ -7,8 +7,15 @@ import { difference, HistoryModel, type Rows } from './model.ts'
 import { Recorder, startRecorder, watchSql } from './recorder.ts'
 import { LEAF_TABLES, PUBLISHED_TABLES, WORLD_SQL } from './world.ts'
 
-/** Streams anything that is not small. */
-const SETTINGS = { logical_decoding_work_mem: '64kB', max_slot_wal_keep_size: '2GB', wal_sender_timeout: '20s' }
+/** Streams anything that is not small; and somebody cleans up all the time, beside everything else. */
+const SETTINGS = {
+  logical_decoding_work_mem: '64kB',
+  max_slot_wal_keep_size: '2GB',
+  wal_sender_timeout: '20s',
+  autovacuum_naptime: '1s',
+  autovacuum_vacuum_threshold: '5',
+  autovacuum_vacuum_scale_factor: '0',
+}
 
 export async function startHistoryServer(version: number): Promise<PostgresServer> {
   return await startPostgres({ version, settings: SETTINGS })
