@@ -11,7 +11,7 @@ import { locatorSpec, type TreeSpec } from '../tree/spec.ts'
 import { TreeReader } from '../tree/tree-reader.ts'
 import type { TableRoots } from './base-rows.ts'
 import type { FoldChange } from './fold-change.ts'
-import { asBuffer, fieldOf, joined } from './line-fields.ts'
+import { asBuffer, joined } from './line-fields.ts'
 
 export interface RowNow {
   /** Fields of the primary key, in its order. */
@@ -24,7 +24,7 @@ export interface RowsNow {
   readonly table: LogTable
   readonly spec: TreeSpec
   readonly previous: TableRoots
-  /** Each key once; keys that only the database takes for equal may come under any of their spellings. */
+  /** Each key once. Where the database takes several spellings for one key, the row's own may be another. */
   readonly rows: AsyncIterable<readonly RowNow[]>
   readonly chunks: ChunkReader
   readonly keys: DigestKeys
@@ -55,28 +55,26 @@ const ROW_BYTES = 400
 
 async function changesOf(request: RowsNow, rows: readonly RowNow[]): Promise<FoldChange[]> {
   const { spec, table } = request
-  const spelled = rows.map(({ line }) => line && spec.key.map((field) => fieldOf(asBuffer(line), field)))
-  const asked = new Map([...rows.map(({ key }) => key), ...spelled].flatMap((key) => (key ? [[nameOf(key), key]] : [])))
-  const wereThere = await keysOf(request, asked.values())
-  const isThere = (key: readonly Uint8Array[]) => wereThere.has(nameOf(key))
+  const wereThere = await keysOf(
+    request,
+    rows.map(({ key }) => key),
+  )
   const change = (kind: FoldChange['kind'], before: Buffer | null, after: Uint8Array | null): FoldChange => {
     return { kind, table, before, after, seq: 0, transaction: 0 }
   }
-  return rows.flatMap(({ key, line }, index) => {
-    const now = spelled[index]
-    const before = [key, ...(now ? [now] : [])].find(isThere)
-    if (before === undefined) return line === null ? [] : [change('insert', null, line)]
-    const was = keyLine(spec, before)
+  return rows.flatMap(({ key, line }) => {
+    if (!wereThere.has(nameOf(key))) return line === null ? [] : [change('insert', null, line)]
+    const was = keyLine(spec, key)
     return line === null ? [change('delete', was, null)] : [change('update', was, line)]
   })
 }
 
 /** Those that the tree before has. */
-async function keysOf({ spec, previous, chunks, keys: secrets }: RowsNow, keys: Iterable<readonly Uint8Array[]>) {
+async function keysOf({ spec, previous, chunks, keys: secrets }: RowsNow, keys: readonly (readonly Uint8Array[])[]) {
   const locator = locatorSpec(spec)
   const [where, root] = locator && previous.locator ? [locator, previous.locator] : [spec, previous.rows]
   const anchor = locator || spec.anchor === null ? null : spec.key.indexOf(spec.anchor)
-  const asked = [...keys]
+  const asked = keys
     .map((key) => ({ key, encoded: encodeKey(anchor === null ? key : [key[anchor]!, ...key]) }))
     .sort((a, b) => Buffer.compare(a.encoded, b.encoded))
   const found = new Set<string>()

@@ -14,6 +14,7 @@ import { findNotCaptured } from '../not-captured.ts'
 import { quoteName, quoteText } from '../quote.ts'
 import { hiddenTables } from '../readable.ts'
 import { MARK_CHARACTERS_MAX, mayMark } from '../restore-mark.ts'
+import { lookAtTracking } from '../tracking/health.ts'
 import { lookAtChanges } from './changes.ts'
 
 interface Looked {
@@ -84,7 +85,15 @@ const contents: HealthGroup = {
 }
 
 const changes: HealthGroup = {
-  topics: ['server-changes-logged', 'table-coarse', 'slot-missing', 'slot-lost', 'slot-idle'],
+  topics: [
+    'server-changes-logged',
+    'table-coarse',
+    'slot-missing',
+    'slot-lost',
+    'slot-idle',
+    'capture-job-still',
+    'changes-kept-short',
+  ],
   look: async ({ session, slot, tables }) =>
     slot === null
       ? []
@@ -95,12 +104,18 @@ const changes: HealthGroup = {
         ),
 }
 
+/** Beside capture nothing goes by net changes. */
+const tracking: HealthGroup = {
+  topics: ['table-untracked'],
+  look: async ({ session, slot, tables }) => (slot === null ? await lookAtTracking(session, tables) : []),
+}
+
 /** As the login that reads. @throws source-unreachable, source-login-refused, source-not-found, setting-not-pinned */
 export async function examineSqlServer(
   connection: ConnectionSettings,
   question: HealthQuestion,
 ): Promise<DatabaseHealth> {
-  return await examine(connection, question, [clock, reader, contents, changes])
+  return await examine(connection, question, [clock, reader, contents, changes, tracking])
 }
 
 /** As the login that puts patients back. @throws as `examineSqlServer` */

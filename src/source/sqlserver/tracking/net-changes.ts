@@ -7,8 +7,8 @@
  *   next read carries on: whatever committed in between is told twice, which does no harm. Next time the token must be
  *   there (else the database was put back, F14), still tracked (else tracking was off, or clean-up has passed it, F9), and
  *   of the same version (else versions were counted anew).
- * - A table counts as tracked only when its tracking began below that version, so that a beginning anew, which has a later
- *   one, cannot be taken for the same: the minimum valid version alone is equal where nothing was committed in between.
+ * - Where a table's tracking began is looked at before the token is left, so that it lies below that version, and one that
+ *   begins anew cannot have the same: the minimum valid version may be equal where nothing was committed in between.
  * - The minimum valid version and the token are looked at before the changes are read and after (F15).
  * - The caller counts the rows: a key that was not told is missing there.
  */
@@ -48,7 +48,7 @@ export async function openNetChanges(
   const marks = new Map<string, NetMark>()
   for (const table of tables) {
     const known = tracked.get(table.info.oid)
-    if (known === undefined || known.begin >= version || table.info.primaryKey.length === 0) continue
+    if (known === undefined || table.info.primaryKey.length === 0) continue
     marks.set(table.info.name, formatMark({ version, token, definition: definitionOf(table, known) }))
   }
   const byName = new Map(tables.map((table) => [table.info.name, table]))

@@ -126,7 +126,7 @@ describe('a backup by net changes', () => {
   it('sees what committed while a read began once, or twice, and never not', async () => {
     const ward = await Ward.make()
     await ward.backUp()
-    for (const moment of ['begin', 'catalogs', 'tracked', 'reached', 'changes']) {
+    for (const moment of ['begin', 'catalogs', 'tracked', 'reached', 'changes told']) {
       let left = 2
       ward.model.meanwhile = (question) => {
         if (question === moment && left-- > 0)
@@ -204,15 +204,31 @@ describe('a table is read, and said to be,', () => {
       'when clean-up comes between check and read (F15)',
       (model) => {
         model.commit(vital('5', '1', 'cleaned away'))
-        let isFirst = true
         model.meanwhile = (question) => {
-          if (question !== 'changes' || !isFirst) return
-          isFirst = false
-          model.cleanUp(1)
+          if (question === `changes of ${VITAL}`) model.cleanUp(1)
         }
       },
       VITAL,
       'read: Change Tracking does not reach back to version 4',
+    ],
+    [
+      'when only its own changes were cleaned away (F15)',
+      (model) => {
+        model.commit(vital('5', '1', 'cleaned away'))
+        model.cleanUp(0, VITAL)
+      },
+      VITAL,
+      'read: its changes are kept from version 5 on, wanted from 4',
+    ],
+    [
+      'when it is altered while the read begins',
+      (model) => {
+        model.meanwhile = (question) => {
+          if (question === 'begin') model.alter(VITAL)
+        }
+      },
+      VITAL,
+      altered,
     ],
     [
       'when the server lost a row of it',
@@ -238,6 +254,8 @@ describe('a table is read, and said to be,', () => {
     expect(waysOf(manifest)[table]).toBe(way)
     expect(rootsOf(manifest)).toEqual(await ward.rootsOfFullRead())
     ward.model.meanwhile = () => {}
+    // What was altered while a read began is marked as it was before.
+    await ward.backUp()
     const next = await ward.manifestOf(await ward.backUp())
     const isTracked = !way.includes('does not follow')
     expect(next.tables.find(({ name }) => name === table)?.taken).toBe(isTracked ? 'folded' : 'read')

@@ -9,6 +9,7 @@ import { type CatalogTable, readTables } from '../../../../src/source/sqlserver/
 import type { SqlType } from '../../../../src/source/sqlserver/row-text.ts'
 import { captureSql, OWN_TABLES } from '../../../../src/source/sqlserver/setup-capture.ts'
 import { askTracking, readChanges } from '../../../../src/source/sqlserver/tracking/ask-server.ts'
+import { lookAtTracking } from '../../../../src/source/sqlserver/tracking/health.ts'
 import { formatMark, parseMark } from '../../../../src/source/sqlserver/tracking/mark.ts'
 import { SEEN_TABLE_SQL, trackingSql } from '../../../../src/source/sqlserver/tracking/setup.ts'
 import {
@@ -82,6 +83,34 @@ it('a mark is read back, and of another form understood by nobody', () => {
 
   expect(parseMark(formatMark(mark))).toEqual(mark)
   expect([parseMark(''), parseMark('ct2 1 a b'), parseMark(`${formatMark(mark)} `)]).toEqual([null, null, null])
+})
+
+describe('doctor', () => {
+  const rowOf = (object_id: string, may_leave: string) => {
+    return { object_id, begin_version: '1', created: '', modified: '', hobt: '1', may_leave }
+  }
+  /** Answers by what a statement asks for. */
+  const examined = async (answers: { readonly on?: boolean; readonly tracked?: string[]; readonly may?: string }) => {
+    const { on = true, tracked = [], may = '1' } = answers
+    const query = async (sql: string) => {
+      if (sql.includes("OBJECT_ID(N'sys.change")) return [{ id: '1' }]
+      if (sql.includes('change_tracking_databases')) return on ? [{ one: '1' }] : []
+      if (sql.includes('begin_version')) return tracked.map((oid) => rowOf(oid, oid === 'seen' ? '1' : '0'))
+      return [{ may_view: may }]
+    }
+    const found = await lookAtTracking({ query } as unknown as Session, [vital])
+    return found.map(({ objects, found: what }) => [objects, what])
+  }
+
+  it('says why a backup would read every row', async () => {
+    expect(await examined({ on: false })).toEqual([[[], 'CHANGE_TRACKING = OFF']])
+    expect(await examined({ tracked: ['7'] })).toMatchObject([[['chartkeep.seen'], expect.any(String)]])
+    expect(await examined({ tracked: ['seen'] })).toEqual([[['dbo.vital'], 'CHANGE_TRACKING: not enabled']])
+    expect(await examined({ tracked: ['seen', '7'], may: '0' })).toEqual([
+      [['dbo.vital'], 'VIEW CHANGE TRACKING: permission denied'],
+    ])
+    expect(await examined({ tracked: ['seen', '7'] })).toEqual([])
+  })
 })
 
 describe.skipIf(serverUrl === undefined)('on a server', () => {

@@ -146,14 +146,15 @@ export class TrackingModel {
     this.#isSeenTracked = true
   }
 
-  /** Retention has passed what was done up to so many versions ago. */
-  cleanUp(versionsKept = 0): void {
+  /** Retention has passed what was done up to so many versions ago. @param only of one table, by hand */
+  cleanUp(versionsKept = 0, only: string | null = null): void {
     const upTo = this.#version - BigInt(versionsKept)
-    for (const { tracking } of this.#tables.values()) {
-      if (!tracking) continue
+    for (const [name, { tracking }] of this.#tables) {
+      if (!tracking || (only !== null && only !== name)) continue
       tracking.side = tracking.side.filter(({ version }) => version > upTo)
       if (tracking.minValid < upTo) tracking.minValid = upTo
     }
+    if (only !== null) return
     for (const [token, version] of this.#tokens) if (version !== null && version <= upTo) this.#tokens.set(token, null)
   }
 
@@ -253,7 +254,7 @@ export class TrackingModel {
     { info }: CatalogTable,
     { since, snapshot }: { since: bigint; snapshot: Snapshot },
   ): AsyncGenerator<readonly NetRow[]> {
-    this.meanwhile('changes')
+    this.meanwhile(`changes of ${info.name}`)
     const { tracking } = this.#same(info.name, snapshot)
     if (!tracking) throw new Failure('source-failed', 'Change Tracking is not enabled, error 22105')
     const told = new Map<string, string>()
@@ -265,7 +266,7 @@ export class TrackingModel {
       const line = snapshot.tables.get(info.name)!.rows.get(id) ?? null
       yield [{ key: [Buffer.from(key)], line: line === null ? null : Buffer.from(line) }]
     }
-    this.meanwhile('changes')
+    this.meanwhile('changes told')
   }
 
   #tracked(): Map<string, Tracked> {
