@@ -81,6 +81,9 @@ export interface KernelCalls {
   checkedKey(): number
   checkedKeyBytes(): number
   sumLines(start: number, end: number, seed: bigint): bigint
+
+  setHmacKey(innerBlock: number, outerBlock: number): void
+  hmacEach(messages: number, count: number, out: number): void
 }
 
 /** As assembly/parse.ts and assembly/leaf.ts have them. */

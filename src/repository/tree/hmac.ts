@@ -17,9 +17,9 @@ export class HmacSha256 {
   readonly #outer = Buffer.alloc(BLOCK_BYTES + DIGEST_BYTES)
 
   constructor(key: Uint8Array) {
-    const short = key.length > BLOCK_BYTES ? sha256(key) : key
-    this.#inner.set(padded(short, INNER_PAD))
-    this.#outer.set(padded(short, OUTER_PAD))
+    const [inner, outer] = hmacBlocks(key)
+    this.#inner.set(inner)
+    this.#outer.set(outer)
   }
 
   digest(...parts: readonly Uint8Array[]): Uint8Array {
@@ -48,6 +48,12 @@ export class HmacSha256 {
     larger.set(this.#inner)
     this.#inner = larger
   }
+}
+
+/** The key's block, once combined with each of the two pads: what stands before a message, and before its digest. */
+export function hmacBlocks(key: Uint8Array): readonly [inner: Uint8Array, outer: Uint8Array] {
+  const short = key.length > BLOCK_BYTES ? sha256(key) : key
+  return [padded(short, INNER_PAD), padded(short, OUTER_PAD)]
 }
 
 function padded(key: Uint8Array, pad: number): Uint8Array {
