@@ -25,7 +25,7 @@ export interface CdcSetting {
 
 /** As `TableInfo.name`. */
 export const MARK_NAME = 'chartkeep.mark'
-const MARK_SQL = '-- the last part of what `chartkeep setup-sql` prints'
+const MARK_SQL = '-- the part on change data capture of what `chartkeep setup-sql` prints'
 /** What becomes of them in change tables is not written down. */
 const CLR = new Set(['geometry', 'geography', 'hierarchyid'])
 const LARGE = new Set(['text', 'ntext', 'image', 'xml'])

@@ -7,7 +7,7 @@ import { hasCatalogView } from '../readable.ts'
 import { readTracked } from './ask-server.ts'
 
 /** What would mend each of them. */
-const REMEDY = ['-- the last part of what `chartkeep setup-sql` prints']
+const REMEDY = ['-- the part on Change Tracking of what `chartkeep setup-sql` prints']
 
 /** Of a server that has no Change Tracking: nothing. @param tables those that are backed up */
 export async function lookAtTracking(session: Session, tables: readonly CatalogTable[]): Promise<Observation[]> {

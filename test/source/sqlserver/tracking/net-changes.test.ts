@@ -150,8 +150,9 @@ describe('a backup by net changes', () => {
   })
 })
 
+const altered = 'read: it was altered, truncated or tracked anew since the last snapshot'
+
 describe('a table is read, and said to be,', () => {
-  const altered = 'read: it was altered, truncated or tracked anew since the last snapshot'
   const cases: [string, (model: TrackingModel) => void, string, string][] = [
     ['when it was truncated, though no version passed', (model) => model.truncate(VITAL), VITAL, altered],
     [
@@ -271,6 +272,27 @@ describe('a table is read, and said to be,', () => {
     for (let n = 0; n < 20; n += 1) ward.model.commit(vital('6', '1', `${n}`))
     const manifest = await ward.manifestOf(await ward.backUp())
     expect(waysOf(manifest)[VITAL]).toMatch(/^read: the database was put back to before the last snapshot/)
+    expect(rootsOf(manifest)).toEqual(await ward.rootsOfFullRead())
+  })
+
+  it('when it is tracked anew while a read begins, and again, though no version passed', async () => {
+    const ward = await Ward.make()
+    let unseen = 0
+    const anew = () => {
+      ward.model.untrack(VITAL)
+      ward.model.commit(vital('5', '1', `unseen ${unseen++}`))
+      ward.model.track(VITAL)
+    }
+    let isFirst = true
+    ward.model.meanwhile = (question) => {
+      if (question !== 'tracked' || !isFirst) return
+      isFirst = false
+      anew()
+    }
+    await ward.backUp()
+    anew()
+    const manifest = await ward.manifestOf(await ward.backUp())
+    expect(waysOf(manifest)[VITAL]).toBe(altered)
     expect(rootsOf(manifest)).toEqual(await ward.rootsOfFullRead())
   })
 
