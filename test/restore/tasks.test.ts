@@ -79,9 +79,10 @@ describe('tasks', () => {
     expect(begun).toEqual(['large rows', 'index of large', 'small rows', 'index of small'])
   })
 
-  test('that would wait for a lock let others go first', async () => {
+  test('that would wait for a lock let others go first, and those that share one go together', async () => {
     const begun: string[] = []
     const ends = Promise.withResolvers<void>()
+    const joined = Promise.withResolvers<void>()
     const task = (name: string, weight: number, areShared: boolean, run = async () => {}): Task => ({
       weight,
       after: [],
@@ -93,7 +94,11 @@ describe('tasks', () => {
     })
     const key = task('a key', 9, false, () => ends.promise)
     const last = task('b index', 1, true, async () => ends.resolve())
-    await runTasks([key, task('a index', 8, true), task('a other index', 7, true), last], 2, never)
+    const together = [
+      task('a index', 8, true, () => joined.promise),
+      task('a other index', 7, true, async () => joined.resolve()),
+    ]
+    await runTasks([key, ...together, last], 2, never)
     expect(begun).toEqual(['a key', 'b index', 'a index', 'a other index'])
   })
 
