@@ -2,7 +2,8 @@
  * Lines of COPY text (docs/FORMAT.md, "Rows"), from fields as the driver gives them, and back. The same escapes as
  * PostgreSQL writes, so that one row has one line whichever database it is of.
  */
-import type { Field } from './connect.ts'
+import { constants } from 'node:buffer'
+import { type Field, hexOf } from './connect.ts'
 
 const NEEDS_ESCAPE = /[\\\b\f\n\r\t\v]/
 const NEEDS_ESCAPES = /[\\\b\f\n\r\t\v]/g
@@ -31,6 +32,44 @@ export function lineOf(fields: readonly Field[]): string | { readonly unpaired: 
   return `${line}\n`
 }
 
+/** Characters: what is made at once of a value of hundreds of megabytes. */
+const PIECE = 64 * 1024
+/** A row is put back from one text, and no text is longer. */
+export const LINE_CHARACTERS_MAX = constants.MAX_STRING_LENGTH
+
+/** Whether `linePieces` is for them: anything smaller is made at once. */
+export function isLargeRow(fields: readonly Field[]): boolean {
+  return fields.some((field) => field !== null && field.length > PIECE)
+}
+
+/** As `lineOf`, in pieces: whatever else the process has to do comes to its turn in between. No piece ends within a character. */
+export function* linePieces(fields: readonly Field[]): Generator<ReturnType<typeof lineOf>, void> {
+  for (const [position, field] of fields.entries()) {
+    if (typeof field === 'string' && !field.isWellFormed()) return yield { unpaired: position }
+    if (position > 0) yield '\t'
+    if (field === null) yield NULL
+    else if (typeof field === 'string') yield* textPieces(field)
+    else {
+      yield '0x'
+      for (let at = 0; at < field.length; at += PIECE) yield hexOf(field.subarray(at, at + PIECE))
+    }
+  }
+  yield '\n'
+}
+
+function* textPieces(field: string): Generator<string> {
+  for (let at = 0; at < field.length; ) {
+    const end = at + PIECE
+    const stop = isHighSurrogate(field.charCodeAt(end - 1)) ? end - 1 : end
+    yield fieldText(field.slice(at, stop))
+    at = stop
+  }
+}
+
+function isHighSurrogate(code: number): boolean {
+  return code >= 0xd800 && code < 0xdc00
+}
+
 /** @param line without its newline. Bytes stand as `0x…` in the text of their field. */
 export function fieldsOf(line: string): (string | null)[] {
   return line.split('\t').map((field) => (field === NULL ? null : unescaped(field)))
@@ -42,7 +81,7 @@ export function bytesOf(field: string): Buffer {
 
 function fieldText(field: Field): string {
   if (field === null) return NULL
-  if (typeof field !== 'string') return `0x${field.toString('hex').toUpperCase()}`
+  if (typeof field !== 'string') return `0x${hexOf(field)}`
   return NEEDS_ESCAPE.test(field) ? field.replaceAll(NEEDS_ESCAPES, (character) => ESCAPES[character]!) : field
 }
 

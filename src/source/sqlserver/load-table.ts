@@ -33,23 +33,28 @@ export const loadTable: LoadTable = async (connection, table, lines, signal) => 
 
 /** Whole lines, without their newline. */
 async function* batchesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string[]> {
-  let rest: Buffer = Buffer.alloc(0)
+  // Of a line that has not ended: put together once, however many pieces it comes in.
+  let begun: Buffer[] = []
   let batch: string[] = []
   let bytes = 0
   for await (const chunk of chunks) {
-    const text = Buffer.concat([rest, chunk])
+    const text = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
     let start = 0
     for (let end = text.indexOf(NEWLINE); end >= 0; end = text.indexOf(NEWLINE, start)) {
-      batch.push(text.toString('utf8', start, end))
-      bytes += end - start
+      begun.push(text.subarray(start, end))
+      const line = Buffer.concat(begun)
+      begun = []
+      batch.push(line.toString('utf8'))
+      bytes += line.length
       start = end + 1
     }
-    rest = text.subarray(start)
+    // A piece is gone when the next is asked for: what is kept of it is a copy.
+    if (start < text.length) begun.push(Buffer.from(text.subarray(start)))
     if (bytes < BATCH_BYTES) continue
     yield batch
     batch = []
     bytes = 0
   }
   if (batch.length > 0) yield batch
-  if (rest.length > 0) throw new Failure('defect', 'the last line of a table has no end')
+  if (begun.length > 0) throw new Failure('defect', 'the last line of a table has no end')
 }

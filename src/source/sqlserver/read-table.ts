@@ -3,7 +3,7 @@
 import { Failure } from '../../errors.ts'
 import type { ReadTable } from '../contract.ts'
 import type { Session } from './connect.ts'
-import { lineOf } from './copy-line.ts'
+import { isLargeRow, LINE_CHARACTERS_MAX, lineOf, linePieces } from './copy-line.ts'
 import { toSqlServerFailure } from './failures.ts'
 import type { CatalogTable } from './introspect.ts'
 import { quoteName } from './quote.ts'
@@ -22,14 +22,18 @@ export async function* readLines(keeper: Session, table: CatalogTable): AsyncGen
   try {
     for await (const [bent, ...fields] of keeper.rows(selectStatement(table))) {
       if (bent === BENT) throw untranslatable(info.name, 'bytes that its code page has no character for')
-      const line = lineOf(fields)
-      if (typeof line !== 'string') {
-        throw untranslatable(`${info.name}.${captured[line.unpaired]?.name}`, 'half of a surrogate pair')
+      let characters = 0
+      for (const piece of isLargeRow(fields) ? linePieces(fields) : [lineOf(fields)]) {
+        if (typeof piece !== 'string') {
+          throw untranslatable(`${info.name}.${captured[piece.unpaired]?.name}`, 'half of a surrogate pair')
+        }
+        characters += piece.length
+        if (characters > LINE_CHARACTERS_MAX) throw tooLarge(info.name)
+        text += piece
+        if (text.length < CHUNK_CHARACTERS) continue
+        yield Buffer.from(text)
+        text = ''
       }
-      text += line
-      if (text.length < CHUNK_CHARACTERS) continue
-      yield Buffer.from(text)
-      text = ''
     }
     if (text !== '') yield Buffer.from(text)
   } catch (error) {
@@ -47,6 +51,13 @@ export function selectStatement({ info, captured }: CatalogTable): string {
     return form.read(quoteName(name))
   })
   return `SELECT ${[bent, ...fields].join(', ')} FROM ${info.sqlName}`
+}
+
+function tooLarge(name: string): Failure {
+  return new Failure('not-available', `${name} has a row of more than ${LINE_CHARACTERS_MAX} characters of text`, {
+    context: { table: name },
+    hints: ['A byte of varbinary is two of them. Exclude the table: it is then listed as not captured.'],
+  })
 }
 
 export function untranslatable(name: string, what: string): Failure {

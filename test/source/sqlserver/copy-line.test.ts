@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { unescapeField } from '../../../src/source/postgres/copy-field.ts'
 import type { Field } from '../../../src/source/sqlserver/connect.ts'
-import { bytesOf, fieldsOf, lineOf } from '../../../src/source/sqlserver/copy-line.ts'
+import { bytesOf, fieldsOf, isLargeRow, lineOf, linePieces } from '../../../src/source/sqlserver/copy-line.ts'
 
 const text = fc.oneof(
   fc.string({ unit: 'binary' }),
@@ -43,7 +43,19 @@ describe('a line', () => {
     expect(fieldsOf(line.slice(0, -1)).map((field) => bytesOf(field ?? ''))).toEqual(fields)
   })
 
+  it('of large fields comes in pieces, none of which ends within a character', () => {
+    const large = ['😀', '\t', 'x\\', '中'].map((piece) => `y${piece.repeat(100_000)}`)
+    const fields: Field[] = [...large, null, Buffer.alloc(200_001, 7), 'small', `${'z'.repeat(65_535)}😀`]
+    const pieces = [...linePieces(fields)].map(String)
+
+    expect(isLargeRow(fields)).toBe(true)
+    expect(isLargeRow(['small', null, Buffer.alloc(9)])).toBe(false)
+    expect(pieces.every((piece) => piece.isWellFormed() && piece.length <= 4 * 64 * 1024)).toBe(true)
+    expect(pieces.join('') === lineOf(fields)).toBe(true)
+  })
+
   it('refuses half a surrogate pair, and says in which field', () => {
+    expect([...linePieces(['😀', null, 'x\ud83d'])].at(-1)).toEqual({ unpaired: 2 })
     expect(lineOf(['😀', null, 'x\ud83d'])).toEqual({ unpaired: 2 })
   })
 })
