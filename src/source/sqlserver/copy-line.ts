@@ -2,7 +2,6 @@
  * Lines of COPY text (docs/FORMAT.md, "Rows"), from fields as the driver gives them, and back. The same escapes as
  * PostgreSQL writes, so that one row has one line whichever database it is of.
  */
-import { constants } from 'node:buffer'
 import { type Field, hexOf } from './connect.ts'
 
 const NEEDS_ESCAPE = /[\\\b\f\n\r\t\v]/
@@ -34,8 +33,8 @@ export function lineOf(fields: readonly Field[]): string | { readonly unpaired: 
 
 /** Characters: what is made at once of a value of hundreds of megabytes. */
 const PIECE = 64 * 1024
-/** A row is put back from one text, and no text is longer. */
-export const LINE_CHARACTERS_MAX = constants.MAX_STRING_LENGTH
+/** A row is put back from one text, by a thread that holds it several times: what was measured to fit (docs/TESTED.md). */
+export const LINE_CHARACTERS_MAX = 2 ** 26
 
 /** Whether `linePieces` is for them: anything smaller is made at once. */
 export function isLargeRow(fields: readonly Field[]): boolean {
@@ -85,7 +84,23 @@ function fieldText(field: Field): string {
   return NEEDS_ESCAPE.test(field) ? field.replaceAll(NEEDS_ESCAPES, (character) => ESCAPES[character]!) : field
 }
 
+/** All places of a large text at once would be many times its size. */
+function unescapedPieces(field: string): string {
+  const pieces: string[] = []
+  for (let at = 0; at < field.length; ) {
+    let end = Math.min(at + PIECE, field.length)
+    let slashes = 0
+    while (end - slashes > at && field[end - slashes - 1] === '\\') slashes += 1
+    // The last of an odd number begins an escape.
+    if (slashes % 2 === 1) end -= 1
+    pieces.push(unescaped(field.slice(at, end)))
+    at = end
+  }
+  return pieces.join('')
+}
+
 function unescaped(field: string): string {
   if (!field.includes('\\')) return field
+  if (field.length > PIECE) return unescapedPieces(field)
   return field.replaceAll(/\\(.)/gs, (_, character: string) => MEANINGS[character] ?? character)
 }

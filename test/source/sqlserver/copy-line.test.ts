@@ -52,6 +52,8 @@ describe('a line', () => {
     expect(isLargeRow(['small', null, Buffer.alloc(9)])).toBe(false)
     expect(pieces.every((piece) => piece.isWellFormed() && piece.length <= 4 * 64 * 1024)).toBe(true)
     expect(pieces.join('') === lineOf(fields)).toBe(true)
+    const back = fieldsOf(pieces.join('').slice(0, -1))
+    expect(large.every((field, position) => back[position] === field)).toBe(true)
   })
 
   it('refuses half a surrogate pair, and says in which field', () => {
