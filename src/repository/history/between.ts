@@ -32,7 +32,13 @@ export async function* between(request: Between): AsyncGenerator<PastItem> {
 }
 
 async function* differencesOfSome({ from, to, question, reader, time }: Between): AsyncGenerator<HistoryEvent> {
+  const known = new Set(from ? question.keys(from.table) : [])
   const after = to ? await question.rows(to.base, to.table, reader) : new Map<KeyText, Buffer>()
+  // What the log told of a row while nobody asked about it was passed over.
+  if (from?.lost?.from.kind === 'position') {
+    const newcomers = [...after.keys()].filter((key) => !known.has(key))
+    question.follow(from.table, newcomers)
+  }
   const before = from ? await rowsBefore(from, question, reader, after) : new Map<KeyText, Buffer>()
   for (const key of [...new Set([...before.keys(), ...after.keys()])].sort()) {
     const [old, now] = [imageOf(from, before.get(key)), imageOf(to, after.get(key))]

@@ -4,7 +4,8 @@
  *     patient's key ─→ stays of the patient ─→ rows of those stays …        (anchor path, as snapshots are laid out)
  *
  * A stay that was the patient's at any moment of the interval counts as the patient's in all of it: what was moved to the
- * wrong patient, or away, is what one looks for. Stays come to light while the log is read; then all is read again.
+ * wrong patient, or away, is what one looks for. Stays come to light while the log is read; then all is read again. So it
+ * is when rows turn out to be the patient's behind a gap: what the log said of them before was somebody else's.
  * The log tells most changes without the anchor (P1), so that rows are followed by their keys, from the snapshot on.
  */
 import type { LoggedChange } from '../change-log/change.ts'
@@ -25,6 +26,8 @@ const NULL_FIELD = '\\N'
 export class PatientQuestion implements Question {
   readonly isAll = false
   hasGrown = false
+  /** Rows came to be followed too late: all is to be read once more. */
+  isLate = false
   readonly #patient: string
   /** By table: values of its anchor that are the patient's, latin1 of the field. Kept when all is read again. */
   readonly #anchors = new Map<string, Set<string>>()
@@ -46,6 +49,16 @@ export class PatientQuestion implements Question {
     this.#manifest = null
     this.#firstId = null
     this.hasGrown = false
+    this.isLate = false
+  }
+
+  follow({ name }: TableManifest, keys: Iterable<KeyText>): void {
+    const origins = setOf(this.#origins, name)
+    for (const key of keys) {
+      if (origins.has(key)) continue
+      origins.add(key)
+      this.isLate = true
+    }
   }
 
   tables(manifest: Manifest): readonly TableManifest[] {

@@ -12,6 +12,11 @@ export interface Question {
   readonly isAll: boolean
   /** More is asked about than when reading began: what was read says too little, and is to be read again. */
   readonly hasGrown: boolean
+  /**
+   * Behind a gap: rows that are asked about since then only, of which the log may have told something before. Whoever
+   * asks for them reads to the end, and then all once more.
+   */
+  follow(table: TableManifest, keys: Iterable<KeyText>): void
   /** Whether a captured change may be of a row that is asked about. Called in order of commit, for every change. */
   wants(change: LoggedChange, table: TableManifest, spec: TreeSpec): boolean
   /** Keys of rows that may be asked about, of this table, as far as it is known by now. */
@@ -27,6 +32,7 @@ export function wholeTable(name: string): Question {
   return {
     isAll: true,
     hasGrown: false,
+    follow: () => {},
     tables: (manifest) => manifest.tables.filter((table) => table.name === name || table.partitionOf === name),
     wants: () => true,
     keys: () => [],

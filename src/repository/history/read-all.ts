@@ -76,7 +76,7 @@ async function readWhole(asked: AskedPast, question: RecordQuestion | PatientQue
       if (item.kind === 'event') events.push(item.event)
       else gaps.push(item.gap)
     }
-    if (!question.hasGrown) return { events, gaps }
+    if (!question.hasGrown && !question.isLate) return { events, gaps }
   }
 }
 

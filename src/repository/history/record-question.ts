@@ -14,6 +14,7 @@ import { type KeyText, keyTextOf, rowsByKey, type SnapshotReader } from './rows-
 export class RecordQuestion implements Question {
   readonly isAll = false
   hasGrown = false
+  readonly isLate = false
   readonly #table: string
   readonly #first: Set<KeyText>
   #keys: Set<KeyText>
@@ -31,6 +32,9 @@ export class RecordQuestion implements Question {
     this.#isThere = false
     this.hasGrown = false
   }
+
+  /** Its keys are known before anything is read. */
+  follow(): void {}
 
   tables(manifest: Manifest): readonly TableManifest[] {
     const tables = manifest.tables.filter(

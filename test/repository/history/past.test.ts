@@ -265,6 +265,22 @@ describeOnServers('the past', oldestAndNewest.slice(-1), (server) => {
     ).toHaveLength(2)
   })
 
+  test("of a patient has what the log said of rows before they became theirs, unseen, and were somebody else's", async () => {
+    const told = (events: readonly HistoryEvent[]) =>
+      events
+        .filter(({ table }) => table === 'public.bed_use')
+        .map(({ kind, time, before, after }) => [kind, changeIdOf(time), `${before?.line}`, `${after?.line}`])
+        .filter(([, , ...lines]) => lines.some((line) => line!.split('\t')[1] === '101'))
+        .sort()
+    const { events } = await readPatient(asked(), Buffer.from('2'))
+
+    expect(told(events).map(([kind, , before]) => [kind, before])).toEqual([
+      ['update', '1\t110\tknown'],
+      ['update', '4\t110\tbed 4'],
+    ])
+    expect(told(events)).toEqual(told((await changesOf('public.bed_use')).events))
+  })
+
   test('has its beginning and its end where they were asked for', async () => {
     const all = (await changesOf('public.vital_sign')).events
     const stamps = [...new Set(all.map(({ time }) => (time.kind === 'transaction' ? time.stamp.endLsn : 0n)))]
