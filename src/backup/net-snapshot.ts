@@ -124,7 +124,7 @@ async function gather({ signal }: SnapshotRequest, parts: GatherParts): Promise<
 /** A table that was folded and read, too: where both differ, what it was folded from lacked something already. */
 function proved(run: SnapshotRun, { plan, reason, proof }: Unread) {
   if (!proof || readTable(run, plan, null).rows.digest === proof.digest) return { plan, reason, isLoss: false }
-  run.tablesHealed.add(plan.table.name)
+  run.changesLeftOut.set(plan.table.name, proof.since)
   const loss = `its net changes left something out: snapshots since that of ${proof.since} may lack it`
   return { plan, reason: loss, isLoss: true }
 }

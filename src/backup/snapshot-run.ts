@@ -45,6 +45,8 @@ export class SnapshotRun {
   leavesReused = 0
   /** Tables of which the previous snapshot had lost something that is stored again now. */
   readonly tablesHealed = new Set<string>()
+  /** Tables of which the source did not tell every change: the snapshots taken since then may lack some. */
+  readonly changesLeftOut = new Map<string, string>()
   readonly #request: RunRequest
   readonly #read: ConsistentRead
   readonly #previous: ReadonlyMap<string, TableManifest>

@@ -70,6 +70,11 @@ export interface SnapshotReport {
   readonly packsAdopted: number
   /** Tables of which the previous snapshot had lost something: this one stored it again. */
   readonly tablesHealed: readonly string[]
+  /**
+   * Tables of which snapshots taken after `since` may lack changes that the source never told; this one has them. Nothing
+   * that is stored is damaged.
+   */
+  readonly changesLeftOut: readonly { readonly table: string; readonly since: string }[]
   readonly notCaptured: number
   readonly position: string
   readonly seconds: number
@@ -148,6 +153,7 @@ async function attemptSnapshot(request: SnapshotRequest, attempt: Attempt): Prom
     adopted,
     folded: gathered.folded,
     tablesHealed: [...run.tablesHealed].sort(),
+    changesLeftOut: [...run.changesLeftOut].sort().map(([table, since]) => ({ table, since })),
     seconds: (request.nowMs() - startedMs) / 1000,
   })
 }
@@ -200,7 +206,10 @@ function reportAdopted({ onProgress }: SnapshotRequest, adopted: AdoptedPacks): 
 
 function report(
   manifest: Manifest,
-  run: { adopted: AdoptedPacks; folded: Gathered['folded']; tablesHealed: string[]; seconds: number },
+  run: Pick<SnapshotReport, 'tablesHealed' | 'changesLeftOut' | 'seconds'> & {
+    readonly adopted: AdoptedPacks
+    readonly folded: Gathered['folded']
+  },
 ): SnapshotReport {
   return {
     snapshot: manifest.snapshotId,
@@ -220,6 +229,7 @@ function report(
     leavesAdopted: run.adopted.leavesUsed,
     packsAdopted: run.adopted.packsUsed.length,
     tablesHealed: run.tablesHealed,
+    changesLeftOut: run.changesLeftOut,
     notCaptured: manifest.notCaptured.length,
     position: manifest.position.lsn,
     seconds: run.seconds,

@@ -108,6 +108,11 @@ function showReport(cli: Cli, report: SnapshotReport): void {
       `healed    earlier snapshots are damaged in ${report.tablesHealed.join(', ')}: stored again; run chartkeep check`,
     )
   }
+  for (const { table, since } of report.changesLeftOut) {
+    out(
+      `left out  ${table}: snapshots after ${since} may lack changes that the database did not tell; this one has them`,
+    )
+  }
   if (report.notCaptured > 0) {
     out(`not held  ${report.notCaptured} objects: chartkeep show ${report.snapshot}`)
   }

@@ -19,7 +19,8 @@ export function register(program: Command, cli: Cli): void {
       'Runs until it is stopped. Every committed change is in the repository a few seconds later, so that any moment\n' +
       'can be restored, and the next backup costs what changed. One runs for each source. It needs a replication slot,\n' +
       'which it makes, and a publication, which `chartkeep setup-sql` prints. What is not kept is not confirmed to the\n' +
-      'database; when the slot is lost, a new change log says from when to when changes are missing.\n' +
+      'database; when the slot is lost, a new change log says from when to when changes are missing. Whoever else wants\n' +
+      "the processor has it first: on the database's own machine the application does not wait for it.\n" +
       'Stop it with Ctrl-C or SIGTERM: what has arrived is kept first.',
     examples: ['chartkeep capture', 'chartkeep capture --config /etc/chartkeep.yaml --json'],
     failures: [
@@ -39,6 +40,7 @@ export function register(program: Command, cli: Cli): void {
 }
 
 async function run(cli: Cli, options: CommonOptions): Promise<void> {
+  cli.giveWay()
   const configuration = await readConfiguration(cli, options)
   const configured = chooseSource(configuration, options.source)
   await using repository = await openConfiguredRepository(cli, configuration)

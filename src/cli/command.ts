@@ -17,6 +17,8 @@ export interface Cli {
   /** Fires at Ctrl-C and SIGTERM. */
   readonly signal: AbortSignal
   setExitStatus(status: number): void
+  /** From now on whoever else wants the processor has it first. */
+  giveWay(): void
 }
 
 export interface CommonOptions {

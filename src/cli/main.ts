@@ -7,6 +7,7 @@ import { CommanderError } from 'commander'
 import { Failure, failures } from '../errors.ts'
 import { processWorld } from '../world.ts'
 import type { Cli } from './command.ts'
+import { giveWay } from './give-way.ts'
 import { commandLine } from './program.ts'
 import { processTerminal } from './terminal.ts'
 
@@ -26,6 +27,7 @@ const cli: Cli = {
   setExitStatus: (status) => {
     process.exitCode = status
   },
+  giveWay,
 }
 
 try {

@@ -39,6 +39,7 @@ export function register(program: Command, cli: Cli): void {
       'Runs until it is stopped. Follows the changes of every source, does what `service.jobs` of the configuration says when\n' +
       'it is due, tells people by `service.alarms` of what is wrong until somebody acknowledges it, and answers the API.\n' +
       'All it knows lies in the repository: it can be killed, and started on another machine; of two, one stands by.\n' +
+      'As with `capture`, whoever else wants the processor has it first.\n' +
       'Its log goes to stdout, one JSON object a line. Stop it with SIGTERM: what runs is told to end first.',
     examples: [
       'chartkeep serve',
@@ -56,6 +57,7 @@ export function register(program: Command, cli: Cli): void {
 }
 
 async function run(cli: Cli, options: ServeOptions): Promise<void> {
+  cli.giveWay()
   const tls = tlsOf(options)
   const configuration = await readConfiguration(cli, options)
   const log = jsonLog({ write: (line) => cli.terminal.out(line.trimEnd()) }, cli.nowMs)

@@ -2,8 +2,8 @@
  * JSON with exactly one spelling (RFC 8785, JCS): what is signed, digested or compared is these bytes.
  *
  * The `canonicalize` package does the spelling: members sorted by UTF-16 code units, numbers as ECMAScript prints
- * them, the shortest string escapes. Like JSON.stringify it also forgives: it drops `undefined`, calls `toJSON`, turns
- * a Map into `{}`. What is signed must be what was meant, so this file refuses beforehand everything that is not plain
+ * them, the shortest string escapes; long texts are written beside it, to the same bytes. Like JSON.stringify it also
+ * forgives: it drops `undefined`, calls `toJSON`, turns a Map into `{}`. What is signed must be what was meant, so this file refuses beforehand everything that is not plain
  * JSON data (I-JSON, RFC 7493), and reads back only bytes that it would itself write. That one comparison refuses
  * duplicate member names, other orders, white space, other number spellings (`1.0`, `-0`, `9007199254740993`) and
  * needless escapes at once.
@@ -22,10 +22,29 @@ export type JsonValue =
   | readonly JsonValue[]
   | { readonly [member: string]: JsonValue }
 
+/** A string of a value that is to be spelt, as its latin1 bytes: megabytes of lines need not become a string first. */
+export class Latin1Text {
+  readonly bytes: Uint8Array
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes
+  }
+}
+
+/** Strings from here on are written where they belong: putting them together as text copies them again and again. */
+const LONG_STRING_MIN = 16 * 1024
+
 /** Far above any manifest (a thousand tables take well under a megabyte): what is longer is not ours. */
 const CANONICAL_BYTES_MAX = 64 * 1024 * 1024
 /** Arrays and objects count; a scalar has depth 0. Far above what our own formats nest. */
 const CANONICAL_DEPTH_MAX = 64
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const OPEN_BRACKET = 0x5b
+const CLOSE_BRACKET = 0x5d
+const OPEN_BRACE = 0x7b
+const CLOSE_BRACE = 0x7d
 
 /** Making these costs more than using them on a small object. */
 const encoder = new TextEncoder()
@@ -38,7 +57,7 @@ export interface CanonicalLimits {
 
 /**
  * RFC 8785 bytes of `value`, UTF-8, without a final newline. Plain objects, arrays, strings, finite numbers, booleans
- * and null only; -0 is written 0 (RFC 8785 section 3.2.2.3).
+ * and null only, and `Latin1Text` for strings; -0 is written 0 (RFC 8785 section 3.2.2.3).
  * @throws defect for anything else: that a value is not JSON is our mistake, never the world's.
  */
 export function canonicalBytes(value: unknown): Uint8Array {
@@ -68,9 +87,79 @@ export function parseCanonical(bytes: Uint8Array, what: string, limits: Canonica
 }
 
 function encode(value: unknown): Uint8Array {
+  if (!holdsLongText(value)) return encoder.encode(spell(value))
+  const parts: Uint8Array[] = []
+  appendTo(parts, value)
+  return Buffer.concat(parts)
+}
+
+function spell(value: unknown): string {
   const text = canonicalize(value)
   if (text === undefined) throw new Failure('defect', 'assertion failed: a checked value has a canonical spelling')
-  return encoder.encode(text)
+  return text
+}
+
+function holdsLongText(value: unknown): boolean {
+  if (typeof value === 'string') return value.length >= LONG_STRING_MIN
+  if (value === null || typeof value !== 'object') return false
+  return value instanceof Latin1Text || Object.values(value).some(holdsLongText)
+}
+
+/** As `canonicalize` spells it: members in the order of their UTF-16 code units, which is that of `sort`. */
+function appendTo(parts: Uint8Array[], value: unknown): void {
+  if (value instanceof Latin1Text) parts.push(latin1String(value.bytes))
+  else if (typeof value === 'string') parts.push(Buffer.from(JSON.stringify(value)))
+  else if (!holdsLongText(value)) parts.push(encoder.encode(spell(value)))
+  else if (Array.isArray(value)) appendAll(parts, '[]', value.entries())
+  else appendAll(parts, '{}', Object.entries(value as object).sort(byMemberName))
+}
+
+function byMemberName([left]: [string, unknown], [right]: [string, unknown]): number {
+  return left < right ? -1 : 1
+}
+
+function appendAll(parts: Uint8Array[], brackets: string, members: Iterable<[string | number, unknown]>): void {
+  let before = brackets[0]!
+  for (const [name, member] of members) {
+    parts.push(encoder.encode(typeof name === 'string' ? `${before}${JSON.stringify(name)}:` : before))
+    appendTo(parts, member)
+    before = ','
+  }
+  parts.push(encoder.encode(brackets[1]))
+}
+
+/** Of a byte how it is spelt: 0 as it is, 1 by two bytes of UTF-8, 2 by its number, else by a backslash and this. */
+const SPELLINGS = Uint8Array.from({ length: 256 }, (_, byte) => {
+  if (byte >= 0x80) return 1
+  const spelt = JSON.stringify(String.fromCharCode(byte)).slice(1, -1)
+  if (spelt.length === 1) return 0
+  return spelt.length === 2 ? spelt.charCodeAt(1) : 2
+})
+
+/** Room for two bytes of each, which is enough of all that people write. */
+function latin1String(bytes: Uint8Array): Uint8Array {
+  const out = Buffer.allocUnsafe(2 * bytes.length + 2)
+  out[0] = QUOTE
+  let to = 1
+  for (let at = 0; at < bytes.length; at += 1) {
+    const byte = bytes[at]!
+    const spelling = SPELLINGS[byte]!
+    if (spelling === 0) out[to++] = byte
+    else if (spelling === 1) {
+      out[to++] = 0xc0 | (byte >> 6)
+      out[to++] = 0x80 | (byte & 0x3f)
+    } else if (spelling === 2) return Buffer.from(JSON.stringify(asBuffer(bytes).toString('latin1')))
+    else {
+      out[to++] = BACKSLASH
+      out[to++] = spelling
+    }
+  }
+  out[to++] = QUOTE
+  return out.subarray(0, to)
+}
+
+function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength)
 }
 
 /** The parser's own message quotes the text (I9): it is dropped, with its error. */
@@ -99,6 +188,7 @@ function problemOf(value: unknown, depthLeft: number): Problem | null {
   if (typeof value === 'number') return Number.isFinite(value) ? null : here('a number that is not finite')
   if (typeof value === 'string') return value.isWellFormed() ? null : here('a lone surrogate')
   if (typeof value !== 'object') return here(`a value of type ${typeof value}`)
+  if (value instanceof Latin1Text) return null
   // A cycle ends here too.
   if (depthLeft <= 0) return here('nested too deep')
   return Array.isArray(value) ? problemInArray(value, depthLeft) : problemInObject(value, depthLeft)
@@ -159,13 +249,6 @@ function nestingOf(bytes: Uint8Array): number {
   }
   return deepest
 }
-
-const QUOTE = 0x22
-const BACKSLASH = 0x5c
-const OPEN_BRACKET = 0x5b
-const CLOSE_BRACKET = 0x5d
-const OPEN_BRACE = 0x7b
-const CLOSE_BRACE = 0x7d
 
 /** -1 when equal. */
 function firstDifference(left: Uint8Array, right: Uint8Array): number {

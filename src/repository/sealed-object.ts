@@ -57,6 +57,8 @@ export const OBJECT_TYPES = {
 
 /** Far above any manifest; bounds what a damaged or forged object can make us allocate. */
 const PLAIN_BYTES_MAX = 512 * 1024 * 1024
+const STEP_BYTES_MIN = 16 * 1024
+const STEP_BYTES_MAX = 4 * 1024 * 1024
 const MAGIC = Buffer.from('CKSEAL')
 const FORMAT_VERSION = 1
 const HEADER_BYTES = 32
@@ -118,10 +120,15 @@ export function openObject(
   if (header[9] === 0) return opened
   if (header[9] !== 1) throw damaged(expected.name, `uses compression ${header[9]}, which format 1 does not know`)
   try {
-    return zstdDecompressSync(opened, { maxOutputLength: PLAIN_BYTES_MAX })
+    return zstdDecompressSync(opened, { maxOutputLength: PLAIN_BYTES_MAX, chunkSize: stepBytes(opened.length) })
   } catch {
     throw damaged(expected.name, 'does not decompress')
   }
+}
+
+/** What comes out in steps is put together again: megabytes are to come in one. Memory that is not used is not taken. */
+function stepBytes(compressedBytes: number): number {
+  return Math.max(STEP_BYTES_MIN, Math.min(STEP_BYTES_MAX, 64 * compressedBytes))
 }
 
 function objectKey(key: Uint8Array, salt: Uint8Array): Uint8Array {

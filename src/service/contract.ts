@@ -46,7 +46,7 @@ export interface Job {
 
 /** What is kept of how a job ended. */
 export interface JobResult {
-  /** Of a verification; `done` of anything else. `failed` is a job that ended well and found damage. */
+  /** Of a verification; `done` of anything else that found nothing wrong. `failed` is a job that ended well and found damage. */
   readonly verdict: 'done' | 'passed' | 'failed' | 'inconclusive'
   /** What it made, by name: a snapshot, a drill, a certificate; null when it made nothing. */
   readonly made: string | null

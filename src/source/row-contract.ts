@@ -21,7 +21,12 @@ export interface RowQuery {
 export interface QueryValues {
   readonly length: number
   slice(start?: number, end?: number): readonly (readonly Uint8Array[])[]
+  /** One field of each of `[start, end)`, in order: where no view of each need be made. */
+  each?(position: number, start: number, end: number, take: TakeField): void
 }
+
+/** The field is `bytes[start, end)`, and stays where it is. */
+export type TakeField = (bytes: Uint8Array, start: number, end: number) => void
 
 /** Everything as of one moment. */
 export interface LiveRows extends AsyncDisposable {

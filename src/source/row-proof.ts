@@ -2,7 +2,7 @@
 import { Failure } from '../errors.ts'
 import { isNull, splitLine } from './line-fields.ts'
 import { LineKeys } from './line-keys.ts'
-import type { RowEdit, RowQuery } from './row-contract.ts'
+import type { QueryValues, RowEdit, RowQuery } from './row-contract.ts'
 import type { TableEdits } from './write-order.ts'
 
 /** The transaction that writes. */
@@ -149,7 +149,13 @@ function lookupOf(writing: WritingTransaction, edits: TableEdits): RowLookup {
 function byKeys({ table, columns, rows }: TableEdits): RowQuery['where'] {
   const wanted = new LineKeys(columns, table.primaryKey)
   const keyOf = ({ present, future }: RowEdit) => wanted.fields((present ?? future)!)
-  const values = { length: rows.length, slice: (start = 0, end = rows.length) => rows.slice(start, end).map(keyOf) }
+  const values: QueryValues = {
+    length: rows.length,
+    slice: (start = 0, end = rows.length) => rows.slice(start, end).map(keyOf),
+    each: (position, start, end, take) => {
+      for (const { present, future } of rows.slice(start, end)) wanted.give((present ?? future)!, position, take)
+    },
+  }
   return { columns: table.primaryKey, values, areKeys: true }
 }
 

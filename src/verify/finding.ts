@@ -65,6 +65,8 @@ export type FindingKind =
   | 'drill-late'
   | 'drill-left-behind'
   | 'certificate-opinion'
+  | 'earlier-snapshots-damaged'
+  | 'changes-left-out'
 
 export interface Finding {
   readonly severity: 'error' | 'warning'

@@ -1,54 +1,12 @@
 /** `capture`, `backup` and `status` side by side as processes, over a real server. */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { runSql } from '../source/postgres/support.ts'
+import { nicenessOf } from '../support/niceness.ts'
+import { CaptureProcess } from './capture-process.ts'
 import { lastObject, makeSite, type Site, setUpRepository } from './cli-support.ts'
 
 // Processes, each of which waits its turn on a small machine that does something else besides.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
-
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
-
-class CaptureProcess {
-  readonly events: Record<string, unknown>[] = []
-  stderr = ''
-  readonly #child: ChildProcess
-  readonly #exited: Promise<unknown[]>
-
-  constructor(site: Site) {
-    const env = { ...process.env, ...site.environment }
-    const args = ['--disable-warning=ExperimentalWarning', MAIN, 'capture', '--json']
-    this.#child = spawn(process.execPath, args, { cwd: site.folder, env })
-    this.#exited = once(this.#child, 'exit')
-    let rest = ''
-    this.#child.stdout!.on('data', (bytes: Buffer) => {
-      const lines = (rest + bytes.toString()).split('\n')
-      rest = lines.pop() ?? ''
-      for (const line of lines) this.events.push(JSON.parse(line))
-    })
-    this.#child.stderr!.on('data', (bytes: Buffer) => {
-      this.stderr += bytes.toString()
-    })
-  }
-
-  async saw(kind: string): Promise<void> {
-    const deadline = performance.now() + 60_000
-    while (!this.events.some((event) => event.kind === kind)) {
-      if (performance.now() > deadline || this.#child.exitCode !== null) {
-        throw new Error(`no ${kind}: ${this.stderr} ${JSON.stringify(this.events)}`)
-      }
-      await new Promise((resolve) => setTimeout(resolve, 50))
-    }
-  }
-
-  async end(signal: NodeJS.Signals): Promise<number | null> {
-    this.#child.kill(signal)
-    const [status] = await this.#exited
-    return status as number | null
-  }
-}
 
 let site: Site
 beforeAll(async () => {
@@ -65,9 +23,19 @@ async function backUp(): Promise<Record<string, unknown>> {
 }
 
 describe('capture as a process', () => {
+  it.runIf(process.platform === 'linux')(
+    'lets the application have the processor first, with all its threads',
+    async () => {
+      await using capture = await CaptureProcess.start(site)
+      const niceness = await nicenessOf(capture.pid)
+
+      expect(niceness.length).toBeGreaterThan(4)
+      expect(niceness.every((nice) => nice >= 10)).toBe(true)
+    },
+  )
+
   it('makes backups cost what changed, ends well, and goes on where it ended', async () => {
-    const first = new CaptureProcess(site)
-    await first.saw('connected')
+    await using first = await CaptureProcess.start(site)
     const base = await backUp()
     expect(base).toMatchObject({ mode: 'base', tablesFolded: 0 })
     expect(base.log).not.toBeNull()
@@ -90,8 +58,7 @@ describe('capture as a process', () => {
     expect(await first.end('SIGTERM')).toBe(0)
     expect(first.events.at(-1)).toMatchObject({ kind: 'stopped' })
     await runSql(site.adminUrl, `UPDATE vital_sign SET value = 1 WHERE id <= 5`, `DELETE FROM note WHERE note_id = 7`)
-    const again = new CaptureProcess(site)
-    await again.saw('connected')
+    await using again = await CaptureProcess.start(site)
     const third = await backUp()
     expect(third).toMatchObject({ mode: 'incremental' })
     expect(again.events.some(({ kind }) => kind === 'log-begun')).toBe(false)

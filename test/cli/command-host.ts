@@ -41,6 +41,8 @@ async function runCommand({ args, environment }: HostedCommand): Promise<Ended> 
     setExitStatus: (given) => {
       status = given
     },
+    // The host serves other commands, too.
+    giveWay: () => {},
   }
   try {
     const program = await commandLine(cli, args)

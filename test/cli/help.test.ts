@@ -28,6 +28,7 @@ const idle: Cli = {
   sleep: async () => {},
   signal: new AbortController().signal,
   setExitStatus: () => {},
+  giveWay: () => {},
 }
 
 /** By command, for example `restore database`; the program's own under ''. */

@@ -2,10 +2,11 @@
  * Canonical JSON against the samples of RFC 8785 (sections 3.2.2 to 3.2.4, appendix B), and as a round trip: what is
  * written is read back, and nothing else is read.
  */
+import canonicalize from 'canonicalize'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Failure } from '../../src/errors.ts'
-import { canonicalBytes, parseCanonical } from '../../src/repository/canonical-json.ts'
+import { canonicalBytes, Latin1Text, parseCanonical } from '../../src/repository/canonical-json.ts'
 
 function write(value: unknown): string {
   return Buffer.from(canonicalBytes(value)).toString('utf8')
@@ -114,6 +115,44 @@ describe('canonical bytes', () => {
     expect(write('\b\t\n\f\r"\\/\u0000\u001f\u007f\u2028病')).toBe(
       '"\\b\\t\\n\\f\\r\\"\\\\/\\u0000\\u001f\u007f\u2028病"',
     )
+  })
+
+  it('of long texts, which are written where they belong, are those of the package that spells short ones', () => {
+    const text = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.string({ unit: 'binary', minLength: 1 }).map((part) => part.repeat(Math.ceil(17_000 / part.length))),
+    )
+    const { tree } = fc.letrec((tie) => ({
+      tree: fc.oneof(
+        { maxDepth: 2 },
+        text,
+        fc.constantFrom(null, true, -0, 1e21),
+        fc.array(tie('tree'), { maxLength: 3 }),
+        fc.dictionary(fc.string({ unit: 'binary', maxLength: 3 }), tie('tree'), { maxKeys: 3 }),
+      ),
+    }))
+    fc.assert(
+      fc.property(tree, (value) => {
+        const spelt = write(value)
+        expect(spelt === canonicalize(value)).toBe(true)
+        expect(write(read(spelt)) === spelt).toBe(true)
+      }),
+      { numRuns: 40 },
+    )
+    const names = { '\ufb33': 'x'.repeat(20_000), '\ud83d\ude00': [], '"': { b: 1, a: 'y'.repeat(20_000) } }
+    expect(write(names)).toBe(canonicalize(names))
+  })
+
+  it('of a text that is given as its latin1 bytes are those of the text', () => {
+    const every = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))
+    const lines = Buffer.from(
+      every.filter((byte) => byte >= 0x80 || JSON.stringify(String.fromCharCode(byte)).length < 8),
+    )
+    for (const bytes of [every, lines, Buffer.from('+1\t\\N\t监护仪\n-\n'), Buffer.alloc(0)]) {
+      const whole = { b: [{ past: bytes.toString('latin1') }], a: bytes.toString('latin1') }
+      const given = { b: [{ past: new Latin1Text(bytes) }], a: new Latin1Text(bytes) }
+      expect(write(given)).toBe(write(whole))
+    }
   })
 
   it('do not normalise text: composed and decomposed letters stay what they are', () => {

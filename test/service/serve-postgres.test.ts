@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { makeSite, type Site, setUpRepository } from '../cli/cli-support.ts'
 import { runSql } from '../source/postgres/support.ts'
+import { nicenessOf } from '../support/niceness.ts'
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
 
@@ -47,6 +48,10 @@ class ServeProcess {
       await new Promise((resolve) => setTimeout(resolve, 100))
     }
     throw new Error(`no ${JSON.stringify(wanted)} in ${this.output}`)
+  }
+
+  get pid(): number {
+    return this.#child.pid!
   }
 
   async end(signal: NodeJS.Signals): Promise<number | null> {
@@ -102,6 +107,7 @@ describe('chartkeep serve', () => {
     await first.saw({ event: 'capture.connected' })
     await first.saw({ event: 'job.ended', task: 'snapshot of icu', state: 'done' })
     await first.saw({ event: 'job.ended', task: 'check', verdict: 'passed' })
+    const niceness = process.platform === 'linux' ? await nicenessOf(first.pid) : []
     const health = await fetch(`${address}/health`)
     await vi.waitUntil(() => received.some(({ body }) => body.includes('"space"')), { timeout: 60_000 })
     const list = await site.run(['alarms', 'list', '--json'])
@@ -110,6 +116,8 @@ describe('chartkeep serve', () => {
     const status = await first.end('SIGTERM')
 
     expect([health.status, ack.status, status]).toEqual([200, 0, 0])
+    // Captures and scheduled work let the application have the processor first.
+    expect(niceness.filter((nice) => nice < 10)).toEqual([])
     expect(alarm).toMatchObject({ kind: 'space', acknowledged: null })
     expect(
       received

@@ -8,7 +8,7 @@ import type { LogStart } from './log-start.ts'
 import { type FetchedSegment, fetchAhead } from './read-ahead.ts'
 import { decodeSegment } from './segment-codec.ts'
 import type { SegmentHeader } from './segment-header.ts'
-import { hexDigest, type SegmentHead, SegmentStore } from './segment-store.ts'
+import { type SegmentHead, SegmentStore } from './segment-store.ts'
 import type { LogTrim } from './trim.ts'
 
 /** By number of a segment: its SHA-256, as a manifest has it. */
@@ -95,10 +95,10 @@ export class LogWalk {
   #look(number: number, outcome: FetchedSegment['outcome'], before: SegmentHead | null): LookedAt {
     try {
       if ('error' in outcome) throw outcome.error
-      const plain = this.#segments.openPlain(number, outcome.stored)
+      const { plain, sha256 } = this.#segments.open(number, outcome.stored)
       const { header } = decodeSegment(plain, `object ${this.#segments.nameOf(number)}`)
       this.opened += 1
-      const head = { header, sha256: hexDigest(plain) }
+      const head = { header, sha256 }
       const wanted = this.#known.anchors.get(number)
       const isOther = wanted !== undefined && wanted !== head.sha256
       return {

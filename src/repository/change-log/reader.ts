@@ -15,7 +15,7 @@ import { type ChainProblem, chainProblem, findGap, gapFailure, problemOfError } 
 import { type LogStart, readLogStart } from './log-start.ts'
 import { type FetchedSegment, fetchAhead } from './read-ahead.ts'
 import { decodeSegment, decodeSegmentHeader, type Segment } from './segment-codec.ts'
-import { hexDigest, type SegmentHead, SegmentStore } from './segment-store.ts'
+import { type OpenedSegment, type SegmentHead, SegmentStore } from './segment-store.ts'
 import { TransactionDigest } from './transaction-digest.ts'
 import type { LogTrim } from './trim.ts'
 import { readFingerprint } from './writer.ts'
@@ -106,9 +106,9 @@ export class ChangeLog {
     const from = fromSegment ?? (await this.first())
     let before: SegmentHead | null = null
     for await (const { number, outcome } of fetchAhead(this.#segments, from, to)) {
-      const head: SegmentHead = await this.#opened(number, outcome, (plain, what) => ({
+      const head: SegmentHead = await this.#opened(number, outcome, ({ plain, sha256 }, what) => ({
         header: decodeSegmentHeader(plain, what),
-        sha256: hexDigest(plain),
+        sha256,
       }))
       await this.#assertChained(number, head, before)
       before = head
@@ -233,9 +233,9 @@ export class ChangeLog {
     const expected = new Map(anchors.map(({ segment, sha256 }) => [segment, sha256]))
     let before: SegmentHead | null = null
     for await (const { number, outcome } of fetchAhead(this.#segments, from, to)) {
-      const segment: ChainedSegment = await this.#opened(number, outcome, (plain, what) => ({
+      const segment: ChainedSegment = await this.#opened(number, outcome, ({ plain, sha256 }, what) => ({
         ...decodeSegment(plain, what, isRead),
-        sha256: hexDigest(plain),
+        sha256,
       }))
       await this.#assertChained(number, segment, before)
       if ((expected.get(number) ?? segment.sha256) !== segment.sha256) throw await this.#gap(number, 'reordered')
@@ -247,11 +247,11 @@ export class ChangeLog {
   async #opened<T>(
     number: number,
     outcome: FetchedSegment['outcome'],
-    decode: (plain: Uint8Array, what: string) => T,
+    decode: (opened: OpenedSegment, what: string) => T,
   ): Promise<T> {
     try {
       if ('error' in outcome) throw outcome.error
-      return decode(this.#segments.openPlain(number, outcome.stored), `object ${this.#segments.nameOf(number)}`)
+      return decode(this.#segments.open(number, outcome.stored), `object ${this.#segments.nameOf(number)}`)
     } catch (error) {
       throw await this.#gap(number, problemOfError(error), error)
     }

@@ -15,9 +15,25 @@ export interface SegmentHead {
   readonly sha256: string
 }
 
+export interface OpenedSegment {
+  readonly plain: Uint8Array
+  /** Hex. */
+  readonly sha256: string
+}
+
+interface KeptSegment extends OpenedSegment {
+  readonly number: number
+  readonly stored: Uint8Array
+}
+
+/** A moment is looked for in a few segments, again and again: to find it, to say when it was, to read up to it. */
+const SEGMENTS_KEPT = 3
+
 export class SegmentStore {
   readonly logId: string
   readonly #sealed: SealedStore
+  /** Opened last. */
+  readonly #kept: KeptSegment[] = []
 
   constructor(sealed: SealedStore, logId: string) {
     this.#sealed = sealed
@@ -42,15 +58,21 @@ export class SegmentStore {
     return (await this.#sealed.store.stat(this.nameOf(number))) !== null
   }
 
-  /** @throws repository-damaged, repository-format */
-  openPlain(number: number, stored: Uint8Array): Uint8Array {
-    return this.#sealed.open(this.nameOf(number), OBJECT_TYPES.segment, stored)
+  /** The same bytes are opened once, as long as little else is opened. @throws repository-damaged, repository-format */
+  open(number: number, stored: Uint8Array): OpenedSegment {
+    const known = this.#kept.find((kept) => kept.number === number && Buffer.compare(kept.stored, stored) === 0)
+    if (known) return known
+    const plain = this.#sealed.open(this.nameOf(number), OBJECT_TYPES.segment, stored)
+    const opened = { number, stored, plain, sha256: hexDigest(plain) }
+    this.#kept.push(opened)
+    if (this.#kept.length > SEGMENTS_KEPT) this.#kept.shift()
+    return opened
   }
 
   /** @throws object-missing, repository-damaged, repository-format, store-… */
   async readHead(number: number): Promise<SegmentHead> {
-    const plain = this.openPlain(number, await this.fetch(number))
-    return { header: decodeSegmentHeader(plain, `object ${this.nameOf(number)}`), sha256: hexDigest(plain) }
+    const { plain, sha256 } = this.open(number, await this.fetch(number))
+    return { header: decodeSegmentHeader(plain, `object ${this.nameOf(number)}`), sha256 }
   }
 
   /** Durable on return. @throws object-exists, store-… */

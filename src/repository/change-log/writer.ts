@@ -174,7 +174,7 @@ export class ChangeLogWriter {
   async #isOurs({ header, sha256 }: SegmentHead): Promise<boolean> {
     const { number } = header
     try {
-      return hexDigest(this.#segments.openPlain(number, await this.#segments.fetch(number))) === sha256
+      return this.#segments.open(number, await this.#segments.fetch(number)).sha256 === sha256
     } catch (error) {
       if (error instanceof Failure && error.code === 'object-missing')
         throw storeLied(this.#segments.nameOf(number), error)

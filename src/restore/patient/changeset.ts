@@ -85,7 +85,7 @@ export type ChangesetOutcome = z.infer<typeof outcomeSchema>
 
 /** Durable on return. */
 export async function writeChangeset(repository: Repository, changeset: Changeset): Promise<void> {
-  const stored: StoredChangeset = {
+  const stored = {
     ...changeset,
     tables: changeset.tables.map(({ rows, ...table }) => ({
       ...table,
@@ -97,7 +97,8 @@ export async function writeChangeset(repository: Repository, changeset: Changese
 
 const KINDS = ['insert', 'update', 'delete'] as const
 
-function edits(kind: ChangesetEdit['kind'], all: readonly ChangesetEdit[]): z.infer<typeof editsSchema>[] {
+/** As `editsSchema` reads them. */
+function edits(kind: ChangesetEdit['kind'], all: readonly ChangesetEdit[]) {
   const rows = all.filter((edit) => edit.kind === kind)
   if (rows.length === 0) return []
   const present = packLines(rows.map((edit) => edit.present))

@@ -42,6 +42,7 @@ export interface Closure {
   readonly patient: Buffer
   /** Every table whose rows lead to patients, also where this one has none; in the order of the manifest. */
   readonly tables: readonly ClosureTable[]
+  /** Worked out when it is first asked for. */
   readonly needed: readonly NeededRow[]
   readonly leftOut: readonly LeftOut[]
   /** Of `tables`, those whose rows are the snapshot's, which is older than the moment, and why. */
@@ -78,12 +79,16 @@ export async function patientClosure(
   const search = new ClosureSearch(stored, manifest, patient)
   await search.followAnchors(reached)
   await search.followReferences()
-  const [tables, needed] = [search.tables(), search.needed()]
+  const tables = search.tables()
+  let needed: NeededRow[] | null = null
   return {
     manifest,
     patient,
     tables,
-    needed,
+    get needed() {
+      needed ??= search.needed()
+      return needed
+    },
     leftOut: [...search.leftOut, ...notKnown(stored)],
     older: olderThanAsked(stored, tables),
   }
@@ -196,16 +201,22 @@ class ClosureSearch {
 
   needed(): NeededRow[] {
     const needed = new Map<string, Map<string, NeededRow & { by: string[] }>>()
+    const ownValues = new Map<string, ReadonlySet<string>>()
     for (const reference of this.#references) {
       const rows = this.#found.get(reference.from.name)?.rows ?? []
       if (rows.length === 0) continue
-      const own = this.#valuesOf(reference)
       const target = `${reference.to[0]!.name} ${reference.toColumns.join()}`
+      const own = ownValues.get(target) ?? this.#valuesOf(reference)
+      ownValues.set(target, own)
       const known = needed.get(target) ?? new Map<string, NeededRow & { by: string[] }>()
       needed.set(target, known)
+      // Fifty thousand rows refer to a few others.
+      const passed = new Set<string>()
       for (const row of rows) {
         const value = fieldsText(row, reference.fromFields)
-        if (value === null || own.has(value)) continue
+        if (value === null || passed.has(value)) continue
+        passed.add(value)
+        if (own.has(value)) continue
         const found = known.get(value)
         if (!found) known.set(value, neededRow(reference, row))
         else if (!found.by.includes(row.table.name)) found.by.push(row.table.name)

@@ -2,6 +2,7 @@
  * The same patient in the live database: found by the same ways, from what the patient was and from what the patient
  * is now. A stay that began since belongs to the picture as much as one that is gone.
  */
+import { setImmediate } from 'node:timers/promises'
 import { Failure } from '../../errors.ts'
 import type { Manifest, TableManifest } from '../../repository/manifest.ts'
 import { tableSpec } from '../../repository/table-spec.ts'
@@ -9,7 +10,7 @@ import type { TableInfo } from '../../source/contract.ts'
 import type { LiveRows, RowQuery } from '../../source/row-contract.ts'
 import { anchorFields, anchorLevels, type Closure, type ClosureTable, patientClosure } from './closure.ts'
 import { fieldNumber, referencesOf } from './references.ts'
-import { fieldOf, isNull, type StoredRow, storedRow } from './stored-row.ts'
+import { fieldOf, giveField, isNull, type StoredRow, storedRow } from './stored-row.ts'
 import type { StoredRows } from './stored-rows.ts'
 
 export interface LiveTable {
@@ -55,8 +56,12 @@ export async function bothSides(stored: StoredRows, patient: Buffer, opening: Pr
     // Whoever waits for it is told.
     searching.catch(() => {})
   })
-  const present = await (await searching).readOthers(closure)
-  return { closure, live: await opening, present }
+  const others = searching.then((search) => search.readOthers(closure))
+  others.catch(() => {})
+  // The database has been asked: it looks while that is worked out which takes a while.
+  await setImmediate()
+  void closure.needed
+  return { closure, live: await opening, present: await others }
 }
 
 type RowsOf = (table: string) => readonly StoredRow[]
@@ -91,7 +96,9 @@ class LiveSearch {
   async readOthers(closure: Closure): Promise<ReadonlyMap<string, LiveTable>> {
     const pastOf = rowsIn(closure)
     for (const { table } of closure.tables) if (table.anchor === null) await this.#readReferring(table, pastOf)
-    for (const found of closure.tables) await this.#readElsewhere(found)
+    // The longest wait first: there is more to do meanwhile.
+    for (const found of closure.tables.toSorted((a, b) => b.rows.length - a.rows.length))
+      await this.#readElsewhere(found)
     return this.#tables
   }
 
@@ -141,25 +148,38 @@ class LiveSearch {
     lookups: readonly RowQuery['where'][],
   ): Promise<Map<string, StoredRow[]>> {
     refuseLostKey(past, present, shared)
-    const rows = new Map<string, StoredRow[]>()
+    let rows = new Map<string, StoredRow[]>()
     for (const where of lookups) {
       const lines = await this.#live.rows({ table: present, columns: shared, where })
       // Equal rows of a table without a key are found together, or not at all: a second way to them brings no more.
-      const found = Map.groupBy(
-        lines.map((line) => spread(past, shared, line)),
-        ({ key }) => key,
-      )
-      for (const [key, equal] of found) rows.set(key, equal)
+      const found = byKey(lines.map((line) => spread(past, shared, line)))
+      rows = rows.size === 0 ? found : new Map([...rows, ...found])
     }
     return rows
   }
+}
+
+function byKey(rows: readonly StoredRow[]): Map<string, StoredRow[]> {
+  const found = new Map<string, StoredRow[]>()
+  for (const row of rows) {
+    const equal = found.get(row.key)
+    if (equal) equal.push(row)
+    else found.set(row.key, [row])
+  }
+  return found
 }
 
 /** Of rows that were there together. */
 function keysOf(table: TableManifest, rows: readonly StoredRow[]): RowQuery['where']['values'] {
   const { key } = tableSpec(table)
   const fieldsOf = (row: StoredRow) => key.map((field) => fieldOf(row, field))
-  return { length: rows.length, slice: (start = 0, end = rows.length) => rows.slice(start, end).map(fieldsOf) }
+  return {
+    length: rows.length,
+    slice: (start = 0, end = rows.length) => rows.slice(start, end).map(fieldsOf),
+    each: (position, start, end, take) => {
+      for (let row = start; row < end; row += 1) giveField(rows[row]!, key[position]!, take)
+    },
+  }
 }
 
 /** By name and type; in the order of then. */

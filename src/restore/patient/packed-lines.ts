@@ -6,17 +6,20 @@
  *     - 0A             none
  */
 import { Failure } from '../../errors.ts'
+import { Latin1Text } from '../../repository/canonical-json.ts'
 
 const PRESENT = 0x2b
 const ABSENT = 0x2d
 const NEWLINE = 0x0a
+/** As many are written one by one before calling for help takes less. */
+const WRITTEN_LETTERS_MAX = 32
 
-/** Latin1: a byte a character, whatever the encoding of the database. */
-export function packLines(lines: readonly (Uint8Array | null)[]): string {
+/** A byte a character, whatever the encoding of the database. */
+export function packLines(lines: readonly (Uint8Array | null)[]): Latin1Text {
   const bytes = Buffer.allocUnsafe(lines.reduce((sum, line) => sum + packedBytes(line), 0))
   let at = 0
   for (const line of lines) at = packLine(line, bytes, at)
-  return bytes.toString('latin1')
+  return new Latin1Text(bytes)
 }
 
 export function packedBytes(line: Uint8Array | null): number {
@@ -35,7 +38,8 @@ export function packLine(line: Uint8Array | null, out: Buffer, at: number): numb
 /** As `packLine`, of a line as latin1. */
 export function packText(line: string, out: Buffer, at: number): number {
   out[at] = PRESENT
-  out.write(line, at + 1, 'latin1')
+  if (line.length > WRITTEN_LETTERS_MAX) out.write(line, at + 1, 'latin1')
+  else for (let letter = 0; letter < line.length; letter += 1) out[at + 1 + letter] = line.charCodeAt(letter)
   const end = at + 2 + line.length
   out[end - 1] = NEWLINE
   return end

@@ -265,14 +265,17 @@ function groupDocument(digests: RowDigests, table: string, rows: readonly Conten
 }
 
 function sealValues(repository: Repository, content: GroupedContent, { planId, salt }: PlanFacts): string {
-  const values: z.infer<typeof planValuesSchema> = {
+  const values = {
     patient: content.patient.toString('latin1'),
     tables: content.tables.map(({ groups }) => {
-      const inOrder = groups.flat()
-      return {
-        past: packLines(inOrder.map(({ past }) => past)),
-        present: packLines(inOrder.map(({ present }) => present)),
+      const [past, present]: (Buffer | null)[][] = [[], []]
+      for (const group of groups) {
+        for (const row of group) {
+          past!.push(row.past)
+          present!.push(row.present)
+        }
       }
+      return { past: packLines(past!), present: packLines(present!) }
     }),
   }
   const request = { type: OBJECT_TYPES.plan, name: sealedName(planId), key: repository.keyring.currentDataKey, salt }

@@ -70,8 +70,9 @@ export function planPatient(closure: Closure, facts: PatientFacts, wish: PlanWis
 function planTable(table: TableFacts, policy: Policy, isWanted: Selects): PlannedTable {
   const rows = table.rows.map((fact): PlannedRow => {
     const action = isWanted(table, fact) ? ACTIONS[fact.status][policy] : 'none'
-    const cause = action === 'delete' ? deleteObstacle(table) : null
-    return cause === null ? { ...fact, action } : { ...fact, action: 'none', cause }
+    const obstacle = action === 'delete' ? deleteObstacle(table) : null
+    const { status, past, present, columns, cause } = fact
+    return { status, past, present, columns, cause: obstacle ?? cause, action: obstacle === null ? action : 'none' }
   })
   return { ...table, rows }
 }

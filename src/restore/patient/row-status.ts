@@ -13,7 +13,7 @@ import type { LiveRows } from '../../source/row-contract.ts'
 import type { Closure, NeededRow } from './closure.ts'
 import { type BothSides, type LiveTable, livePatient } from './live-patient.ts'
 import { anchorReferencesOf, fieldNumber, referencesOf } from './references.ts'
-import { fieldOf, fieldsText, type StoredRow } from './stored-row.ts'
+import { fieldOf, fieldsText, isSameLine, type StoredRow } from './stored-row.ts'
 import type { StoredRows } from './stored-rows.ts'
 
 export type RowStatus = 'missing' | 'changed' | 'same' | 'newer' | 'conflicting'
@@ -72,7 +72,7 @@ export async function factsOf({ closure, live, present }: BothSides, stored: Sto
       columnsLost: table.columns.filter(({ name }) => !found.shared.includes(name)).map(({ name }) => name),
       columnsNew: columnsNew(table, found.present),
       olderBecause: stored.olderBecause(table),
-      rows: facts.map((fact) => withCause(fact, causes)),
+      rows: causes.size === 0 ? facts : facts.map((fact) => withCause(fact, causes)),
     })
   }
   return { tables: withoutParents(closure, tables, present), needed }
@@ -129,9 +129,13 @@ function withoutParents(
 
 /** Numbers of those that cannot be put back, and of those that are somebody else's now. */
 function lostRows(facts: readonly RowFact[], { elsewhere }: LiveTable): Set<number> {
-  const isLost = ({ status, past, present }: RowFact) =>
-    past !== null && (present === null ? status === 'conflicting' : elsewhere.has(present.key))
-  return new Set(facts.flatMap((fact, index) => (isLost(fact) ? [index] : [])))
+  const lost = new Set<number>()
+  for (let index = 0; index < facts.length; index += 1) {
+    const { status, past, present } = facts[index]!
+    const isLost = present === null ? status === 'conflicting' : elsewhere.has(present.key)
+    if (past !== null && isLost) lost.add(index)
+  }
+  return lost
 }
 
 function lostValues(
@@ -163,10 +167,11 @@ function rowFacts(table: TableManifest, past: readonly StoredRow[], found: LiveT
   // Of equal rows without a key, as many are the same as there were.
   const paired = new Map<string, number>()
   const facts = past.map((row): RowFact => {
-    const before = paired.get(row.key) ?? 0
-    const present = found.rows.get(row.key)?.[before] ?? null
-    if (present) paired.set(row.key, before + 1)
+    const equal = found.rows.get(row.key)
+    const before = equal ? (paired.get(row.key) ?? 0) : 0
+    const present = equal?.[before]
     if (!present) return { status: 'missing', past: row, present: null, columns: NONE, cause: null }
+    paired.set(row.key, before + 1)
     const columns = differences(table, found.shared, row, present)
     return { status: columns.length === 0 ? 'same' : 'changed', past: row, present, columns, cause: null }
   })
@@ -179,8 +184,13 @@ function rowFacts(table: TableManifest, past: readonly StoredRow[], found: LiveT
   return facts
 }
 
-function differences(table: TableManifest, shared: readonly string[], past: StoredRow, present: StoredRow): string[] {
-  if (past.line.equals(present.line)) return []
+function differences(
+  table: TableManifest,
+  shared: readonly string[],
+  past: StoredRow,
+  present: StoredRow,
+): readonly string[] {
+  if (isSameLine(past, present)) return NONE
   const fields = shared.map((column) => fieldNumber(table, column))
   const now = fields.map((field) => fieldOf(present, field))
   return shared.filter((_, index) => !fieldOf(past, fields[index]!).equals(now[index]!))
@@ -236,11 +246,12 @@ async function uniqueCauses(
   wanted: readonly RowFact[],
 ): Promise<[RowFact, string][]> {
   const causes: [RowFact, string][] = []
-  // Rows that the plan may change or remove free what they hold: the database decides about those when it is applied.
-  const own = new Set(facts.flatMap(({ present }) => (present ? [present.key] : [])))
   const uniqueKeys = found.present!.uniqueKeys.filter(
     (key) => key.join() !== table.primaryKey.join() && key.every((column) => found.shared.includes(column)),
   )
+  if (uniqueKeys.length === 0) return causes
+  // Rows that the plan may change or remove free what they hold: the database decides about those when it is applied.
+  const own = new Set(facts.flatMap(({ present }) => (present ? [present.key] : [])))
   for (const columns of uniqueKeys) {
     const fields = columns.map((column) => fieldNumber(table, column))
     const holders = wanted.filter(({ past }) => fieldsText(past!, fields) !== null)

@@ -10,10 +10,10 @@ import { tableSpec } from '../../repository/table-spec.ts'
 import { rowsOfPrefixes } from '../../repository/tree/anchor-ranges.ts'
 import { encodeKey, firstFieldEnd } from '../../repository/tree/key.ts'
 import { doesNotFit } from '../../repository/tree/misfit.ts'
-import { type Rows, rowText } from '../../repository/tree/rows.ts'
+import { rowText } from '../../repository/tree/rows.ts'
 import { locatorSpec } from '../../repository/tree/spec.ts'
 import { TreeReader } from '../../repository/tree/tree-reader.ts'
-import { encodedField, fieldOf, StoredRow, storedRow } from './stored-row.ts'
+import { encodedField, fieldOf, type StoredRow, storedRow, storedRowsOf } from './stored-row.ts'
 
 export class StoredRows {
   /** Of the snapshot, with the moment's position; its trees are the snapshot's. */
@@ -126,7 +126,7 @@ class TreeRows {
     const reader = new TreeReader(tableSpec(table), this.#chunks, this.#secrets)
     const found: StoredRow[] = []
     for await (const { rows, selected } of rowsOfPrefixes(reader, table.rows, prefixes)) {
-      for (const row of selected) found.push(rowAt(table, rows, row))
+      for (const row of storedRowsOf(table, rows, selected)) found.push(row)
     }
     return found
   }
@@ -151,7 +151,8 @@ class TreeRows {
   async *all(table: TableManifest): AsyncGenerator<StoredRow> {
     const reader = new TreeReader(tableSpec(table), this.#chunks, this.#secrets)
     for await (const rows of reader.leaves(table.rows)) {
-      for (let row = 0; row < rows.count; row += 1) yield rowAt(table, rows, row)
+      const every = Array.from({ length: rows.count }, (_, row) => row)
+      yield* storedRowsOf(table, rows, every)
     }
   }
 
@@ -162,10 +163,6 @@ class TreeRows {
     const full = keys.map((bytes) => Buffer.concat([encodedFields(bytes)[position]!, bytes]))
     return await this.byPrefixes(table, full)
   }
-}
-
-function rowAt(table: TableManifest, { text, textStart }: Rows, row: number): StoredRow {
-  return new StoredRow(table, text, textStart[row]!, textStart[row + 1]! - 1)
 }
 
 function joinedFields(fields: readonly Buffer[]): string {

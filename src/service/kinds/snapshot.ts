@@ -1,8 +1,9 @@
 import type { ProgressEvent } from '../../backup/progress.ts'
 import { type SnapshotReport, takeSnapshot } from '../../backup/snapshot.ts'
 import { BuildPool } from '../../intake/build-pool.ts'
+import { type Finding, finding } from '../../verify/finding.ts'
 import type { JobResult } from '../contract.ts'
-import { type Kind, type KindEvent, NOTHING_FOUND } from './contract.ts'
+import type { Kind, KindEvent } from './contract.ts'
 import { type KindWorld, sourceOf } from './world.ts'
 
 export function snapshotKind(world: KindWorld): Kind {
@@ -50,17 +51,37 @@ function eventOf(event: ProgressEvent): KindEvent | null {
   }
 }
 
-/** The mode stands beside the result: a silent fall-back to reading in full is a defect (F30). */
-function resultOf(report: SnapshotReport): JobResult {
-  const { mode, modeReason, tablesHealed } = report
+/**
+ * The mode stands beside the result: a silent fall-back to reading in full is a defect (F30). What is wrong with earlier
+ * snapshots is an alarm.
+ */
+export function resultOf(report: SnapshotReport): JobResult {
   const figures = Object.entries(report).filter((entry): entry is [string, number] => typeof entry[1] === 'number')
-  const healed =
-    tablesHealed.length > 0 ? [`stored again, because earlier snapshots are damaged: ${tablesHealed.join(', ')}`] : []
+  const findings = findingsOf(report)
   return {
-    ...NOTHING_FOUND,
-    verdict: 'done',
+    verdict: findings.length > 0 ? 'failed' : 'done',
     made: report.snapshot,
     figures: Object.fromEntries(figures),
-    remarks: [`${mode}: ${modeReason}`, ...healed],
+    findings,
+    findingCount: findings.length,
+    remarks: [`${report.mode}: ${report.modeReason}`],
   }
+}
+
+/** Which of the earlier ones, and whose rows, is not known here: no snapshot and no patient is named. */
+function findingsOf({ tablesHealed, changesLeftOut }: SnapshotReport): Finding[] {
+  const leftOut = changesLeftOut.map(({ table, since }) =>
+    finding({
+      kind: 'changes-left-out',
+      message: `snapshots after ${since} may lack changes of ${table} that the database did not tell; the one just taken has them`,
+      tables: [table],
+      patientsComplete: false,
+      hint: 'Keep the snapshot just taken: `chartkeep hold`. Until the reason is known, take the table out of change tracking: every row of it is read then.',
+    }),
+  )
+  if (tablesHealed.length === 0) return leftOut
+  const message = `earlier snapshots are damaged in ${tablesHealed.length} tables; the one just taken stored them again`
+  const hint = 'What is damaged, and since when: `chartkeep check`, then `chartkeep scrub`.'
+  const parts = { tables: tablesHealed, patientsComplete: false, hint }
+  return [...leftOut, finding({ kind: 'earlier-snapshots-damaged', message, ...parts })]
 }

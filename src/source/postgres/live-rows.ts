@@ -5,13 +5,13 @@
  */
 import { Failure } from '../../errors.ts'
 import type { ConnectionSettings, ReadPosition } from '../contract.ts'
-import type { LiveRows, LiveRowsOptions, RowQuery } from '../row-contract.ts'
+import type { LiveRows, LiveRowsOptions, QueryValues, RowQuery } from '../row-contract.ts'
 import { connect, type Session } from './connect.ts'
 import { CopyOut } from './copy-out.ts'
 import { toPostgresFailure } from './failures.ts'
 import { readIdentity } from './identity.ts'
 import { introspect } from './introspect.ts'
-import { hasFastKey, keysAmong, rowsOfKeys } from './key-condition.ts'
+import { hasFastKey, type KeyPart, keysAmong, rowsOfKeys } from './key-condition.ts'
 import { quoteName, quoteText } from './quote.ts'
 
 /** Keys in one statement: a patient's, usually; a statement of some megabytes at most. */
@@ -122,10 +122,15 @@ export class RowLookup {
     const { table, columns, where } = this.#query
     const { encoding } = this.#session
     this.#statements[part] ??= this.#isDivided()
-      ? rowsOfKeys(table, columns, where.values.slice(part * KEYS_AT_ONCE, (part + 1) * KEYS_AT_ONCE), encoding)
+      ? rowsOfKeys(table, columns, keysOfPart(where.values, part), encoding)
       : selectStatement(this.#query, where.values.slice(), encoding, false)
     return this.#statements[part]
   }
+}
+
+function keysOfPart(values: QueryValues, part: number): KeyPart {
+  const start = part * KEYS_AT_ONCE
+  return { values, start, end: Math.min(start + KEYS_AT_ONCE, values.length) }
 }
 
 /** Equal values may stand in two parts, and bring a row twice: rows are told apart by `ctid`, which is taken off again. */

@@ -53,7 +53,7 @@ export function selectStatement({ info, captured }: CatalogTable): string {
   return `SELECT ${[bent, ...fields].join(', ')} FROM ${info.sqlName}`
 }
 
-function tooLarge(name: string): Failure {
+export function tooLarge(name: string): Failure {
   return new Failure('not-available', `${name} has a row of more than ${LINE_CHARACTERS_MAX} characters of text`, {
     context: { table: name },
     hints: ['A byte of varbinary is two of them. Exclude the table: it is then listed as not captured.'],

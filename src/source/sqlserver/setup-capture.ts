@@ -46,7 +46,7 @@ SELECT @enable = @enable + N'EXEC sys.sp_cdc_enable_table @source_schema = N''' 
   + CASE WHEN EXISTS (SELECT 1 FROM sys.partitions p WHERE p.object_id = t.object_id AND p.partition_number > 1)
       THEN N', @allow_partition_switch = 0;' ELSE N';' END
 FROM sys.tables t JOIN sys.schemas s ON s.schema_id = t.schema_id
-WHERE t.is_ms_shipped = 0 AND t.is_tracked_by_cdc = 0 AND t.object_id <> OBJECT_ID(N'chartkeep.slot')
+WHERE t.is_ms_shipped = 0 AND t.is_tracked_by_cdc = 0 AND (s.name <> N'chartkeep' OR t.name = N'mark')
   AND EXISTS (SELECT 1 FROM sys.indexes i WHERE i.object_id = t.object_id AND i.is_primary_key = 1);
 EXEC sys.sp_executesql @enable;
 -- For how long changes are kept, in minutes: for so long capture may stand still without a gap.

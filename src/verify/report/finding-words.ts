@@ -56,4 +56,6 @@ export const KIND_WORDS: Readonly<Record<FindingKind, string>> = {
   'drill-late': '演练逾期',
   'drill-left-behind': '副本未清除',
   'certificate-opinion': '证明意见非无保留',
+  'earlier-snapshots-damaged': '以往快照已损坏',
+  'changes-left-out': '数据库漏报变更',
 }

@@ -87,6 +87,22 @@ describe('reading a change log of which', () => {
     expect(failure?.context).toMatchObject({ problem: 'missing', from: '0/3E8', to: '0/406' })
   })
 
+  test('a segment is another than it was a moment ago does not take it for the one that was opened then', async () => {
+    const { repository, store, logId, key } = await bench()
+    const log = await openLog(repository, logId)
+    expect((await readAll(log)).lsns).toHaveLength(SEGMENTS)
+    for (const number of [SEGMENTS - 2, SEGMENTS - 1]) {
+      const whole = store.objects.get(key(number))!
+      store.objects.set(
+        key(number),
+        Uint8Array.from(whole, (byte, at) => (at === whole.length - 1 ? byte ^ 1 : byte)),
+      )
+      const { lsns, failure } = await readAll(log)
+      store.objects.set(key(number), whole)
+      expect([number, lsns.length, failure?.code]).toEqual([number, number, 'change-log-gap'])
+    }
+  })
+
   test('a byte was flipped, anywhere, hands out nothing from there on', async () => {
     const { repository, store, logId, key } = await bench()
     const damage = fc.record({ number: fc.nat(SEGMENTS - 1), at: fc.nat(), bit: fc.nat(7) })

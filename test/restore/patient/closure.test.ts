@@ -137,6 +137,7 @@ describe(`one patient over all tables (PostgreSQL ${newest})`, () => {
       ({ columns, by }) => columns[0] === 'patient_id' && by.includes('public.patient'),
     )
     expect(`${merged?.fields[0]}`).toBe('7')
+    expect(merged?.by.toSorted()).toEqual(['public.consent', 'public.patient'])
   })
 
   it('reads a small part of the repository', async () => {

@@ -194,6 +194,19 @@ describe(`one patient then beside now (PostgreSQL ${newest})`, () => {
     expect([statuses.get('54')?.status, statuses.get('81')?.status]).toEqual(['changed', 'changed'])
   })
 
+  it('what hangs on a row that cannot be put back, because another holds its unique value, is left alone, and so on down (F20)', async () => {
+    const facts = await after(`
+      DELETE FROM note WHERE stay_id IN (1, 10, 19); DELETE FROM ward_order WHERE stay_id IN (1, 10, 19);
+      DELETE FROM stay WHERE patient_id = 2; DELETE FROM patient WHERE patient_id = 2; INSERT INTO patient VALUES (99, 'M2')`)
+    expect(counts(facts, 'public.patient')).toEqual({ conflicting: 1 })
+    const causes = (table: string) => new Set(of(facts, table, 'conflicting').map(({ cause }) => cause))
+    expect(causes('public.patient')).toEqual(new Set(['another row holds its unique mrn now']))
+    for (const table of ['public.stay', 'public.note', 'public.ward_order']) {
+      expect(counts(facts, table)).toEqual({ conflicting: table === 'public.stay' ? 3 : 30 })
+      expect(causes(table)).toEqual(new Set(['the row that it hangs on is somebody else’s now, or cannot be put back']))
+    }
+  })
+
   it('columns that came, went, or changed their type since are told apart (F23)', async () => {
     const facts =
       await after(`ALTER TABLE note ADD COLUMN author text DEFAULT 'nobody'; ALTER TABLE note DROP COLUMN score;

@@ -47,6 +47,7 @@ const patients: Action = (dice) => {
     [6, [insert]],
     [3, [`UPDATE patient SET name = ${text(dice)} WHERE patient_id = ${id}`]],
     [1, [`DELETE FROM patient WHERE patient_id = ${id}`]],
+    [1, [`INSERT INTO patient (mrn, name) VALUES ('by number', ${text(dice)})`]],
   ])
 }
 
@@ -200,6 +201,18 @@ const notes: Action = (dice) => {
   ])
 }
 
+/** Numbers are drawn outside of transactions, jump, and are taken by rows written by hand (F24). */
+const tickets: Action = (dice) => {
+  const id = dice.between(1, 300)
+  return dice.weighted<readonly string[]>([
+    [4, [`INSERT INTO ticket (v) SELECT ${text(dice)} FROM generate_series(1, ${dice.between(1, 12)})`]],
+    [1, [`INSERT INTO ticket (ticket_id, v) VALUES (${id}, ${text(dice)}) ON CONFLICT DO NOTHING`]],
+    [1, [`UPDATE ticket SET serial_no = DEFAULT WHERE ticket_id <= ${id} AND ticket_id % 7 = ${dice.below(7)}`]],
+    [2, [`DELETE FROM ticket WHERE ticket_id % 5 = ${dice.below(5)}`]],
+    [0.5, [`SELECT setval('ticket_ticket_id_seq', ${id})`]],
+  ])
+}
+
 /** Tables that are read in full at each snapshot. */
 const untold: Action = (dice) => {
   const id = dice.between(1, 15)
@@ -246,6 +259,7 @@ const truncate: Action = (dice) => {
     'kinds',
     'bag',
     'event',
+    'ticket',
   ])
   const statement = dice.chance(0.1) ? 'TRUNCATE stay CASCADE' : `TRUNCATE ${table}`
   return dice.chance(0.5) ? [statement] : [...swaps(dice), statement, ...vitals(dice), ...swaps(dice)]
@@ -287,6 +301,7 @@ const ACTIONS: readonly (readonly [weight: number, action: Action])[] = [
   [5, diagnoses],
   [4, drugs],
   [6, swaps],
+  [3, tickets],
   [3, numericKeys],
   [3, multi],
   [4, kinds],

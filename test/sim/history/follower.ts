@@ -20,6 +20,7 @@ export interface Following {
 
 const DOOMED = fileURLToPath(new URL('doomed-capture.ts', import.meta.url))
 const PATIENCE_MS = 90_000
+const LOOK_ANYWAY_MS = 500
 
 export class Follower implements AsyncDisposable {
   readonly #options: FollowOptions
@@ -46,7 +47,14 @@ export class Follower implements AsyncDisposable {
   async caughtUp(): Promise<void> {
     await using source = await openSource({ url: this.#options.url })
     const lsn = await source.changes!.requestSeal()
-    await this.#until(async () => (await (await newestLog(this.#options)).end()) >= lsn)
+    let [said, lookedMs] = [-1, 0]
+    await this.#until(async () => {
+      const saidNow = this.kinds().length
+      // A look reads the log, and only an event tells of something new in it.
+      if (saidNow === said && performance.now() - lookedMs < LOOK_ANYWAY_MS) return false
+      ;[said, lookedMs] = [saidNow, performance.now()]
+      return (await (await newestLog(this.#options)).end()) >= lsn
+    })
   }
 
   /** The server ends the connection, as after a failure of the network. */

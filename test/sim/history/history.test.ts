@@ -17,8 +17,8 @@ const WAY =
   /^(incremental|full-read: (no table can be folded|capture is not running|definitions of tables kept changing|the change log began anew))/
 /** What once showed something stays here for good. */
 const HISTORIES = [
-  { version: 14, seed: 20260301, ddl: false, kills: true, losesSlot: false },
-  { version: 18, seed: 20260302, ddl: true, kills: false, losesSlot: true },
+  { version: 14, seed: 20260301, ddl: false, kills: true, losesSlot: false, forgets: false },
+  { version: 18, seed: 20260302, ddl: true, kills: false, losesSlot: true, forgets: true },
 ]
 
 describe.each([14, 18])('a history on PostgreSQL %i', (version) => {
@@ -35,9 +35,9 @@ describe.each([14, 18])('a history on PostgreSQL %i', (version) => {
 
   test.each(HISTORIES.filter((history) => history.version === version))(
     'of seed $seed is what every snapshot and every state holds (P1, P2, P3, P5, F11, F12, F13, F21, F22, F32)',
-    async ({ seed, ddl, kills, losesSlot }) => {
+    async ({ seed, ddl, kills, losesSlot, forgets }) => {
       const size = { turns: TURNS, rounds: ROUNDS, looks: LOOKS }
-      const report = await runHistory({ server, made, seed, ...size, ddl, kills, losesSlot })
+      const report = await runHistory({ server, made, seed, ...size, ddl, kills, losesSlot, forgets })
 
       expect(report.findings).toEqual([])
       expect(report.tablesJudged).toBeGreaterThan(150)

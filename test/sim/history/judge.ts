@@ -58,6 +58,7 @@ export class Judge {
       const found = await rowsOf(made.repository, manifest)
       const expected = model.rowsVisible(manifest.position.visible)
       this.#compare(`snapshot ${manifest.snapshotId} (${manifest.mode})`, manifest, expected, found)
+      this.#sequence(manifest, found)
     }
   }
 
@@ -122,6 +123,15 @@ export class Judge {
     const tables = state.manifest.tables.filter(({ name }) => !closed.has(name))
     const found = await rowsOf(state.repository, state.manifest, tables)
     this.#compare(`the state at ${at} from ${base.snapshotId}`, base, expected, found)
+  }
+
+  /** May be younger than the rows, and never older than what they used up. */
+  #sequence(manifest: Manifest, found: Rows): void {
+    const { oid } = manifest.tables.find(({ name }) => name === 'public.ticket')!
+    const used = (found.get(oid) ?? []).map((line) => Number(line.split('\t')[1]))
+    const kept = manifest.sequences.find(({ name }) => name === 'public.ticket_serial_no_seq')
+    if (used.some((number) => number > Number(kept?.lastValue ?? 0)))
+      this.#findings.push(`snapshot ${manifest.snapshotId}: the sequence of public.ticket is older than its rows`)
   }
 
   #compare(what: string, manifest: Manifest, expected: Rows, found: Rows): void {

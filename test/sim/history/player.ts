@@ -5,6 +5,7 @@
  */
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import { drawAction } from './actions.ts'
@@ -29,6 +30,9 @@ interface Seat {
 const LOCK_TIMEOUT_MS = 40
 const SAVEPOINTS_MAX = 4
 const PREPARED_MAX = 3
+/** How long something else takes is the machine's affair: behind so many turns they are played with pauses. */
+const DURING_TURNS = 350
+const PAUSE_MS = 10
 
 export class Player implements AsyncDisposable {
   readonly #dice: Dice
@@ -75,7 +79,11 @@ export class Player implements AsyncDisposable {
     // Looked at below, when the last turn has ended.
     done.catch(() => {})
     await this.play(turnsMin)
-    await this.play(Number.POSITIVE_INFINITY, () => isOver)
+    await this.play(DURING_TURNS, () => isOver)
+    while (!isOver) {
+      await this.play(1)
+      await setTimeout(PAUSE_MS)
+    }
     return await done
   }
 

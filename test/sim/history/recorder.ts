@@ -59,6 +59,10 @@ const SETUP = [
   // What the rows are now, whatever made them so. Only for who holds the table alone.
   `CREATE FUNCTION oracle.write_all(watched regclass) RETURNS void LANGUAGE plpgsql ${PINS} AS $$
    BEGIN
+     -- Rows that others committed before the lock was had, and behind the transaction's one snapshot, would be missing.
+     IF current_setting('transaction_isolation') <> 'read committed' THEN
+       RAISE 'the rows of % may not all be seen', watched USING ERRCODE = 'serialization_failure';
+     END IF;
      INSERT INTO oracle.journal (rel, reset) VALUES (watched, true);
      EXECUTE format('INSERT INTO oracle.journal (rel, reset, after) SELECT %L::oid, false, t::text FROM ONLY %s t',
        watched::oid, watched);

@@ -14,7 +14,9 @@ import { Judge, type Judgement } from './judge.ts'
 import { judgePast } from './past-judge.ts'
 import { Player } from './player.ts'
 import { judgeLive, judgeRestored } from './rebuilt-judge.ts'
+import { RememberingRepository } from './remembering.ts'
 import { makeHistorySite } from './site.ts'
+import { judgeStored, keepNewestOnly } from './tidying.ts'
 
 export interface HistoryRequest {
   readonly server: PostgresServer
@@ -31,10 +33,12 @@ export interface HistoryRequest {
   readonly kills: boolean
   /** Whether capture loses its slot half-way, and another log begins. */
   readonly losesSlot: boolean
+  /** Whether all snapshots but the newest are forgotten half-way, and what they alone needed is deleted; and all is scrubbed. */
+  readonly forgets: boolean
 }
 
 export interface HistoryReport extends Judgement {
-  /** Of each snapshot, in order (F30). */
+  /** Of each snapshot, in order, also of those forgotten since (F30). */
   readonly modes: readonly string[]
   /** How often capture connected; the first time included. */
   readonly connections: number
@@ -45,7 +49,7 @@ export interface HistoryReport extends Judgement {
 }
 
 export async function runHistory(request: HistoryRequest): Promise<HistoryReport> {
-  const { server, made, seed, turns, rounds, ddl, kills, losesSlot } = request
+  const { server, made, seed, turns, rounds, ddl, kills, losesSlot, forgets } = request
   const dice = new Dice(seed)
   const name = `h${seed}_${randomBytes(3).toString('hex')}`
   await using site = await makeHistorySite(server, name)
@@ -63,16 +67,23 @@ export async function runHistory(request: HistoryRequest): Promise<HistoryReport
   await using follower = new Follower(options, { ownProcess: kills })
   await follower.connected()
 
+  const half = Math.floor((rounds - 1) / 2)
   const manifests: Manifest[] = []
+  const modes: string[] = []
   for (let round = 0; round < rounds; round += 1) {
     if (round > 0) await player.play(turns / rounds)
     // Without a capture that runs, the snapshot would read everything, and say so.
     if (kills) await player.playDuring(follower.connected())
     player.isGentle = true
-    const { snapshot } = await player.playDuring(backUp(options))
+    const { snapshot, mode, modeReason } = await player.playDuring(backUp(options))
+    modes.push(`${mode}: ${modeReason}`)
     player.isGentle = false
     manifests.push((await made.repository.readManifest(snapshot)).manifest)
-    if (losesSlot && round === Math.floor((rounds - 1) / 2)) {
+    if (forgets && round === half) {
+      await player.playDuring(keepNewestOnly(options))
+      manifests.splice(0, half)
+    }
+    if (losesSlot && round === half) {
       await player.play(dice.below(turns / rounds))
       await follower.loseSlot(site.client, async () => {
         await player.play(dice.below(turns / rounds))
@@ -89,17 +100,20 @@ export async function runHistory(request: HistoryRequest): Promise<HistoryReport
   const compared = await judgeLive(options, { snapshot: manifests.at(-1)!, slips: !ddl, client: site.client })
   await follower.stop()
 
-  const judge = new Judge({ ...options, model, dice, manifests })
+  const repository = RememberingRepository.over(made.repository)
+  const asked = { ...options, made: { ...made, repository }, model, dice, manifests }
+  const judge = new Judge(asked)
   await judge.snapshots()
   await judge.logs()
   for (let look = 0; look < request.looks; look += 1) await judge.moment()
-  const restored = await judgeRestored({ ...options, server, model, dice, manifests })
-  const past = await judgePast({ ...options, model, dice, manifests })
+  const restored = await judgeRestored({ ...asked, server })
+  const stored = forgets ? await judgeStored(options) : []
+  const past = await judgePast(asked)
   return {
     ...judge.judgement,
-    findings: [...judge.judgement.findings, ...compared, ...restored, ...past.findings],
+    findings: [...judge.judgement.findings, ...compared, ...restored, ...stored, ...past.findings],
     events: past.events,
-    modes: manifests.map(({ mode, modeReason }) => `${mode}: ${modeReason}`),
+    modes,
     connections: follower.kinds().filter((kind) => kind === 'connected').length,
     kills: follower.kinds().filter((kind) => kind === 'killed').length,
     logs: follower.kinds().filter((kind) => kind === 'log-begun').length,

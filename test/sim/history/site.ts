@@ -15,6 +15,8 @@ const SETTINGS = {
   autovacuum_naptime: '1s',
   autovacuum_vacuum_threshold: '5',
   autovacuum_vacuum_scale_factor: '0',
+  // Compiling takes longer than any query of a history.
+  jit: 'off',
 }
 
 export async function startHistoryServer(version: number): Promise<PostgresServer> {
@@ -46,7 +48,19 @@ export async function makeHistorySite(server: PostgresServer, database: string):
     [Symbol.asyncDispose]: async () => {
       await dropSlots(client)
       await client.end()
+      await dropDatabase(server, database)
     },
+  }
+}
+
+/** What nobody looks at any more is visited by autovacuum all the same, and fills the memory disk. */
+export async function dropDatabase(server: PostgresServer, name: string): Promise<void> {
+  const client = new pg.Client(server.url())
+  await client.connect()
+  try {
+    await client.query(`DROP DATABASE ${pg.escapeIdentifier(name)} WITH (FORCE)`)
+  } finally {
+    await client.end()
   }
 }
 

@@ -2,50 +2,38 @@
  * A SQL Server from the command line: drafted, backed up, found unchanged, compared, rebuilt. One story, on the server of
  * `TEST_SQLSERVER_URL` (server.ts); without one, all of this is skipped.
  */
-import { randomBytes } from 'node:crypto'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ConnectionSettings } from '../../../src/source/contract.ts'
-import { type Ended, lastObject, runCommand } from '../../cli/cli-support.ts'
-import { ask, createDatabase, dropDatabases, password, run, serverUrl } from './server.ts'
+import { lastObject } from '../../cli/cli-support.ts'
+import { CommandLine } from './command-line.ts'
+import { ask, createDatabase, dropDatabases, run, serverUrl } from './server.ts'
 import { NOTES, PLANTED, ROWS, WARD } from './ward.ts'
 
 describe.skipIf(serverUrl === undefined)('a SQL Server by the command line', { timeout: 300_000 }, () => {
-  let folder: string
+  let chartkeep: CommandLine
   let source: ConnectionSettings
   let base: Record<string, unknown>
   let rebuilt: ConnectionSettings
-  const printed: string[] = []
 
-  const command = async (...args: readonly string[]): Promise<Ended> => {
-    const environment = { SQLCMDPASSWORD: password, CHARTKEEP_KEY_FILE: join(folder, 'repository.key') }
-    const ended = await runCommand(args, folder, environment)
-    printed.push(ended.stdout, ended.stderr)
-    return ended
-  }
-  const succeeded = async (...args: readonly string[]): Promise<Record<string, unknown>> => {
-    const { status, stdout, stderr } = await command(...args, '--json')
-    expect([args[0], status, stderr]).toEqual([args[0], 0, ''])
-    return lastObject(stdout)
-  }
+  const command = (...args: readonly string[]) => chartkeep.run(...args)
+  const succeeded = (...args: readonly string[]) => chartkeep.succeeded(...args)
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'chartkeep-sqlserver-'))
-    await writeFile(join(folder, 'repository.key'), randomBytes(32), { mode: 0o600 })
+    chartkeep = await CommandLine.make(300_000)
     source = await createDatabase()
     await run(source, WARD)
   }, 300_000)
 
   afterAll(async () => {
     await dropDatabases()
-    if (folder) await rm(folder, { recursive: true, force: true })
+    await chartkeep?.[Symbol.asyncDispose]()
   }, 300_000)
 
   it('discover drafts a configuration that works as it is', async () => {
-    const drafted = await command('discover', source.url, '--repo', `file://${join(folder, 'repository')}`)
-    await writeFile(join(folder, 'chartkeep.yaml'), drafted.stdout)
+    const drafted = await command('discover', source.url, '--repo', chartkeep.repositoryUrl)
+    await writeFile(join(chartkeep.folder, 'chartkeep.yaml'), drafted.stdout)
 
     expect([drafted.status, drafted.stderr]).toEqual([0, ''])
     expect(drafted.stdout).toContain('table: ward.patient')
@@ -90,7 +78,7 @@ describe.skipIf(serverUrl === undefined)('a SQL Server by the command line', { t
     let changeset: string
 
     beforeAll(async () => {
-      const file = join(folder, 'chartkeep.yaml')
+      const file = join(chartkeep.folder, 'chartkeep.yaml')
       const drafted = await readFile(file, 'utf8')
       await writeFile(file, drafted.replace(/^( +)(url: ["']?sqlserver:)/m, `$1writer: { url: '${source.url}' }\n$1$2`))
     })
@@ -159,6 +147,6 @@ describe.skipIf(serverUrl === undefined)('a SQL Server by the command line', { t
   })
 
   it('no value of a row was printed', () => {
-    expect(printed.join('')).not.toContain(PLANTED)
+    expect(chartkeep.printed.join('')).not.toContain(PLANTED)
   })
 })

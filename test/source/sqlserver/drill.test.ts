@@ -2,14 +2,13 @@
  * What is tried on copies of a SQL Server: drills, guards around a change of the clinical system, certificates. On the
  * server of `TEST_SQLSERVER_URL` (server.ts), which is source and server for copies in one; without it, skipped.
  */
-import { randomBytes } from 'node:crypto'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ConnectionSettings } from '../../../src/source/contract.ts'
 import { askDatabase, openScratchServer } from '../../../src/source/open.ts'
-import { type Ended, lastObject, runCommand } from '../../cli/cli-support.ts'
+import { lastObject } from '../../cli/cli-support.ts'
+import { CommandLine } from './command-line.ts'
 import { ask, createDatabase, dropDatabases, password, run, serverUrl, settingsOf } from './server.ts'
 import { PATIENTS, PLANTED, ROWS, WARD } from './ward.ts'
 
@@ -24,21 +23,11 @@ drill: { everyDays: 30, checks: [
 explain: { closed: [{ table: ward.icu_stay, key: stay_id, column: left_at }] }`
 
 describe.skipIf(serverUrl === undefined)('copies of a SQL Server', { timeout: TIMEOUT_MS }, () => {
-  let folder: string
+  let chartkeep: CommandLine
   let source: ConnectionSettings
-  const printed: string[] = []
 
-  const command = async (...args: readonly string[]): Promise<Ended> => {
-    const environment = { SQLCMDPASSWORD: password, CHARTKEEP_KEY_FILE: join(folder, 'repository.key') }
-    const ended = await runCommand(args, folder, environment, TIMEOUT_MS)
-    printed.push(ended.stdout, ended.stderr)
-    return ended
-  }
-  const succeeded = async (...args: readonly string[]): Promise<Record<string, unknown>> => {
-    const { status, stdout, stderr } = await command(...args, '--json')
-    expect([args[0], status, stderr]).toEqual([args[0], 0, ''])
-    return lastObject(stdout)
-  }
+  const command = (...args: readonly string[]) => chartkeep.run(...args)
+  const succeeded = (...args: readonly string[]) => chartkeep.succeeded(...args)
   const scratchDatabases = async () => {
     const rows = await ask(settingsOf('master'), 'SELECT d.name AS name FROM sys.databases d')
     return rows.map(({ name }) => name ?? '').filter((name) => name.startsWith('chartkeep_scratch_'))
@@ -52,17 +41,16 @@ describe.skipIf(serverUrl === undefined)('copies of a SQL Server', { timeout: TI
   }
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'chartkeep-sqlserver-'))
-    await writeFile(join(folder, 'repository.key'), randomBytes(32), { mode: 0o600 })
+    chartkeep = await CommandLine.make(TIMEOUT_MS)
     source = await createDatabase()
     await run(source, WARD)
     await run(source, 'ALTER TABLE ward.icu_stay ADD left_at datetime2(3) NULL')
     await run(source, `UPDATE ward.icu_stay SET left_at = '2026-04-01' WHERE stay_id > ${100 + OPEN_STAYS}`)
-    const drafted = await command('discover', source.url, '--repo', `file://${join(folder, 'repository')}`)
+    const drafted = await command('discover', source.url, '--repo', chartkeep.repositoryUrl)
     const file = drafted.stdout.replace(/^( +)(url: ["']?sqlserver:.*)/m, (_, indent: string, url: string) =>
       [url, ...CONFIGURED.replace('SERVER', server().url).split('\n')].map((line) => indent + line).join('\n'),
     )
-    await writeFile(join(folder, 'chartkeep.yaml'), file)
+    await writeFile(join(chartkeep.folder, 'chartkeep.yaml'), file)
     await succeeded('init')
     await succeeded('backup')
   }, TIMEOUT_MS)
@@ -71,7 +59,7 @@ describe.skipIf(serverUrl === undefined)('copies of a SQL Server', { timeout: TI
     await dropDatabases()
     for (const name of serverUrl === undefined ? [] : await scratchDatabases())
       await run(settingsOf('master'), `DROP DATABASE ${name}`)
-    if (folder) await rm(folder, { recursive: true, force: true })
+    await chartkeep?.[Symbol.asyncDispose]()
   }, TIMEOUT_MS)
 
   it('a drill rebuilds a copy on the server for copies, asks it and the source, and drops it with proof', async () => {
@@ -174,7 +162,7 @@ describe.skipIf(serverUrl === undefined)('copies of a SQL Server', { timeout: TI
     await run(source, 'DELETE FROM ward.note WHERE note_id <= 2')
     await succeeded('backup')
     const issued = await succeeded('certificate', 'issue', '--out', 'c', '--sample-seed', '417', '--lang', 'zh')
-    const certificate = JSON.parse(await readFile(join(folder, 'c', 'certificate.json'), 'utf8'))
+    const certificate = JSON.parse(await readFile(join(chartkeep.folder, 'c', 'certificate.json'), 'utf8'))
     const verified = await command('certificate', 'verify', 'c')
 
     expect(issued).toMatchObject({
@@ -187,6 +175,6 @@ describe.skipIf(serverUrl === undefined)('copies of a SQL Server', { timeout: TI
   })
 
   it('no value of a row was printed', () => {
-    expect(printed.join('')).not.toContain(PLANTED)
+    expect(chartkeep.printed.join('')).not.toContain(PLANTED)
   })
 })

@@ -1,11 +1,11 @@
 /** Asks a SQL Server what `questions.ts` has: catalogs on a session of their own, everything else in the read's transaction. */
 import type { NetRow } from '../../net-contract.ts'
 import type { Field, Session } from '../connect.ts'
-import { lineOf } from '../copy-line.ts'
+import { LINE_CHARACTERS_MAX, lineOf } from '../copy-line.ts'
 import { toSqlServerFailure } from '../failures.ts'
 import { type CatalogTable, groupBy } from '../introspect.ts'
 import { quoteText } from '../quote.ts'
-import { BENT, untranslatable } from '../read-table.ts'
+import { BENT, tooLarge, untranslatable } from '../read-table.ts'
 import { hasCatalogView } from '../readable.ts'
 import { SEEN_TABLE, type Tracked, type TrackingQuestions } from './questions.ts'
 import { changesStatement, countStatement, leaveStatement, minValidStatement, reachedStatement } from './statements.ts'
@@ -89,6 +89,7 @@ function netRow({ info }: CatalogTable, [bent, gone, ...fields]: readonly Field[
 function textOf(name: string, fields: readonly Field[]): string {
   const line = lineOf(fields)
   if (typeof line !== 'string') throw untranslatable(name, 'half of a surrogate pair')
+  if (line.length > LINE_CHARACTERS_MAX) throw tooLarge(name)
   return line.slice(0, -1)
 }
 

@@ -61,6 +61,11 @@ describe('the statement', () => {
     expect(flat(leaveStatement('t'))).toContain("INSERT INTO [chartkeep].[seen] (token, seen_at) VALUES (N't',")
   })
 
+  it('for setting up follow of our own tables only the one that is asked about', () => {
+    expect(trackingSql('[reader]', '[icu]')).toContain("(s.name <> N'chartkeep' OR t.name = N'seen')")
+    expect(captureSql('[reader]')).toContain("(s.name <> N'chartkeep' OR t.name = N'mark')")
+  })
+
   it('for setting up stands in comment signs, which no line of it ends', () => {
     const script = trackingSql('[reader]', '[icu]')
 
