@@ -25,6 +25,7 @@ import { undoContent } from '../../../src/restore/patient/undo.ts'
 import { openLiveRows, openSource } from '../../../src/source/open.ts'
 import { settleOutcome } from '../../../src/source/postgres/outcome.ts'
 import type { LiveRows } from '../../../src/source/row-contract.ts'
+import { holdCommits, untilHeld } from '../../support/hanging-commit.ts'
 import { toLayout } from '../../support/layout.ts'
 import { makeRepository, never, type TestRepository } from '../../support/repository.ts'
 import { startTcpProxy } from '../../support/tcp-proxy.ts'
@@ -489,25 +490,14 @@ describe(`a patient put back (PostgreSQL ${newest})`, () => {
     const address = new URL(url)
     const proxy = await startTcpProxy({ port: Number(address.port) })
     address.host = `127.0.0.1:${proxy.port}`
-    const setStandby = async (value: string) => {
-      await onDatabase(url, `ALTER SYSTEM SET synchronous_standby_names = '${value}'`)
-      await onDatabase(url, 'SELECT pg_reload_conf()')
-    }
     await onDatabase(url, `ALTER DATABASE ${new URL(url).pathname.slice(1)} SET synchronous_commit = on`)
-    await setStandby('nobody')
     try {
+      await using _held = await holdCommits(url)
       const applying = apply(url, plan, { connection: { url: address.href } })
-      for (;;) {
-        const [waiting] = await onDatabase(
-          url,
-          "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
-        )
-        if (Number(waiting?.rows[0].n) > 0) break
-      }
+      await untilHeld(url)
       proxy.resetAll()
       expect(await applying).toMatchObject({ inserted: 10 })
     } finally {
-      await setStandby('')
       await proxy.close()
     }
     expect(await differences(url, 'TABLE note', 'TABLE then_note')).toBe(0)
