@@ -1,7 +1,11 @@
-/** The text of a PDF, pages parted by form feeds, by the machine's `pdftotext`; null where there is none. */
+/** The text of a PDF, pages parted by form feeds, by the machine's `pdftotext`. */
 import { spawnSync } from 'node:child_process'
 
-export function pdfText(bytes: Uint8Array): string | null {
+/** Tests of what a PDF says are skipped without it (Debian: poppler-utils). */
+export const hasPdfText = spawnSync('pdftotext', ['-v'], { stdio: 'ignore' }).status === 0
+
+export function pdfText(bytes: Uint8Array): string {
   const { error, status, stdout } = spawnSync('pdftotext', ['-layout', '-', '-'], { input: bytes })
-  return error !== undefined || status !== 0 ? null : stdout.toString('utf8')
+  if (error !== undefined || status !== 0) throw new Error('pdftotext cannot read it', { cause: error })
+  return stdout.toString('utf8')
 }

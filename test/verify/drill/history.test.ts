@@ -10,7 +10,7 @@ import { DRILL_SENTENCES } from '../../../src/verify/drill/sentences.ts'
 import { StepTimes } from '../../../src/verify/drill/step-times.ts'
 import { CHINA } from '../../../src/verify/report/language.ts'
 import { writeReport } from '../../../src/verify/report/signed-report.ts'
-import { pdfText } from '../../support/pdf-text.ts'
+import { hasPdfText, pdfText } from '../../support/pdf-text.ts'
 import { makeRepository } from '../../support/repository.ts'
 import { drillReport } from './report-support.ts'
 
@@ -100,24 +100,28 @@ describe('times that people say', () => {
 })
 
 describe('the page of a drill', () => {
-  it.each([
-    'zh',
-    'en',
-  ] as const)('in %s says its figures, cites the standard, and claims no level', async (language) => {
+  it('is the same bytes whenever it is made', async () => {
     await using made = await makeRepository()
     const signed = await writeReport(made.repository, DRILLS, drillReport({ id: 'one' }))
-    const bytes = await drillPdf(signed, language, CHINA)
 
-    expect(Buffer.compare(bytes, await drillPdf(signed, language, CHINA))).toBe(0)
-    const text = pdfText(bytes)
-    if (text === null) return
-    expect(text).toContain(language === 'zh' ? '灾难恢复演练报告' : 'Disaster recovery drill report')
-    expect(text).toContain('GB/T 20988-2025')
-    expect(text.replaceAll(/\s/g, '')).toContain(signed.sha256.slice(0, 32))
-    expect(text).not.toMatch(/达到.{0,4}级|20988-2007/)
+    expect(Buffer.compare(await drillPdf(signed, 'zh', CHINA), await drillPdf(signed, 'zh', CHINA))).toBe(0)
   })
 
-  it('in Chinese says what was found, and what it means, in Chinese', async () => {
+  it.skipIf(!hasPdfText).each(['zh', 'en'] as const)(
+    'in %s says its figures, cites the standard, and claims no level',
+    async (language) => {
+      await using made = await makeRepository()
+      const signed = await writeReport(made.repository, DRILLS, drillReport({ id: 'one' }))
+      const text = pdfText(await drillPdf(signed, language, CHINA))
+
+      expect(text).toContain(language === 'zh' ? '灾难恢复演练报告' : 'Disaster recovery drill report')
+      expect(text).toContain('GB/T 20988-2025')
+      expect(text.replaceAll(/\s/g, '')).toContain(signed.sha256.slice(0, 32))
+      expect(text).not.toMatch(/达到.{0,4}级|20988-2007/)
+    },
+  )
+
+  it.skipIf(!hasPdfText)('in Chinese says what was found, and what it means, in Chinese', async () => {
     await using made = await makeRepository()
     const [found] = findingsOf(drillReport({ cleanup: null, backup: null, rto: MISSED }))
     const report = drillReport({
@@ -127,7 +131,6 @@ describe('the page of a drill', () => {
       status: 'failed',
     })
     const text = pdfText(await drillPdf(await writeReport(made.repository, DRILLS, report), 'zh', CHINA))
-    if (text === null) return
     const dense = text.replaceAll(/\s/g, '')
     expect(dense).toContain('未达恢复目标')
     expect(dense).toContain('RTO实测9.0秒，允许1.0秒')

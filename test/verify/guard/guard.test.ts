@@ -12,7 +12,7 @@ import { CHINA } from '../../../src/verify/report/language.ts'
 import type { SignedReport } from '../../../src/verify/report/signed-report.ts'
 import { runSql } from '../../source/postgres/support.ts'
 import { captureDatabase } from '../../support/capture-by-hand.ts'
-import { pdfText } from '../../support/pdf-text.ts'
+import { hasPdfText, pdfText } from '../../support/pdf-text.ts'
 import { makeRepository, never, type TestRepository } from '../../support/repository.ts'
 import { wardLayout, wardSql } from '../../support/ward.ts'
 
@@ -159,14 +159,13 @@ describe('a guard', () => {
     await expect(begin(NO_RULES)).rejects.toMatchObject({ code: 'bad-usage' })
   })
 
-  it('prints what it found in both languages', async () => {
+  it.skipIf(!hasPdfText)('prints what it found in both languages', async () => {
     const signed = await guarded('page', ['DROP TABLE device_log', "INSERT INTO drug VALUES ('N1', 'new')"])
     for (const [language, title] of [
       ['zh', '系统变更数据守护报告'],
       ['en', 'Upgrade guard report'],
     ] as const) {
       const text = pdfText(await guardPdf(signed, language, CHINA))
-      if (text === null) return
       expect(text).toContain(title)
       expect(text.replaceAll(/\s/g, '')).toContain(`public.device_log${language === 'zh' ? '不复存在' : 'of'}`)
     }

@@ -15,7 +15,7 @@ import {
 import { CHINA, formatCount, formatInstant, formatSpan, groupsOfFour } from '../../../src/verify/report/language.ts'
 import { type PdfDocument, renderPdf } from '../../../src/verify/report/pdf.ts'
 import type { PdfNode } from '../../../src/verify/report/pdf-node.ts'
-import { pdfText } from '../../support/pdf-text.ts'
+import { hasPdfText, pdfText } from '../../support/pdf-text.ts'
 
 const DIGEST = 'ab12'.repeat(16)
 
@@ -30,12 +30,15 @@ describe('a report as PDF', () => {
     expect(bytes.toString('latin1')).toContain(`(sha256:${DIGEST})`)
   })
 
-  it('has all its fonts in it, and its text in Chinese and English can be read back', async () => {
+  it('has all its fonts in it', async () => {
     const bytes = await renderPdf(documentOf(everyBlock()))
 
     expect(Buffer.from(bytes).toString('latin1')).not.toContain('/Type1')
-    const text = pdfText(bytes)
-    if (text === null) return
+  })
+
+  it.skipIf(!hasPdfText)('has text that can be read back, in Chinese and English', async () => {
+    const text = pdfText(await renderPdf(documentOf(everyBlock())))
+
     expect(text).toContain('灾难恢复演练报告')
     expect(text).toContain('icu.vital_sign')
     expect(text.replaceAll(/\s/g, '')).toContain(DIGEST)
@@ -49,37 +52,38 @@ describe('a report as PDF', () => {
     await expect(renderPdf(image('https://127.0.0.1:1/x.png'))).rejects.toThrow()
   })
 
-  it('repeats the head of a table on every page and leaves no heading alone at the foot of one', async () => {
-    const rows = Array.from({ length: 90 }, (_, row) => [`row ${row}`, String(row)])
-    const content = [
-      dataTable(
-        [
-          { title: 'HEAD', width: '*' },
-          { title: 'n', align: 'right' },
-        ],
-        rows,
-      ),
-    ]
-    for (let index = 0; index < 25; index += 1) content.push(heading(`Heading ${index}`), paragraph(`Text ${index}`))
-    const text = pdfText(await renderPdf(documentOf(content)))
-    if (text === null) return
+  it.skipIf(!hasPdfText)(
+    'repeats the head of a table on every page and leaves no heading alone at the foot of one',
+    async () => {
+      const rows = Array.from({ length: 90 }, (_, row) => [`row ${row}`, String(row)])
+      const content = [
+        dataTable(
+          [
+            { title: 'HEAD', width: '*' },
+            { title: 'n', align: 'right' },
+          ],
+          rows,
+        ),
+      ]
+      for (let index = 0; index < 25; index += 1) content.push(heading(`Heading ${index}`), paragraph(`Text ${index}`))
+      const text = pdfText(await renderPdf(documentOf(content)))
 
-    const pages = text.split('\f').filter((page) => page.trim() !== '')
-    expect(pages.filter((page) => page.includes('HEAD')).length).toBeGreaterThan(2)
-    for (let index = 0; index < 25; index += 1) {
-      const page = pages.find((each) => each.includes(`Heading ${index}\n`))!
-      expect(page).toContain(`Text ${index}\n`)
-    }
-  })
+      const pages = text.split('\f').filter((page) => page.trim() !== '')
+      expect(pages.filter((page) => page.includes('HEAD')).length).toBeGreaterThan(2)
+      for (let index = 0; index < 25; index += 1) {
+        const page = pages.find((each) => each.includes(`Heading ${index}\n`))!
+        expect(page).toContain(`Text ${index}\n`)
+      }
+    },
+  )
 
-  it('leaves no heading alone above a table whose first row goes to the next page', async () => {
+  it.skipIf(!hasPdfText)('leaves no heading alone above a table whose first row goes to the next page', async () => {
     const content = Array.from({ length: 40 }, (_, index) => [
       paragraph(Array.from({ length: index % 5 }, () => 'a line').join('\n')),
       heading(`Heading ${index}`),
       dataTable([{ title: 'HEAD', width: '*' }], [[`Row ${index}\nof\nsix\nlines\nin\nall`], ['another']]),
     ]).flat()
     const text = pdfText(await renderPdf(documentOf(content)))
-    if (text === null) return
 
     const pages = text.split('\f')
     const apart = Array.from({ length: 40 }, (_, index) => index).filter(
