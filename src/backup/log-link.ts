@@ -3,9 +3,9 @@
  * until it has got as far as the database.
  */
 import { Failure } from '../errors.ts'
+import { type CaptureQuestion, isFollowed, isWrittenElsewhere } from '../repository/capture-watch.ts'
 import { type ChangeLog, listLogs, openLog } from '../repository/change-log/reader.ts'
 import type { SegmentHead } from '../repository/change-log/segment-store.ts'
-import { CAPTURE_LEASE, leaseHolder, leaseName } from '../repository/lease.ts'
 import { formatLsn } from '../repository/lsn.ts'
 import type { Repository } from '../repository/repository.ts'
 import type { CapturePlan, ChangeSource } from '../source/change-contract.ts'
@@ -74,7 +74,7 @@ export class LogLink {
    */
   async catchUp(): Promise<SegmentHead> {
     const { nowMs, sleep, signal } = this.#question
-    if (!(await this.#isFollowed())) {
+    if (!(await isFollowed(this.#capture()))) {
       throw new NotAlongTheLog(`capture is not running: the change log ends at ${formatLsn(await this.log.end())}`)
     }
     let end = await this.log.end()
@@ -129,66 +129,15 @@ export class LogLink {
     )
   }
 
-  /**
-   * Whether somebody keeps up the lease of the capture while nobody follows the slot here: then what is written is the log
-   * of another server, of which this one is a copy (P5).
-   */
+  /** @see isWrittenElsewhere */
   async isWrittenElsewhere(): Promise<boolean> {
-    const { repository, sourceName, nowMs, sleep } = this.#question
-    const name = leaseName(repository.id, CAPTURE_LEASE, sourceName)
-    const first = await leaseHolder(repository, name, nowMs())
-    for (let look = 0; first !== null && look < LEASE_LOOKS; look += 1) {
-      const now = await leaseHolder(repository, name, nowMs())
-      if (now === null) return false
-      if (now.madeAt !== first.madeAt) return !(await this.#isFollowed(RECONNECT_MS))
-      await sleep(LEASE_LOOK_EVERY_MS)
-    }
-    return false
+    return await isWrittenElsewhere(this.#capture())
   }
 
-  async #isFollowed(patienceMs = PATIENCE_MS): Promise<boolean> {
-    const { nowMs, sleep, signal } = this.#question
-    const startedMs = nowMs()
-    const capture = this.#watchCapture(startedMs)
-    // Between two connections of a capture the slot is idle: for a moment, or for as long as the network is away.
-    for (;;) {
-      signal.throwIfAborted()
-      const state = await this.#changes.slotState(this.log.start.slot)
-      if (state?.active) return true
-      const idleMs = nowMs() - startedMs
-      if (state === null || idleMs > patienceMs) return false
-      if (idleMs > RECONNECT_MS && !(await capture.mayBeAlive())) return false
-      await sleep(LOOK_EVERY_MS)
-    }
-  }
-
-  /** By its lease, which a capture that is alive renews several times a minute, also while it waits for its database. */
-  #watchCapture(startedMs: number): { mayBeAlive(): Promise<boolean> } {
-    const { repository, sourceName, nowMs } = this.#question
-    const name = leaseName(repository.id, CAPTURE_LEASE, sourceName)
-    let madeAt: string | null = null
-    let [renewedMs, lookedMs] = [startedMs, Number.NEGATIVE_INFINITY]
-    return {
-      mayBeAlive: async () => {
-        if (nowMs() - lookedMs >= LEASE_LOOK_EVERY_MS) {
-          lookedMs = nowMs()
-          const holder = await leaseHolder(repository, name, lookedMs)
-          if (holder === null) return false
-          if (madeAt !== null && madeAt !== holder.madeAt) renewedMs = lookedMs
-          madeAt = holder.madeAt
-        }
-        return nowMs() - renewedMs <= LEASE_LOOKS * LEASE_LOOK_EVERY_MS
-      },
-    }
+  #capture(): CaptureQuestion {
+    return { ...this.#question, slotState: () => this.#changes.slotState(this.log.start.slot) }
   }
 }
-
-const RECONNECT_MS = 2_000
-/** For a capture that is alive and does not get through: its own pauses grow to as much. */
-const PATIENCE_MS = 60_000
-/** For somewhat longer than a capture that is alive leaves its lease as it is. */
-const LEASE_LOOKS = 60
-const LEASE_LOOK_EVERY_MS = 250
 
 /**
  * A database that was put back with its slot: what the log has of later is not in it.

@@ -12,6 +12,7 @@ import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { setTimeout } from 'node:timers/promises'
 import { Failure } from '../errors.ts'
+import { isFollowed } from '../repository/capture-watch.ts'
 import { type ChangeLog, listLogs, openLog } from '../repository/change-log/reader.ts'
 import type { SegmentHead } from '../repository/change-log/segment-store.ts'
 import { isDamage } from '../repository/damage.ts'
@@ -29,6 +30,7 @@ import { type Finding, finding } from './finding.ts'
 export interface ExpectedRequest {
   readonly repository: Repository
   readonly source: Source
+  readonly nowMs: () => number
   readonly signal: AbortSignal
   /** Default: the real one. */
   readonly sleep?: (ms: number) => Promise<void>
@@ -48,8 +50,6 @@ export interface Expected extends AsyncDisposable {
 
 const STALL_MS = 30_000
 const LOOK_EVERY_MS = 100
-/** Between two connections of a capture its slot is idle for a moment. */
-const IDLE_MS = 3_000
 
 /** The snapshot as it is; nothing but its rows may be there. */
 export function expectExactly(state: State): Expected {
@@ -128,7 +128,7 @@ function unadvanced(
 
 /** Waits until the log has got to `lsn`, as long as it moves. @returns why it does not, in words */
 async function reach(
-  { sleep = pause, stallMs = STALL_MS, signal }: ExpectedRequest,
+  { repository, nowMs, sleep = pause, stallMs = STALL_MS, signal }: ExpectedRequest,
   { changes, log, lsn }: { readonly changes: ChangeSource; readonly log: ChangeLog; readonly lsn: bigint },
 ): Promise<SegmentHead | string> {
   let head = await log.head()
@@ -138,14 +138,11 @@ async function reach(
     (error) => reasonOf(error),
   )
   if (refused !== null) return refused
-  let idleMs = 0
+  const { slot, sourceName } = log.start
+  const capture = { repository, sourceName, slotState: () => changes.slotState(slot), nowMs, sleep, signal }
   let stillMs = 0
   while (stillMs < stallMs) {
-    signal.throwIfAborted()
-    const { slot } = log.start
-    const state = await changes.slotState(slot)
-    idleMs = state?.active ? 0 : idleMs + LOOK_EVERY_MS
-    if (state === null || idleMs > IDLE_MS) return `capture is not running: the change log ends at ${endOf(log, head)}`
+    if (!(await isFollowed(capture))) return `capture is not running: the change log ends at ${endOf(log, head)}`
     await sleep(LOOK_EVERY_MS)
     const next = await log.head()
     if (next && next.header.end >= lsn) return next

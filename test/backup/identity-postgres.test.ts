@@ -117,7 +117,7 @@ async function expectEqual(manifest: Manifest, database: string): Promise<void> 
   await using source = await openSource({ url: database })
   const { repository, pool } = made
   const state = theSnapshotItself(repository, manifest)
-  const world = { pool, signal: never(), nowMs: () => 0 }
+  const world = { pool, signal: never(), nowMs: Date.now }
   const result = await compareDatabase({ repository, source, state, expectSameHistory: true, ...world })
   expect([result.status, result.findings]).toEqual(['passed', []])
 }
@@ -132,8 +132,9 @@ async function notesAt(at: string): Promise<number> {
 }
 
 /** What the stream sends again may speak against a log only after it was taken up: then another one begins. */
-async function captureFrom(database: string): Promise<CapturedDatabase> {
-  captured = await captureDatabase({ made, url: database, layout, tables: PUBLISHED, isPublished: true })
+async function captureFrom(database: string, leaseMs?: number): Promise<CapturedDatabase> {
+  const lease = leaseMs === undefined ? {} : { leaseMs }
+  captured = await captureDatabase({ made, url: database, layout, tables: PUBLISHED, isPublished: true, ...lease })
   await using source = await openSource({ url: database })
   const wanted = await source.changes!.requestSeal()
   for (let waited = 0; waited < 30_000; waited += 100) {
@@ -296,12 +297,13 @@ describe('a source', () => {
     const clone = await copyOfServer()
     await clone.start()
     await server.start()
-    await captureFrom(url)
+    // Renewed every second, which the clock of the backup takes for eight.
+    await captureFrom(url, 4_000)
     // The clone is ahead in everything that is counted, and has other rows.
     await write(addressOf(clone), 2001, 2400)
     await runSql(addressOf(clone), `UPDATE note SET body = 'of the clone' WHERE note_id <= 3`)
     // It waits for a capture that is alive elsewhere.
-    const ofClone = await backUp(addressOf(clone), 20)
+    const ofClone = await backUp(addressOf(clone), 8)
 
     expect(ofClone.mode).toBe('full-read')
     await expectEqual(ofClone, addressOf(clone))

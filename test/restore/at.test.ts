@@ -78,7 +78,7 @@ async function restore(at: string, into: string): Promise<RestoreReport> {
     expectSameHistory: false,
     pool,
     signal: never(),
-    nowMs: () => 0,
+    nowMs: Date.now,
   }
   expect((await compareDatabase(compared)).status).toBe('passed')
   return report

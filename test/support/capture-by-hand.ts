@@ -41,10 +41,12 @@ export interface Captured {
   readonly tables: readonly string[]
   /** Somebody else has made the publication, and set the server up. */
   readonly isPublished?: boolean
+  readonly leaseMs?: number
 }
 
 /** Publishes the tables and follows them. */
-export async function captureDatabase({ made, url, layout, tables, isPublished }: Captured): Promise<CapturedDatabase> {
+export async function captureDatabase(captured: Captured): Promise<CapturedDatabase> {
+  const { made, url, layout, tables, isPublished, leaseMs = CAPTURE_DEFAULTS.leaseMs } = captured
   const repository = await made.open()
   const events: CaptureEvent[] = []
   let running: { readonly stop: AbortController; readonly done: Promise<void> } | null = null
@@ -63,7 +65,7 @@ export async function captureDatabase({ made, url, layout, tables, isPublished }
       sourceName: 'icu',
       openSource: () => openSource({ url }),
       layout,
-      settings: { ...CAPTURE_DEFAULTS, sealMs: 50, heartbeatMs: 2_000, progressMs: 500, pauseMinMs: 20 },
+      settings: { ...CAPTURE_DEFAULTS, leaseMs, sealMs: 50, heartbeatMs: 2_000, progressMs: 500, pauseMinMs: 20 },
       spillDirectory: tmpdir(),
       nowMs: () => Date.now(),
       sleep: async (ms, signal) => {

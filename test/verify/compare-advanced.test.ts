@@ -4,10 +4,12 @@
  */
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type PostgresServer, startPostgres } from '../../scripts/support/postgres-server.ts'
 import { listLogs, openLog } from '../../src/repository/change-log/reader.ts'
 import { segmentKey } from '../../src/repository/layout.ts'
+import { acquireLease, CAPTURE_LEASE, leaseName } from '../../src/repository/lease.ts'
 import { encodeKey } from '../../src/repository/tree/key.ts'
 import type { Source } from '../../src/source/contract.ts'
 import { openSource } from '../../src/source/open.ts'
@@ -49,7 +51,7 @@ async function newSnapshot(): Promise<void> {
 
 async function compare(wrapped: (source: Source) => Source = (source) => source): Promise<Comparison> {
   await using source = await openSource({ url })
-  const request = { repository: made.repository, pool: made.pool, signal: never(), nowMs: () => 0 }
+  const request = { repository: made.repository, pool: made.pool, signal: never(), nowMs: Date.now }
   return await compareDatabase({ ...request, source: wrapped(source), snapshotId, expectSameHistory: true })
 }
 
@@ -100,6 +102,20 @@ test('a commit that the log has and the read cannot see yet is not expected, nor
 
   expect([meanwhile?.status, meanwhile && differing(meanwhile)]).toEqual(['passed', []])
   expect([afterwards.status, differing(afterwards)]).toEqual(['passed', []])
+}, 60_000)
+
+test('a capture that is alive and does not get through for a while is waited for', async () => {
+  await captured.stop()
+  const { repository } = made
+  const name = leaseName(repository.id, CAPTURE_LEASE, 'icu')
+  const lease = await acquireLease(repository, { name, holder: 'a capture', leaseMs: 30_000, nowMs: Date.now })
+  await runSql(url, `UPDATE drug SET label = 'meanwhile' WHERE code = 'D4'`)
+  const comparing = compare()
+  await pause(4_000)
+  await lease.release()
+  await captured.start()
+
+  expect(await comparing).toMatchObject({ status: 'passed', findings: [] })
 }, 60_000)
 
 test('a row that no captured change made is damage, and named, while writers go on', async () => {

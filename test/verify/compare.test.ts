@@ -41,7 +41,7 @@ async function wardDatabase(...changes: string[]): Promise<string> {
 
 async function compare(source: Source, expectSameHistory: boolean): Promise<Comparison> {
   const { repository, pool } = made
-  const world = { pool, signal: never(), nowMs: () => 0 }
+  const world = { pool, signal: never(), nowMs: Date.now }
   return await compareDatabase({ repository, source, snapshotId: snapshot, expectSameHistory, ...world })
 }
 

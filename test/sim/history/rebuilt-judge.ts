@@ -74,7 +74,7 @@ async function compared(
   wrapped: (source: Source) => Source,
 ): Promise<{ readonly differing: readonly string[]; readonly said: readonly string[] }> {
   await using source = await openSource({ url })
-  const request = { repository: made.repository, pool: made.pool, signal: never(), nowMs: () => 0 }
+  const request = { repository: made.repository, pool: made.pool, signal: never(), nowMs: Date.now }
   const { findings } = await compareDatabase({
     ...request,
     source: wrapped(source),

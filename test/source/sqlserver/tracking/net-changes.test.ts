@@ -455,7 +455,7 @@ it('a change that the server never told is found by compare', async () => {
     expectSameHistory: true,
     pool: new InProcessPool(ward.model.reading, ward.repository().store) as unknown as BuildPool,
     signal: new AbortController().signal,
-    nowMs: () => 0,
+    nowMs: Date.now,
   })
   expect(found.status).toBe('inconclusive')
   expect(found.tables.filter(({ outcome }) => outcome !== 'equal')).toMatchObject([
