@@ -15,10 +15,23 @@ const LOOKS = 6
 /** A slow machine lets more happen between two snapshots, and capture fall behind: then everything is read, and it is said why. */
 const WAY =
   /^(incremental|full-read: (no table can be folded|capture is not running|definitions of tables kept changing|the change log began anew))/
-/** What once showed something stays here for good. */
+/**
+ * What once showed something stays here for good. How many tables must have been judged at least: those of the snapshots
+ * that are left always are; of the moments looked at, those that a lost slot left no log for are refused, and how many
+ * these are is the machine's luck (119 to 261 in 14 runs).
+ */
 const HISTORIES = [
-  { version: 14, seed: 20260301, ddl: false, kills: true, losesSlot: false, forgets: false },
-  { version: 18, seed: 20260302, ddl: true, kills: false, losesSlot: true, forgets: true },
+  {
+    version: 14,
+    seed: 20260301,
+    ddl: false,
+    kills: true,
+    losesSlot: false,
+    forgets: false,
+    judgedMin: 150,
+    keptMin: 30,
+  },
+  { version: 18, seed: 20260302, ddl: true, kills: false, losesSlot: true, forgets: true, judgedMin: 50, keptMin: 10 },
 ]
 
 describe.each([14, 18])('a history on PostgreSQL %i', (version) => {
@@ -35,14 +48,14 @@ describe.each([14, 18])('a history on PostgreSQL %i', (version) => {
 
   test.each(HISTORIES.filter((history) => history.version === version))(
     'of seed $seed is what every snapshot and every state holds (P1, P2, P3, P5, F11, F12, F13, F21, F22, F32)',
-    async ({ seed, ddl, kills, losesSlot, forgets }) => {
+    async ({ seed, judgedMin, keptMin, ...kinds }) => {
       const size = { turns: TURNS, rounds: ROUNDS, looks: LOOKS }
-      const report = await runHistory({ server, made, seed, ...size, ddl, kills, losesSlot, forgets })
+      const report = await runHistory({ server, made, seed, ...size, ...kinds })
 
       expect(report.findings).toEqual([])
-      expect(report.tablesJudged).toBeGreaterThan(150)
-      expect(report.transactionsKept).toBeGreaterThan(30)
-      expect(report.logs).toBe(losesSlot ? 2 : 1)
+      expect(report.tablesJudged).toBeGreaterThan(judgedMin)
+      expect(report.transactionsKept).toBeGreaterThan(keptMin)
+      expect(report.logs).toBe(kinds.losesSlot ? 2 : 1)
       const [first, ...later] = report.modes
       expect([first!.split(':')[0], later.length]).toEqual(['base', ROUNDS - 1])
       for (const mode of later) expect(mode).toMatch(WAY)
