@@ -24,6 +24,7 @@ import { registerEvidence } from './routes/evidence.ts'
 import { registerHealth } from './routes/health.ts'
 import { registerJobs } from './routes/jobs.ts'
 import { registerPatients } from './routes/patients.ts'
+import { registerPlanMaking } from './routes/plan-making.ts'
 import { registerPlans } from './routes/plans.ts'
 import { registerSources } from './routes/sources.ts'
 import { registerTimeline } from './routes/timeline.ts'
@@ -65,6 +66,7 @@ export function createApi(dependencies: ApiDependencies): Api {
   registerSources(routes, dependencies)
   registerPatients(routes, dependencies)
   registerTimeline(routes, dependencies)
+  registerPlanMaking(routes, dependencies)
   registerPlans(routes, dependencies)
   registerApprovals(routes, dependencies)
   registerJobs(routes, dependencies, authentication)

@@ -6,7 +6,7 @@ import { rawPublicKey } from '../repository/crypto/signing.ts'
 import type { Repository } from '../repository/repository.ts'
 import { approvePlan } from '../restore/patient/approval.ts'
 import { counterSign } from '../restore/patient/counter-signature.ts'
-import type { ReadPlan } from '../restore/patient/plan-document.ts'
+import { type ReadPlan, subjectsOf } from '../restore/patient/plan-document.ts'
 import { action, type Cli, type CommonOptions, describe, withConfiguration } from './command.ts'
 import { actorOf, openConfiguredRepository, readConfiguration } from './open.ts'
 import { type PlanViewOptions, showPlan, withPlanView } from './plan-options.ts'
@@ -68,15 +68,11 @@ async function runApprove(cli: Cli, file: string, options: ApproveOptions): Prom
   await preview(cli, repository, plan, options)
   if (options.keyFile === undefined) return cli.terminal.out('Not approved. Give --key-file FILE to approve it.')
   const signer = await signerOf(repository, await privateKey(cli, options.keyFile))
-  const { planId, patient } = plan.document
-  const deed = {
-    actor: actorOf(cli),
-    action: 'patient.approve',
-    subject: patient,
-    detail: `plan ${planId} by key ${signer.signerId}`,
-  }
+  const { planId } = plan.document
+  const detail = `plan ${planId} by key ${signer.signerId}`
+  const deed = { actor: actorOf(cli), action: 'patient.approve', detail }
   const approve = () => approvePlan({ repository, plan, signer, nowMs: cli.nowMs() })
-  const approval = await repository.audit.around(deed, cli.nowMs, approve)
+  const approval = await repository.audit.aroundEach(deed, subjectsOf(plan.document), cli.nowMs, approve)
   if (options.json) cli.terminal.out(JSON.stringify({ type: 'approval', ...approval }))
   else
     cli.terminal.out(
@@ -89,8 +85,9 @@ async function preview(cli: Cli, repository: Repository, plan: ReadPlan, options
   const showsRows = options.rows || options.showValues || options.page !== undefined
   if (!showsRows) return options.json ? undefined : await showPlan(cli, plan, options)
   const detail = `plan ${plan.document.planId}, values ${options.showValues ? 'shown' : 'masked'}`
-  const looked = { actor: actorOf(cli), action: 'patient.preview', subject: plan.document.patient, detail }
-  await repository.audit.around(looked, cli.nowMs, () => showPlan(cli, plan, options))
+  const looked = { actor: actorOf(cli), action: 'patient.preview', detail }
+  const subjects = subjectsOf(plan.document)
+  await repository.audit.aroundEach(looked, subjects, cli.nowMs, () => showPlan(cli, plan, options))
 }
 
 async function privateKey(cli: Cli, path: string): Promise<KeyObject> {

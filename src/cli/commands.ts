@@ -30,6 +30,7 @@ const files: Readonly<Record<string, readonly (() => Promise<CommandFile>)[]>> =
   patient: [() => import('./patient.ts')],
   approve: [() => import('./approve.ts')],
   undo: [() => import('./undo.ts')],
+  unmerge: [() => import('./unmerge.ts')],
   check: [() => import('./check.ts')],
   scrub: [() => import('./scrub.ts')],
   compare: [() => import('./compare.ts')],

@@ -18,9 +18,9 @@ export async function selectionFrom({ category, table, only, onlyFrom }: Selecti
 }
 
 /** `table:key,key`: no name of a table has a colon that is not quoted, and ours are not. */
-function namedRow(text: string): SelectedRow {
+export function namedRow(text: string): SelectedRow {
   const colon = text.indexOf(':')
-  if (colon < 1) throw new Failure('bad-usage', 'a row is named by --only TABLE:KEY', { hints: [HINT] })
+  if (colon < 1) throw new Failure('bad-usage', 'a row is named by TABLE:KEY', { hints: [HINT] })
   return { table: text.slice(0, colon), key: text.slice(colon + 1).split(',') }
 }
 

@@ -8,7 +8,7 @@ import { type AppliedPlan, applyPlan, describeAuthorisation } from '../restore/p
 import { pseudonymOf, refuseWithoutPurpose } from '../restore/patient/look.ts'
 import { type MadePlan, makePatientPlan, type PlanOrder } from '../restore/patient/make-plan.ts'
 import { POLICIES } from '../restore/patient/plan.ts'
-import { type ReadPlan, readPlan } from '../restore/patient/plan-document.ts'
+import { type ReadPlan, readPlan, subjectsOf } from '../restore/patient/plan-document.ts'
 import { argumentConnection, sourceConnection, writerConnection } from '../secrets.ts'
 import type { ConnectionSettings } from '../source/contract.ts'
 import { action, type Cli, describe } from './command.ts'
@@ -83,7 +83,7 @@ export function register(restore: Command, cli: Cli): void {
   restore.addCommand(command)
 }
 
-function collect(value: string, list: readonly string[]): string[] {
+export function collect(value: string, list: readonly string[]): string[] {
   return [...list, value]
 }
 
@@ -166,12 +166,11 @@ async function runApply(cli: Cli, file: string, options: PatientOptions): Promis
   const connection =
     into === undefined ? await writerConnection(configured, cli.world) : await argumentConnection(into, cli.world)
   const { searchPath, triggerColumns } = configured.writer ?? { searchPath: null, triggerColumns: [] }
-  const { patient: subject, planId } = plan.document
+  const [subject, ...others] = subjectsOf(plan.document)
   const deed = {
     actor: actorOf(cli),
     action: 'patient.apply',
-    subject,
-    detail: `plan ${planId}${options.emergency === undefined ? '' : `; emergency: ${options.emergency}`}`,
+    detail: `plan ${plan.document.planId}${options.emergency === undefined ? '' : `; emergency: ${options.emergency}`}`,
   }
   const apply = () =>
     applyPlan({
@@ -187,7 +186,9 @@ async function runApply(cli: Cli, file: string, options: PatientOptions): Promis
       nowMs: cli.nowMs,
       random: randomBytes,
     })
-  const applied = await repository.audit.around(deed, cli.nowMs, apply, (done) => done.changesetId)
+  const applied = await repository.audit.aroundEach(deed, others, cli.nowMs, () =>
+    repository.audit.around({ ...deed, subject: subject! }, cli.nowMs, apply, (done) => done.changesetId),
+  )
   showApplied(cli, applied, options.json)
 }
 

@@ -88,6 +88,18 @@ export class AuditLog {
     return result
   }
 
+  /** One entry for each subject: who looks for one of them finds it. */
+  async aroundEach<Result>(
+    deed: Pick<AuditRecord, 'actor' | 'action' | 'detail'>,
+    subjects: readonly string[],
+    nowMs: () => number,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    const [subject, ...others] = subjects
+    if (subject === undefined) return await work()
+    return await this.around({ ...deed, subject }, nowMs, () => this.aroundEach(deed, others, nowMs, work))
+  }
+
   /** All of it, verified link by link. @throws repository-damaged naming the first entry that does not fit */
   async read(): Promise<AuditEntry[]> {
     return await this.readFrom(0, Number.POSITIVE_INFINITY)

@@ -71,8 +71,8 @@ export interface ApplyRequest {
   /** The database that the plan was made for: any other is refused, on the very connection that writes (F19). */
   readonly expected: Pick<SourceIdentity, 'engine' | 'systemId' | 'databaseOid' | 'databaseName'>
   readonly edits: readonly RowEdit[]
-  /** One restore of a patient at a time: a number that is the patient's. */
-  readonly patientLock: bigint
+  /** One restore of a patient at a time: a number that is the patient's; of each of them, where there are two. */
+  readonly patientLocks: readonly bigint[]
   /** Stands in the change log beside our own transaction (P21). */
   readonly mark: string
   /** What the application's sessions find names by: its triggers run in ours. */

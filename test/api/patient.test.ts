@@ -143,6 +143,44 @@ describe('a patient over the API', () => {
   })
 })
 
+describe('two patients merged', () => {
+  it('are taken apart by a plan that names both, in the audit, too', async () => {
+    const [before] = await onDatabase(url, 'SELECT stay_id, patient_id FROM stay ORDER BY 1')
+    await onDatabase(url, 'UPDATE stay SET patient_id = 3 WHERE patient_id = 2')
+    const body = { patients: ['2', '3'], purpose: PURPOSE }
+    const planned = await api.ask('/v1/sources/icu/unmerge-plans', { token: operator, body })
+    const { patient, otherPatient, planId, sha256, tables } = planned.json as Record<string, string>
+    expect([planned.status, planned.json.kind]).toEqual([201, { kind: 'unmerge', policy: 'missing' }])
+    expect(tables).toContainEqual(
+      expect.objectContaining({ name: 'public.stay', moved: 3, update: 3, goesTo: { [patient!]: 3 } }),
+    )
+    const audit = await made.repository.audit.read()
+    expect(audit.slice(-2).map(({ action, subject }) => [action, subject])).toEqual([
+      ['patient.plan-unmerge', otherPatient],
+      ['patient.plan-unmerge', patient],
+    ])
+    const { json: preview } = await api.ask(`/v1/plans/${planId}/preview`, {
+      token: approver,
+      body: { purpose: PURPOSE, showValues: true },
+    })
+    expect(preview.rows).toContainEqual({
+      table: 'public.stay',
+      status: 'moved',
+      action: 'update',
+      cause: null,
+      goesTo: patient,
+      columns: [{ name: 'patient_id', past: '2', present: '3' }],
+    })
+    await approve(planId!, chen())
+    expect((await apply(planId!, sha256)).json).toMatchObject({ updated: 3, patient, otherPatient })
+    const [after] = await onDatabase(url, 'SELECT stay_id, patient_id FROM stay ORDER BY 1')
+    expect(after!.rows).toEqual(before!.rows)
+
+    const again = await api.ask('/v1/sources/icu/unmerge-plans', { token: operator, body })
+    expect([again.status, again.json.code]).toEqual([403, 'plan-refused'])
+  })
+})
+
 interface Planned extends Readonly<Record<'insert' | 'update' | 'missing' | 'changed', number>> {
   readonly name: string
 }

@@ -133,3 +133,48 @@ it('numbered anew: the old number comes back without what the new one has', asyn
   expect(unknown.status).toBe(2)
   expect(unknown.stderr).toContain('nobody had this key')
 })
+
+it('merged into another, and both are named: everything goes back, told of both, and is merged again by the undo', async () => {
+  const start = await rows()
+  await runSql(
+    site.adminUrl,
+    'UPDATE icu_stay SET patient_id = 1 WHERE patient_id = 2',
+    'DELETE FROM patient WHERE patient_id = 2',
+  )
+  const before = await rows()
+  const ask = ['unmerge', '2', '1', '--purpose', 'request 10', '--plan', 'apart.json']
+  const terminal = await site.run([...ask, '--page', 'apart.html', '--lang', 'en', '--rows'])
+  expect([terminal.status, terminal.stderr]).toEqual([0, ''])
+  const pseudonyms = terminal.stdout.match(/P-[A-Z2-7]{16}/g)!.slice(0, 2)
+  expect(new Set(pseudonyms).size).toBe(2)
+  for (const pseudonym of pseudonyms) expect(terminal.stdout).toContain(`patient   ${pseudonym}`)
+  expect(terminal.stdout).toContain('kind      unmerge, policy missing')
+  expect(terminal.stdout).toContain(`goes      2 rows go to ${pseudonyms[0]}`)
+  expect(terminal.stdout).toContain(`public.icu_stay  moved → update, goes to ${pseudonyms[0]}`)
+  const page = await readFile(join(site.folder, 'apart.html'), 'utf8')
+  expect(page).toContain('Plan to take a wrong merge of two patients apart')
+  for (const pseudonym of pseudonyms) expect(page).toContain(`<code>${pseudonym}</code>`)
+
+  const { changesetId } = await apply('apart.json')
+  expect(between(start, await rows())).toEqual([])
+  const { stdout } = await site.run(['audit', '--json'])
+  const told = (deed: string) => stdout.split('\n').filter((line) => line.includes(`"${deed}"`))
+  for (const pseudonym of pseudonyms) {
+    expect(told('patient.plan-unmerge').filter((line) => line.includes(pseudonym))).toHaveLength(1)
+  }
+  const applied = told('patient.apply').slice(-2)
+  expect(applied.map((line) => [String(changesetId), ...pseudonyms].find((name) => line.includes(name)))).toEqual([
+    changesetId,
+    pseudonyms[1],
+  ])
+
+  const tables = await plan('together.json', 'undo', String(changesetId))
+  expect(tables.get('public.icu_stay')).toMatchObject({ update: 2 })
+  await apply('together.json')
+  expect(between(before, await rows())).toEqual([])
+  const wrong = await site.run(['unmerge', '2', '1', '--policy', 'exact', '--purpose', 'request 10'])
+  expect([wrong.status, wrong.stderr]).toEqual([2, expect.stringContaining('there is no policy exact')])
+  await plan('apart-again.json', 'unmerge', '1', '2', '--purpose', 'request 10')
+  await apply('apart-again.json')
+  expect(between(start, await rows())).toEqual([])
+})

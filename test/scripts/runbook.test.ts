@@ -296,6 +296,20 @@ describe('the runbook', () => {
     expect(await count('note')).toBe(before)
   })
 
+  it('takes apart two patients who were merged wrongly', async () => {
+    const stays = await count('icu_stay WHERE patient_id = 5')
+    expect(stays).toBeGreaterThan(0)
+    words.set('MOMENT', await clock())
+    words.set('OTHER', '5')
+    await runCaptured(
+      'UPDATE icu_stay SET patient_id = 4 WHERE patient_id = 5; DELETE FROM patient WHERE patient_id = 5',
+    )
+    await play('merge')
+
+    expect(await count('icu_stay WHERE patient_id = 5')).toBe(stays)
+    expect(await count('patient WHERE patient_id = 5')).toBe(1)
+  })
+
   it('brings back a table that was dropped', async () => {
     await site.run(['backup'])
     words.set('MOMENT', await clock())

@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { Failure } from '../../errors.ts'
 import { approvalMessage, approvalOf, isSamePerson, keepApproval } from '../../restore/patient/approval.ts'
+import { subjectsOf } from '../../restore/patient/plan-document.ts'
 import type { Caller } from '../authentication.ts'
 import type { ApiDependencies } from '../dependencies.ts'
 import { define, defineRaw, type Routes } from '../route.ts'
@@ -76,8 +77,8 @@ export function registerApprovals(routes: Routes, dependencies: ApiDependencies)
       const approval = approvalOf(plan, body.signerId, Date.parse(body.approvedAt))
       const signature = { algorithm: 'Ed25519', signer: body.signerId, value: body.signature } as const
       const detail = `plan ${params.plan} by key ${body.signerId}`
-      const deed = { actor: caller.actor, action: 'patient.approve', subject: plan.document.patient, detail }
-      await repository.audit.around(deed, nowMs, () =>
+      const deed = { actor: caller.actor, action: 'patient.approve', detail }
+      await repository.audit.aroundEach(deed, subjectsOf(plan.document), nowMs, () =>
         keepApproval({ repository, plan, approval, signature, nowMs: nowMs() }),
       )
       return await shownPlan(dependencies, plan)

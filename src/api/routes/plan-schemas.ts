@@ -20,11 +20,15 @@ const tableCounts = z.object({
   same: count,
   missing: count,
   changed: count,
+  /** Hangs on the other patient of a merge that is taken back. */
+  moved: count,
   newer: count,
   conflicting: count,
   insert: count,
   update: count,
   delete: count,
+  /** Rows that change hands, by the pseudonym of whose they will be. */
+  goesTo: z.record(text, count).readonly().optional(),
 })
 
 export const planSchema = z
@@ -34,10 +38,12 @@ export const planSchema = z
     sourceName: text,
     target: z.object({ engine: text, systemId: text, databaseOid: text, databaseName: text }),
     patient: text.openapi({ description: 'pseudonym' }),
+    otherPatient: text.optional().openapi({ description: 'of a merge that is taken back: pseudonym of the other one' }),
     moment: z.object({ asked: text, snapshotId: text, lsn: text, sourceTime: text }),
     lookedAt: z.object({ lsn: text, visible: text, sourceTime: text }),
     kind: z.discriminatedUnion('kind', [
       z.object({ kind: z.literal('restore'), policy: text }),
+      z.object({ kind: z.literal('unmerge'), policy: text }),
       z.object({ kind: z.literal('undo'), changesetId: text }),
     ]),
     requester: text,
@@ -56,6 +62,7 @@ export const rowSchema = z
     status: text,
     action: text,
     cause: text.nullable(),
+    goesTo: text.optional().openapi({ description: 'pseudonym of whose it will be, where that is another than now' }),
     columns: z.array(z.object({ name: text, past: text.nullable(), present: text.nullable() })).readonly(),
   })
   .openapi('PlanRow')
@@ -65,6 +72,7 @@ export const appliedSchema = z
     changesetId: text,
     planId: text,
     patient: text,
+    otherPatient: text.optional(),
     authorisation: z.discriminatedUnion('kind', [
       z.object({ kind: z.literal('approved'), by: text }),
       z.object({ kind: z.literal('emergency'), reason: text }),

@@ -16,7 +16,7 @@ import type {
 } from '../../source/row-contract.ts'
 import { type Authorisation, authorise, refusedPlan } from './approval.ts'
 import { type Changeset, type ChangesetEdit, writeChangeset, writeOutcome } from './changeset.ts'
-import type { PlanRow, ReadPlan } from './plan-document.ts'
+import { type PlanRow, type ReadPlan, subjectsOf } from './plan-document.ts'
 
 export interface ApplyPlanRequest {
   readonly repository: Repository
@@ -41,6 +41,7 @@ export interface AppliedPlan {
   readonly changesetId: string
   readonly planId: string
   readonly patient: string
+  readonly otherPatient?: string
   readonly authorisation: Authorisation
   readonly inserted: number
   readonly updated: number
@@ -71,7 +72,8 @@ export async function applyPlan(request: ApplyPlanRequest): Promise<AppliedPlan>
   const applied = await applyRows(request.connection, {
     edits,
     expected: targetOf(plan),
-    patientLock: lockNumber(plan.document.patient),
+    // In one order, whoever is named first.
+    patientLocks: subjectsOf(plan.document).toSorted().map(lockNumber),
     mark: `changeset ${changesetId}`,
     searchPath: request.searchPath ?? SEARCH_PATH,
     triggerColumns: request.triggerColumns ?? new Set(),
@@ -86,8 +88,9 @@ export async function applyPlan(request: ApplyPlanRequest): Promise<AppliedPlan>
   const sideEffects = applied.sideEffects && Object.fromEntries(applied.sideEffects)
   await recordEnd(request, changesetId, applied)
   const seconds = (request.nowMs() - startedMs) / 1000
-  const { planId, patient } = plan.document
-  return { changesetId, planId, patient, authorisation, inserted, updated, deleted, triggered, sideEffects, seconds }
+  const { planId, patient, otherPatient } = plan.document
+  const whose = { patient, ...(otherPatient !== undefined && { otherPatient }) }
+  return { changesetId, planId, ...whose, authorisation, inserted, updated, deleted, triggered, sideEffects, seconds }
 }
 
 async function refuseSecond(repository: Repository, plan: ReadPlan): Promise<void> {
@@ -167,12 +170,14 @@ function changesetOf({ plan, executor }: ApplyPlanRequest, begun: Begun): Change
   const { document } = plan
   const { id, identity } = begun.transaction
   const { engine, systemId, timeline, databaseOid } = identity
+  const [patient, otherPatient] = plan.patients.map((key) => key.toString('latin1'))
   return {
     changesetId: begun.changesetId,
     planId: document.planId,
     planSha256: plan.sha256,
     sourceName: document.sourceName,
-    patient: plan.patient.toString('latin1'),
+    patient: patient!,
+    ...(otherPatient !== undefined && { otherPatient }),
     kind: document.kind.kind,
     requester: document.requester,
     executor,

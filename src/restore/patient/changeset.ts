@@ -27,7 +27,9 @@ const changesetSchema = z.strictObject({
   sourceName: z.string(),
   /** A field of a line, latin1. */
   patient: z.string(),
-  kind: z.enum(['restore', 'undo']),
+  /** Of a merge that was taken back, and of what takes that back: the other one. */
+  otherPatient: z.string().optional(),
+  kind: z.enum(['restore', 'unmerge', 'undo']),
   requester: z.string(),
   executor: z.string(),
   authorisation: z.string(),

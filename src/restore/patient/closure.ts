@@ -1,5 +1,5 @@
 /**
- * One patient over all tables, as of one moment.
+ * One patient over all tables, as of one moment; or the two of a merge, together.
  *
  *     patient's key ─→ rows anchored to it ─→ keys of those ─→ rows anchored to them …          (by range, exact)
  *                  └─→ rows of tables without anchor that refer to any of these                 (looked through, if small)
@@ -39,7 +39,8 @@ export interface LeftOut {
 
 export interface Closure {
   readonly manifest: Manifest
-  readonly patient: Buffer
+  /** Their keys, as fields of a line: one, or the two of a merge. */
+  readonly patients: readonly Buffer[]
   /** Every table whose rows lead to patients, also where this one has none; in the order of the manifest. */
   readonly tables: readonly ClosureTable[]
   /** Worked out when it is first asked for. */
@@ -70,20 +71,29 @@ export async function patientClosure(
   patient: Buffer,
   reached: LevelReached = () => {},
 ): Promise<Closure> {
+  return await patientsClosure(stored, [patient], reached)
+}
+
+/** As `patientClosure`, of several who are looked at as one: what of one refers to the other is not outside. */
+export async function patientsClosure(
+  stored: StoredRows,
+  patients: readonly Buffer[],
+  reached: LevelReached = () => {},
+): Promise<Closure> {
   const { manifest } = stored
   if (!manifest.patient) {
     throw new Failure('bad-configuration', `source ${manifest.sourceName} has no patient table in its configuration`, {
       hints: ['Give `patient` and `anchors`: `chartkeep discover` drafts them. Then run `chartkeep backup`.'],
     })
   }
-  const search = new ClosureSearch(stored, manifest, patient)
+  const search = new ClosureSearch(stored, manifest, patients)
   await search.followAnchors(reached)
   await search.followReferences()
   const tables = search.tables()
   let needed: NeededRow[] | null = null
   return {
     manifest,
-    patient,
+    patients,
     tables,
     get needed() {
       needed ??= search.needed()
@@ -110,14 +120,14 @@ class ClosureSearch {
   readonly leftOut: LeftOut[] = []
   readonly #stored: StoredRows
   readonly #manifest: Manifest
-  readonly #patient: Buffer
+  readonly #patients: readonly Buffer[]
   readonly #references: readonly Reference[]
   readonly #found = new Map<string, ClosureTable>()
 
-  constructor(stored: StoredRows, manifest: Manifest, patient: Buffer) {
+  constructor(stored: StoredRows, manifest: Manifest, patients: readonly Buffer[]) {
     this.#stored = stored
     this.#manifest = manifest
-    this.#patient = patient
+    this.#patients = patients
     this.#references = referencesOf(manifest)
   }
 
@@ -138,7 +148,7 @@ class ClosureSearch {
   }
 
   async #readAnchored(table: TableManifest): Promise<void> {
-    const anchors = anchorFields(this.#manifest, this.#patient, table, (name) => this.#found.get(name)?.rows ?? [])
+    const anchors = anchorFields(this.#manifest, this.#patients, table, (name) => this.#found.get(name)?.rows ?? [])
     const rows = await this.#stored.byAnchors(table, anchors)
     const found = table.anchorPath.length === 1 ? 'patient' : `anchor ${table.anchor}`
     this.#found.set(table.name, { table, found, rows })
@@ -235,16 +245,16 @@ export function anchorLevels({ patient, tables }: Manifest): TableManifest[][] {
 }
 
 /**
- * The values of `table`'s anchor that lead to the patient, as fields: of the table that the way goes through, the rows
- * that are known to be the patient's say them.
+ * The values of `table`'s anchor that lead to the patients, as fields: of the table that the way goes through, the rows
+ * that are known to be theirs say them.
  */
 export function anchorFields(
   manifest: Manifest,
-  patient: Buffer,
+  patients: readonly Buffer[],
   { anchorPath }: TableManifest,
   rowsOf: (table: string) => readonly StoredRow[],
 ): Buffer[] {
-  if (anchorPath.length <= 2) return [patient]
+  if (anchorPath.length <= 2) return [...patients]
   const through = anchorPath[1]!
   const column = through.slice(through.lastIndexOf('.') + 1)
   const fields = new Map<string, Buffer>()

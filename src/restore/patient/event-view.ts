@@ -70,7 +70,7 @@ export function placeWords(place: HistoryPlace): string {
 
 export function ownWords(own: OwnRestore): string {
   if (own.kind === 'unknown') return `marked as restore ${own.changesetId}, which this repository does not know`
-  return `${own.kind === 'undo' ? 'undo' : 'restore'} ${own.changesetId} by ${own.executor}, ${own.authorisation}`
+  return `${own.kind} ${own.changesetId} by ${own.executor}, ${own.authorisation}`
 }
 
 function fieldsByName(image: RowImage | null): ReadonlyMap<string, string> {

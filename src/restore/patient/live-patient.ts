@@ -8,7 +8,7 @@ import type { Manifest, TableManifest } from '../../repository/manifest.ts'
 import { tableSpec } from '../../repository/table-spec.ts'
 import type { TableInfo } from '../../source/contract.ts'
 import type { LiveRows, RowQuery } from '../../source/row-contract.ts'
-import { anchorFields, anchorLevels, type Closure, type ClosureTable, patientClosure } from './closure.ts'
+import { anchorFields, anchorLevels, type Closure, type ClosureTable, patientsClosure } from './closure.ts'
 import { fieldNumber, referencesOf } from './references.ts'
 import { fieldOf, giveField, isNull, type StoredRow, storedRow } from './stored-row.ts'
 import type { StoredRows } from './stored-rows.ts'
@@ -26,7 +26,7 @@ export interface LiveTable {
 }
 
 export async function livePatient(live: LiveRows, closure: Closure): Promise<ReadonlyMap<string, LiveTable>> {
-  const search = new LiveSearch(live, closure.manifest, closure.patient)
+  const search = new LiveSearch(live, closure.manifest, closure.patients)
   for (const level of anchorLevels(closure.manifest)) {
     for (const table of level) await search.readAnchored(table, rowsIn(closure))
   }
@@ -43,12 +43,16 @@ export interface BothSides {
 /**
  * Then and now at once: the repository is read without waiting for the database, which is asked for each level of tables
  * as soon as it is there and the levels before are known on both sides.
- * @throws as `patientClosure`; schema-changed, source-…
+ * @throws as `patientsClosure`; schema-changed, source-…
  */
-export async function bothSides(stored: StoredRows, patient: Buffer, opening: Promise<LiveRows>): Promise<BothSides> {
+export async function bothSides(
+  stored: StoredRows,
+  patients: readonly Buffer[],
+  opening: Promise<LiveRows>,
+): Promise<BothSides> {
   const { manifest } = stored
-  let searching = opening.then((live) => new LiveSearch(live, manifest, patient))
-  const closure = await patientClosure(stored, patient, (level, pastOf) => {
+  let searching = opening.then((live) => new LiveSearch(live, manifest, patients))
+  const closure = await patientsClosure(stored, patients, (level, pastOf) => {
     searching = searching.then(async (search) => {
       for (const table of level) await search.readAnchored(table, pastOf)
       return search
@@ -75,20 +79,20 @@ class LiveSearch {
   readonly #tables = new Map<string, LiveTable>()
   readonly #live: LiveRows
   readonly #manifest: Manifest
-  readonly #patient: Buffer
+  readonly #patients: readonly Buffer[]
   readonly #infos: ReadonlyMap<string, TableInfo>
 
-  constructor(live: LiveRows, manifest: Manifest, patient: Buffer) {
+  constructor(live: LiveRows, manifest: Manifest, patients: readonly Buffer[]) {
     this.#live = live
     this.#manifest = manifest
-    this.#patient = patient
+    this.#patients = patients
     this.#infos = new Map(live.schema.tables.map((table) => [table.name, table]))
   }
 
   /** Tables come by level. */
   async readAnchored(table: TableManifest, pastOf: RowsOf): Promise<void> {
     const rowsOf = (name: string) => [...pastOf(name), ...this.#present(name)]
-    const anchors = anchorFields(this.#manifest, this.#patient, table, rowsOf)
+    const anchors = anchorFields(this.#manifest, this.#patients, table, rowsOf)
     await this.#read(table, [{ columns: [table.anchor!], values: anchors.map((field) => [field]) }])
   }
 

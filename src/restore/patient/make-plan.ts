@@ -15,6 +15,7 @@ import { factsOf } from './row-status.ts'
 import { fieldOfText } from './stored-row.ts'
 import type { StoredRows } from './stored-rows.ts'
 import { undoContent } from './undo.ts'
+import { planUnmerge, type UnmergeWish } from './unmerge.ts'
 
 const LOCK_TIMEOUT_MS = 5_000
 /** Longer ago, and the ward has gone on. */
@@ -45,9 +46,26 @@ export interface PatientToPlan {
 /** Nothing is changed. @throws schema-changed, plan-refused, source-… */
 export async function makePatientPlan(order: PlanOrder, asked: PatientToPlan): Promise<MadePlan> {
   return await makePlan(order, asked.asked, async (opening) => {
-    const sides = await bothSides(asked.stored, fieldOfText(asked.patient), opening)
+    const sides = await bothSides(asked.stored, [fieldOfText(asked.patient)], opening)
     const facts = await factsOf(sides, asked.stored)
     return planContent(planPatient(sides.closure, facts, asked.wish))
+  })
+}
+
+export interface MergeToPlan extends Omit<PatientToPlan, 'patient' | 'wish'> {
+  /** The two patients' keys, as text. */
+  readonly patients: readonly [string, string]
+  readonly wish: UnmergeWish
+}
+
+/** Nothing is changed. @throws as `planUnmerge`; source-… */
+export async function makeUnmergePlan(
+  order: PlanOrder,
+  { stored, patients, asked, wish }: MergeToPlan,
+): Promise<MadePlan> {
+  return await makePlan(order, asked, async (opening) => {
+    const sides = await bothSides(stored, patients.map(fieldOfText), opening)
+    return planContent(planUnmerge(sides.closure, await factsOf(sides, stored), wish))
   })
 }
 

@@ -11,7 +11,7 @@ import { hasNumber, isTransactionOf, parseMark } from './own-transaction.ts'
 
 export type OwnRestore =
   | {
-      readonly kind: 'restore' | 'undo'
+      readonly kind: Changeset['kind']
       readonly changesetId: string
       readonly authorisation: string
       readonly executor: string

@@ -9,9 +9,9 @@ export function planContent(plan: PatientPlan): PlanContent {
   const { sourceName, snapshotId, position } = plan.manifest
   const groups = Map.groupBy(plan.needed, (fact) => fact.needed.table.name)
   return {
-    kind: { kind: 'restore', policy: plan.policy },
+    kind: plan.kind,
     sourceName,
-    patient: plan.patient,
+    patients: plan.patients,
     moment: { snapshotId, lsn: position.lsn, sourceTime: position.sourceTime },
     tables: plan.tables.map(contentTable),
     needed: [...groups].map(([table, facts]) => ({
@@ -39,10 +39,11 @@ function contentTable(planned: PlannedTable): ContentTable {
 }
 
 function contentRow(row: PlannedRow, columns: readonly string[]): ContentRow {
-  const { status, action, past, present, cause } = row
+  const { status, action, past, present, cause, goesTo } = row
   const { key } = (past ?? present)!
   const lineOf = (side: StoredRow | null) => (side ? sharedLine(side, columns) : null)
-  return { status, action, key, past: lineOf(past), present: lineOf(present), changed: row.columns, cause }
+  const whose = goesTo && { goesTo }
+  return { status, action, key, past: lineOf(past), present: lineOf(present), changed: row.columns, cause, ...whose }
 }
 
 function sharedLine(row: StoredRow, columns: readonly string[]): Buffer {

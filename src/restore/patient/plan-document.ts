@@ -10,13 +10,12 @@ import { z } from 'zod'
 import { Failure } from '../../errors.ts'
 import { canonicalBytes, parseCanonical } from '../../repository/canonical-json.ts'
 import type { Repository } from '../../repository/repository.ts'
-import { OBJECT_TYPES, openObject, sealObject } from '../../repository/sealed-object.ts'
 import { agentKey, refused, type Signature, signAs, signatureSchema, verifySigned } from '../../repository/signers.ts'
 import { encodeKey } from '../../repository/tree/key.ts'
 import type { ReadPosition, SourceIdentity } from '../../source/contract.ts'
 import type { LeftOut } from './closure.ts'
-import { packLines, unpackLines } from './packed-lines.ts'
-import { POLICIES, type RowAction } from './plan.ts'
+import { POLICIES, type RowAction, UNMERGE_POLICIES } from './plan.ts'
+import { openValues, sealValues, type TableValues } from './plan-values.ts'
 import { DIGEST_BYTES, RowDigests } from './row-digests.ts'
 import { groupsOf } from './row-groups.ts'
 import type { RowStatus } from './row-status.ts'
@@ -29,11 +28,13 @@ const count = z.int().nonnegative()
 
 /** Rows that are alike, in the order of the sealed ones. */
 const groupSchema = z.strictObject({
-  status: z.enum(['missing', 'changed', 'same', 'newer', 'conflicting']),
+  status: z.enum(['missing', 'changed', 'moved', 'same', 'newer', 'conflicting']),
   action: z.enum(['insert', 'update', 'delete', 'none']),
   /** Of changed rows: which differ. */
   columns: z.array(z.string()),
   cause: z.string().nullable(),
+  /** Of a merge that is taken back: the pseudonym of whose they will be, where that is another than now. */
+  goesTo: z.string().optional(),
   rows: count,
   /** Base64: of each row 32 bytes, the keyed digest of its key, of what it is to be and of what it was found to be. */
   digests: z.base64(),
@@ -53,12 +54,15 @@ const planSchema = z.strictObject({
   }),
   /** Pseudonym. */
   patient: z.string(),
+  /** Of the other one of a merge that is taken back. */
+  otherPatient: z.string().optional(),
   moment: z.strictObject({ asked: z.string(), snapshotId: z.string(), lsn: z.string(), sourceTime: z.string() }),
   /** Where the live database stood. */
   lookedAt: z.strictObject({ lsn: z.string(), visible: z.string(), sourceTime: z.string() }),
-  /** What it is: a restore under a policy, or the undoing of a changeset. */
+  /** What it is: a restore under a policy, the taking back of a merge, or the undoing of a changeset. */
   kind: z.discriminatedUnion('kind', [
     z.strictObject({ kind: z.literal('restore'), policy: z.enum(POLICIES) }),
+    z.strictObject({ kind: z.literal('unmerge'), policy: z.enum(UNMERGE_POLICIES) }),
     z.strictObject({ kind: z.literal('undo'), changesetId: z.string() }),
   ]),
   requester: z.string(),
@@ -82,14 +86,8 @@ const planSchema = z.strictObject({
   /** Rows elsewhere that the patient's refer to. */
   needed: z.array(z.strictObject({ table: z.string(), rows: count, gone: count })),
   leftOut: z.array(z.strictObject({ table: z.string(), reason: z.string() })),
-  /** Base64: see `planValuesSchema`. */
+  /** Base64: see plan-values.ts. */
   sealed: z.base64(),
-})
-
-/** Lines of the rows that differ, table by table and group by group, as `packLines` has them. */
-const planValuesSchema = z.strictObject({
-  patient: z.string(),
-  tables: z.array(z.strictObject({ past: z.string(), present: z.string() })),
 })
 
 const signedPlanSchema = z.strictObject({ plan: z.unknown(), signature: signatureSchema })
@@ -101,8 +99,8 @@ type Group = z.infer<typeof groupSchema>
 export interface PlanContent {
   readonly kind: PlanDocument['kind']
   readonly sourceName: string
-  /** The patient's key, as a field of a line. */
-  readonly patient: Buffer
+  /** The patient's key, as a field of a line; of a merge, both. */
+  readonly patients: readonly Buffer[]
   readonly moment: Omit<PlanDocument['moment'], 'asked'>
   readonly tables: readonly ContentTable[]
   readonly needed: PlanDocument['needed']
@@ -129,6 +127,8 @@ export interface ContentRow {
   readonly present: Buffer | null
   readonly changed: readonly string[]
   readonly cause: string | null
+  /** The key of the patient whose it will be, where that is another than now. */
+  readonly goesTo?: Buffer
 }
 
 export interface PlanFacts {
@@ -156,15 +156,20 @@ export async function writePlan(repository: Repository, content: PlanContent, fa
   const signed = canonicalBytes(document)
   const signature = signAs(agentKey(await repository.signers()), PLAN_PURPOSE, signed)
   const tables = inGroups.tables.map(({ groups }, index) => {
-    const { groups: _, ...table } = document.tables[index]!
-    return { ...table, rows: groups.flat().map(planRow) }
+    const { groups: documents, ...table } = document.tables[index]!
+    return { ...table, rows: groups.flatMap((rows, group) => rows.map((row) => planRow(row, documents[group]!))) }
   })
   const sha256 = createHash('sha256').update(signed).digest('hex')
-  return { bytes: planFile(signed, signature), plan: { document, patient: content.patient, tables, sha256 } }
+  return { bytes: planFile(signed, signature), plan: { document, patients: content.patients, tables, sha256 } }
 }
 
-function planRow({ status, action, changed, cause, past, present }: ContentRow): PlanRow {
-  return { status, action, columns: changed, cause, past, present }
+function planRow({ past, present }: ContentRow, { status, action, columns, cause, goesTo }: Group): PlanRow {
+  return { status, action, columns, cause, ...(goesTo !== undefined && { goesTo }), past, present }
+}
+
+/** Pseudonyms of those whose records it is about: one, or the two of a merge. */
+export function subjectsOf({ patient, otherPatient }: Pick<PlanDocument, 'patient' | 'otherPatient'>): string[] {
+  return otherPatient === undefined ? [patient] : [patient, otherPatient]
 }
 
 /** `{"plan":…,"signature":…}`: megabytes that have their spelling are not spelt again. */
@@ -174,7 +179,7 @@ function planFile(signed: Uint8Array, signature: Signature): Uint8Array {
 }
 
 /** A row that differs. */
-export interface PlanRow extends Pick<Group, 'status' | 'action' | 'cause'> {
+export interface PlanRow extends Pick<Group, 'status' | 'action' | 'cause' | 'goesTo'> {
   readonly columns: readonly string[]
   /** Lines of the table's `columns`, without newline; null where there is no row. */
   readonly past: Buffer | null
@@ -188,8 +193,8 @@ export interface PlanTable extends Omit<PlanDocument['tables'][number], 'groups'
 export interface ReadPlan {
   /** What was signed: without a value. */
   readonly document: PlanDocument
-  /** The patient's key, as a field of a line. */
-  readonly patient: Buffer
+  /** The patient's key, as a field of a line; of a merge, both. */
+  readonly patients: readonly Buffer[]
   readonly tables: readonly PlanTable[]
   /** SHA-256 of the plan's canonical JSON, hex: what an approver signs. */
   readonly sha256: string
@@ -212,7 +217,7 @@ export async function readPlan(repository: Repository, file: Uint8Array): Promis
   const signer = verifySigned(await repository.signers(), { ...thing, signature: signed.data.signature })
   if (signer.revocation) throw refused(thing.what, `is signed by key ${signer.signerId}, which was revoked`)
   const sha256 = createHash('sha256').update(bytes).digest('hex')
-  return { document, ...openValues(repository, document), sha256 }
+  return { document, ...openedPart(repository, document), sha256 }
 }
 
 /** What the digest is of. */
@@ -229,13 +234,16 @@ function planDocument(repository: Repository, content: GroupedContent, facts: Pl
   const digests = new RowDigests(repository.keyring.secrets.saltKey)
   const { engine, systemId, databaseOid, databaseName } = facts.target
   const { lsn, visible, sourceTime } = facts.lookedAt
+  const pseudonymOf = (key: Buffer) => repository.keyring.pseudonym(encodeKey([key]))
+  const [patient, otherPatient] = content.patients
   return {
     format: PLAN_FORMAT,
     planId: facts.planId,
     repositoryId: repository.id,
     sourceName: content.sourceName,
     target: { engine, systemId, databaseOid, databaseName },
-    patient: repository.keyring.pseudonym(encodeKey([content.patient])),
+    patient: pseudonymOf(patient!),
+    ...(otherPatient && { otherPatient: pseudonymOf(otherPatient) }),
     moment: { asked: facts.asked, ...content.moment },
     lookedAt: { lsn, visible, sourceTime },
     kind: content.kind,
@@ -250,73 +258,55 @@ function planDocument(repository: Repository, content: GroupedContent, facts: Pl
       columnsNew: [...columnsNew],
       ...(olderBecause !== undefined && { olderBecause }),
       same,
-      groups: groups.map((group) => groupDocument(digests, name, group)),
+      groups: groups.map((group) => groupDocument(digests, name, group, pseudonymOf)),
     })),
     needed: content.needed,
     leftOut: content.leftOut.map((left) => ({ ...left })),
-    sealed: sealValues(repository, content, facts),
+    sealed: sealValues(repository, { patients: content.patients, tables: content.tables.map(linesOf) }, facts),
   }
 }
 
-function groupDocument(digests: RowDigests, table: string, rows: readonly ContentRow[]): Group {
-  const { status, action, changed, cause } = rows[0]!
+function groupDocument(
+  digests: RowDigests,
+  table: string,
+  rows: readonly ContentRow[],
+  pseudonymOf: (key: Buffer) => string,
+): Group {
+  const { status, action, changed, cause, goesTo } = rows[0]!
   const all = digests.of(table, rows).toString('base64')
-  return { status, action, columns: [...changed], cause, rows: rows.length, digests: all }
+  const whose = goesTo && { goesTo: pseudonymOf(goesTo) }
+  return { status, action, columns: [...changed], cause, ...whose, rows: rows.length, digests: all }
 }
 
-function sealValues(repository: Repository, content: GroupedContent, { planId, salt }: PlanFacts): string {
-  const values = {
-    patient: content.patient.toString('latin1'),
-    tables: content.tables.map(({ groups }) => {
-      const [past, present]: (Buffer | null)[][] = [[], []]
-      for (const group of groups) {
-        for (const row of group) {
-          past!.push(row.past)
-          present!.push(row.present)
-        }
-      }
-      return { past: packLines(past!), present: packLines(present!) }
-    }),
-  }
-  const request = { type: OBJECT_TYPES.plan, name: sealedName(planId), key: repository.keyring.currentDataKey, salt }
-  return Buffer.from(sealObject(canonicalBytes(values), request)).toString('base64')
+function linesOf({ groups }: { readonly groups: readonly (readonly ContentRow[])[] }): TableValues {
+  const rows = groups.flat()
+  return { past: rows.map(({ past }) => past), present: rows.map(({ present }) => present) }
 }
 
-function openValues(repository: Repository, { planId, sealed, tables }: PlanDocument) {
-  const name = sealedName(planId)
-  const bytes = openObject(Buffer.from(sealed, 'base64'), { type: OBJECT_TYPES.plan, name }, repository.keyring.dataKey)
-  const values = planValuesSchema.safeParse(parseCanonical(bytes, name))
-  if (!values.success || values.data.tables.length !== tables.length) throw notAPlan()
-  const lines = values.data.tables
-  return {
-    patient: Buffer.from(values.data.patient, 'latin1'),
-    tables: tables.map((table, index) => openTable(table, lines[index]!, name)),
-  }
+/** @throws bad-usage when the sealed part is of another plan's shape */
+function openedPart(
+  repository: Repository,
+  { planId, sealed, tables }: PlanDocument,
+): Pick<ReadPlan, 'patients' | 'tables'> {
+  const rowCounts = tables.map(({ groups }) => groups.reduce((sum, { rows }) => sum + rows, 0))
+  const values = openValues(repository, { planId, sealed, rowCounts })
+  if (!values) throw notAPlan()
+  return { patients: values.patients, tables: tables.map((table, index) => planTable(table, values.tables[index]!)) }
 }
 
-function openTable(
-  { groups, ...table }: PlanDocument['tables'][number],
-  packed: { readonly past: string; readonly present: string },
-  name: string,
-): PlanTable {
-  const total = groups.reduce((sum, { rows }) => sum + rows, 0)
+function planTable({ groups, ...table }: PlanDocument['tables'][number], { past, present }: TableValues): PlanTable {
   if (groups.some(({ rows, digests }) => Buffer.from(digests, 'base64').length !== rows * DIGEST_BYTES))
     throw notAPlan()
-  const past = unpackLines(packed.past, total, name)
-  const present = unpackLines(packed.present, total, name)
   let at = 0
-  const rows = groups.flatMap(({ status, action, columns, cause, rows: wanted }) =>
+  const rows = groups.flatMap(({ status, action, columns, cause, goesTo, rows: wanted }) =>
     Array.from({ length: wanted }, (): PlanRow => {
-      const row = { status, action, columns, cause, past: past[at]!, present: present[at]! }
+      const whose = goesTo !== undefined && { goesTo }
+      const row = { status, action, columns, cause, ...whose, past: past[at]!, present: present[at]! }
       at += 1
       return row
     }),
   )
   return { ...table, rows }
-}
-
-function sealedName(planId: string): string {
-  return `plans/${planId}`
 }
 
 function parsedFile(file: Uint8Array): unknown {

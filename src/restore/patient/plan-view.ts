@@ -1,7 +1,7 @@
 /** A plan as it is shown before anything is written: counts for everybody, rows masked unless values are asked for. */
 import type { PlanDocument, PlanRow, ReadPlan } from './plan-document.ts'
 
-export const STATUSES = ['missing', 'changed', 'newer', 'conflicting'] as const
+export const STATUSES = ['missing', 'changed', 'moved', 'newer', 'conflicting'] as const
 export const ACTIONS = ['insert', 'update', 'delete'] as const
 /** Of a value: enough to know it by, too little to be read over a shoulder. */
 const MASK_KEEPS = 1
@@ -13,6 +13,8 @@ export interface ShownRow {
   readonly status: PlanRow['status']
   readonly action: PlanRow['action']
   readonly cause: string | null
+  /** The pseudonym of whose it will be, where that is another than now. */
+  readonly goesTo?: string
   /** Those that differ; all of them where there is nothing to compare with. */
   readonly columns: readonly ShownColumn[]
 }
@@ -27,13 +29,28 @@ export interface ShownColumn {
 /** Without rows and values. */
 export function planRecord({ document, sha256 }: ReadPlan) {
   const { sealed: _, tables, ...rest } = document
-  return { ...rest, sha256, tables: tables.map(({ groups, ...table }) => ({ ...table, ...countsOf(groups) })) }
+  return {
+    ...rest,
+    sha256,
+    tables: tables.map(({ groups, ...table }) => ({ ...table, ...countsOf(groups), ...goingOf(groups) })),
+  }
+}
+
+/** Rows that change hands, by the pseudonym of whose they will be; nothing where none does. */
+function goingOf(groups: Groups): { readonly goesTo?: Readonly<Record<string, number>> } {
+  const going = Map.groupBy(
+    groups.filter(({ goesTo }) => goesTo !== undefined),
+    ({ goesTo }) => goesTo!,
+  )
+  if (going.size === 0) return {}
+  const counted = [...going].map(([patient, own]) => [patient, own.reduce((sum, { rows }) => sum + rows, 0)] as const)
+  return { goesTo: Object.fromEntries(counted) }
 }
 
 /** Row by row, in the plan's order. */
 export function* shownRows({ tables }: ReadPlan, showValues: boolean): Generator<ShownRow> {
   for (const { name: table, columns: all, rows } of tables) {
-    for (const { status, action, cause, columns: differing, past, present } of rows) {
+    for (const { status, action, cause, goesTo, columns: differing, past, present } of rows) {
       const names = differing.length > 0 ? differing : all
       const [then, now] = [past, present].map((line) => (line === null ? null : line.toString('latin1').split('\t')))
       const columns = names.map((name) => {
@@ -41,7 +58,7 @@ export function* shownRows({ tables }: ReadPlan, showValues: boolean): Generator
         const [before, after] = [now, then].map((fields) => shownField(fields?.[field] ?? null, showValues))
         return { name, past: after!, present: before! }
       })
-      yield { table, status, action, cause, columns }
+      yield { table, status, action, cause, ...(goesTo !== undefined && { goesTo }), columns }
     }
   }
 }

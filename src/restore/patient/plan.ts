@@ -6,10 +6,14 @@
  *     missing    put back        left            left           left, with their cause
  *     changed    put back        set back        left           left, with their cause
  *     exact      put back        set back        taken out      left, with their cause
+ *
+ * Rows that a wrong merge moved are told as moved only where both patients are named (unmerge.ts), and go back under every
+ * policy.
  */
 import { Failure } from '../../errors.ts'
 import type { Manifest } from '../../repository/manifest.ts'
 import type { Closure, LeftOut } from './closure.ts'
+import type { PlanDocument } from './plan-document.ts'
 import { fieldNumber, type Reference, referencesOf } from './references.ts'
 import type { NeededFact, PatientFacts, RowFact, RowStatus, TableFacts } from './row-status.ts'
 import { type Selection, type Selects, selector } from './selection.ts'
@@ -17,6 +21,8 @@ import { fieldsText } from './stored-row.ts'
 
 export const POLICIES = ['missing', 'changed', 'exact'] as const
 export type Policy = (typeof POLICIES)[number]
+/** Of two patients: what was written since is whose it is by what it hangs on, and never taken out. */
+export const UNMERGE_POLICIES = ['missing', 'changed'] as const
 export type RowAction = 'insert' | 'update' | 'delete' | 'none'
 
 export interface PlanWish {
@@ -28,6 +34,8 @@ export interface PlanWish {
 
 export interface PlannedRow extends RowFact {
   readonly action: RowAction
+  /** The key of the patient whose it will be, where that is another than now. */
+  readonly goesTo?: Buffer
 }
 
 export interface PlannedTable extends Omit<TableFacts, 'rows'> {
@@ -36,8 +44,8 @@ export interface PlannedTable extends Omit<TableFacts, 'rows'> {
 
 export interface PatientPlan {
   readonly manifest: Manifest
-  readonly patient: Buffer
-  readonly policy: Policy
+  readonly kind: Exclude<PlanDocument['kind'], { readonly kind: 'undo' }>
+  readonly patients: readonly Buffer[]
   readonly tables: readonly PlannedTable[]
   readonly needed: readonly NeededFact[]
   readonly leftOut: readonly LeftOut[]
@@ -47,6 +55,7 @@ const ACTIONS: Readonly<Record<RowStatus, Readonly<Record<Policy, RowAction>>>> 
   missing: { missing: 'insert', changed: 'insert', exact: 'insert' },
   changed: { missing: 'none', changed: 'update', exact: 'update' },
   newer: { missing: 'none', changed: 'none', exact: 'delete' },
+  moved: { missing: 'update', changed: 'update', exact: 'update' },
   same: { missing: 'none', changed: 'none', exact: 'none' },
   conflicting: { missing: 'none', changed: 'none', exact: 'none' },
 }
@@ -56,18 +65,29 @@ const ACTIONS: Readonly<Record<RowStatus, Readonly<Record<Policy, RowAction>>>> 
  * need are gone and that is not accepted
  */
 export function planPatient(closure: Closure, facts: PatientFacts, wish: PlanWish): PatientPlan {
-  const { manifest, patient, leftOut } = closure
+  const { manifest, patients, leftOut } = closure
   refuseStranger(closure)
   const isWanted = selector(manifest, facts.tables, wish.selection)
-  const tables = withParents(
-    manifest,
-    facts.tables.map((table) => planTable(table, wish.policy, isWanted)),
-  )
-  if (!wish.acceptLoss) refuseLoss(tables)
-  return { manifest, patient, policy: wish.policy, tables, needed: facts.needed, leftOut }
+  const tables = planTables(manifest, facts.tables, { ...wish, isWanted })
+  const kind = { kind: 'restore', policy: wish.policy } as const
+  return { manifest, kind, patients, tables, needed: facts.needed, leftOut }
 }
 
-function planTable(table: TableFacts, policy: Policy, isWanted: Selects): PlannedTable {
+export interface TablesWish extends Pick<PlanWish, 'policy' | 'acceptLoss'> {
+  readonly isWanted: Selects
+}
+
+/** @throws schema-changed, as `planPatient` */
+export function planTables(manifest: Manifest, facts: readonly TableFacts[], wish: TablesWish): PlannedTable[] {
+  const tables = withParents(
+    manifest,
+    facts.map((table) => planTable(table, wish)),
+  )
+  if (!wish.acceptLoss) refuseLoss(tables)
+  return tables
+}
+
+function planTable(table: TableFacts, { policy, isWanted }: TablesWish): PlannedTable {
   const rows = table.rows.map((fact): PlannedRow => {
     const action = isWanted(table, fact) ? ACTIONS[fact.status][policy] : 'none'
     const obstacle = action === 'delete' ? deleteObstacle(table) : null

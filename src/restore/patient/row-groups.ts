@@ -8,7 +8,7 @@ export function groupsOf(rows: readonly ContentRow[]): ContentRow[][] {
   let last: ContentRow[] = []
   for (const row of rows) {
     if (last[0] === undefined || !isPlainly(row, last[0])) {
-      const kind = JSON.stringify([row.status, row.action, row.changed, row.cause])
+      const kind = JSON.stringify([row.status, row.action, row.changed, row.cause, row.goesTo?.toString('latin1')])
       last = groups.get(kind) ?? []
       groups.set(kind, last)
     }
@@ -18,7 +18,10 @@ export function groupsOf(rows: readonly ContentRow[]): ContentRow[][] {
 }
 
 /** Alike, with nothing more to say of either than what they are. */
-function isPlainly({ status, action, changed, cause }: ContentRow, other: ContentRow): boolean {
-  const isPlain = changed.length === 0 && cause === null && other.changed.length === 0 && other.cause === null
-  return isPlain && status === other.status && action === other.action
+function isPlainly(row: ContentRow, other: ContentRow): boolean {
+  return isPlain(row) && isPlain(other) && row.status === other.status && row.action === other.action
+}
+
+function isPlain({ changed, cause, goesTo }: ContentRow): boolean {
+  return changed.length === 0 && cause === null && goesTo === undefined
 }

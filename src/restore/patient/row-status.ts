@@ -16,7 +16,8 @@ import { anchorReferencesOf, fieldNumber, referencesOf } from './references.ts'
 import { fieldOf, fieldsText, isSameLine, type StoredRow } from './stored-row.ts'
 import type { StoredRows } from './stored-rows.ts'
 
-export type RowStatus = 'missing' | 'changed' | 'same' | 'newer' | 'conflicting'
+/** `moved`: unmerge.ts says it of a row that `factsOf` found changed or newer. */
+export type RowStatus = 'missing' | 'changed' | 'moved' | 'same' | 'newer' | 'conflicting'
 
 export interface RowFact {
   readonly status: RowStatus
@@ -92,7 +93,8 @@ async function withOwners(stored: StoredRows, table: TableManifest, facts: reado
 }
 
 const ELSEWHERE = 'its key is in use for somebody else now'
-const WITHOUT_PARENT = 'the row that it hangs on is somebody else’s now, or cannot be put back'
+/** Of what hangs on another conflict. */
+export const WITHOUT_PARENT = 'the row that it hangs on is somebody else’s now, or cannot be put back'
 
 /**
  * What hangs on a row that cannot be put back, or is somebody else's now, is left alone too (F20): and so on down. Along

@@ -21,7 +21,9 @@ export async function undoContent(
   return {
     kind: { kind: 'undo', changesetId: changeset.changesetId },
     sourceName: changeset.sourceName,
-    patient: Buffer.from(changeset.patient, 'latin1'),
+    patients: [changeset.patient, changeset.otherPatient].flatMap((key) =>
+      key === undefined ? [] : [Buffer.from(key, 'latin1')],
+    ),
     moment: { snapshotId: changeset.snapshotId, lsn: '', sourceTime: changeset.startedAt },
     tables,
     needed: [],

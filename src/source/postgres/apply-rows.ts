@@ -79,9 +79,10 @@ async function begin(session: Session, request: ApplyRequest): Promise<void> {
     `SET LOCAL lock_timeout = ${Math.ceil(request.lockTimeoutMs)}; ` +
       `SET LOCAL statement_timeout = ${Math.ceil(request.statementTimeoutMs)}`,
   )
-  const [row] = await session.query('SELECT pg_try_advisory_xact_lock($1::bigint) AS held', [`${request.patientLock}`])
-  if (row?.held === 't') return
-  throw patientBusy()
+  for (const lock of request.patientLocks) {
+    const [row] = await session.query('SELECT pg_try_advisory_xact_lock($1::bigint) AS held', [`${lock}`])
+    if (row?.held !== 't') throw patientBusy()
+  }
 }
 
 async function transactionId(session: Session): Promise<string> {

@@ -78,7 +78,7 @@ async function begin(session: Session, request: ApplyRequest) {
   await session.query(`SET XACT_ABORT ON; SET DEADLOCK_PRIORITY LOW; SET LOCK_TIMEOUT ${lockTimeoutMs}`)
   await session.query('SET TRANSACTION ISOLATION LEVEL READ COMMITTED')
   await session.query('BEGIN TRANSACTION')
-  if (!(await lockPatient(session, request.patientLock))) throw patientBusy()
+  for (const lock of request.patientLocks) if (!(await lockPatient(session, lock))) throw patientBusy()
   // A name for the record: SQL Server answers no question about a transaction that is over.
   const [row] = await session.query('SELECT CONVERT(nvarchar(36), NEWID()) AS id')
   const transaction: AppliedTransaction = { id: row?.id ?? '', identity }

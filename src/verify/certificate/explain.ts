@@ -11,7 +11,7 @@
 import { Failure } from '../../errors.ts'
 import { isDamage } from '../../repository/damage.ts'
 import type { Repository } from '../../repository/repository.ts'
-import { readChangeset, readOutcome } from '../../restore/patient/changeset.ts'
+import { type Changeset, readChangeset, readOutcome } from '../../restore/patient/changeset.ts'
 import { type ChangesetMark, isTransactionOf, parseMark } from '../../restore/patient/own-transaction.ts'
 import { type AuditEntries, textOfColumn } from './audit-entries.ts'
 import type { ClosedRecords } from './closed-records.ts'
@@ -47,7 +47,7 @@ export interface Explained {
 /** A restore of ours within the period. */
 export interface KnownChangeset {
   readonly id: string
-  readonly kind: 'restore' | 'undo'
+  readonly kind: Changeset['kind']
   readonly authorisation: string
   readonly at: ChangeMoment
 }

@@ -88,7 +88,7 @@ async function write(
   await applyRows(connection, {
     expected,
     edits,
-    patientLock: 0n,
+    patientLocks: [0n],
     mark: 'drill',
     searchPath: '"$user", public',
     triggerColumns: new Set(),

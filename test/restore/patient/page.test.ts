@@ -36,7 +36,7 @@ function plan(rows: number): ReadPlan {
       leftOut: [{ table: 'public.x', reason: EVIL }],
       sealed: '',
     },
-    patient: Buffer.from('1'),
+    patients: [Buffer.from('1')],
     tables: [{ ...table, rows: Array.from({ length: rows }, () => ({ ...row, columns: ['body'] })) }],
     sha256: 'digest',
   }

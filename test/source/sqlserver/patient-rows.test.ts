@@ -199,7 +199,7 @@ async function apply(
   return await applyRows(settings, {
     edits: written,
     expected: identity,
-    patientLock: 7n,
+    patientLocks: [7n],
     mark: 'changeset of a test',
     searchPath: '',
     triggerColumns,

@@ -2,7 +2,7 @@
  * A plan as a page that somebody reads who knows the patient and not the database: counts by category, then every row,
  * now beside afterwards. One file, without a script, that fetches nothing.
  */
-import type { PlanDocument, ReadPlan } from '../plan-document.ts'
+import { type PlanDocument, type ReadPlan, subjectsOf } from '../plan-document.ts'
 import { ACTIONS, countsOf, type ShownRow, STATUSES, shownRows } from '../plan-view.ts'
 import { Html, html } from './html.ts'
 import { style } from './style.ts'
@@ -22,7 +22,7 @@ const ROWS_OF_TABLE_MAX = 500
 export function planHtml(plan: ReadPlan, { language, showValues }: PageWish): string {
   const text = words[language]
   const { document } = plan
-  const title = document.kind.kind === 'undo' ? text.undoTitle : text.title
+  const title = text.titles[document.kind.kind]
   const page = html`<!doctype html>
 <html lang="${language === 'zh' ? 'zh-CN' : 'en'}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
@@ -42,19 +42,23 @@ ${facts(plan, text)}${totals(document, text)}${notes(document, text)}
 
 function facts({ document, sha256 }: ReadPlan, text: Words): Html {
   const { kind, moment, target } = document
-  const policy = kind.kind === 'restore' ? text.policies[kind.policy] : `${text.undoTitle}: ${kind.changesetId}`
   const lines: readonly (readonly [string, Html])[] = [
-    [text.patient, html`<code>${document.patient}</code>`],
+    ...subjectsOf(document).map((patient) => [text.patient, html`<code>${patient}</code>`] as const),
     [text.asOf, html`${shownTime(moment.sourceTime)}`],
     [text.lookedAt, html`${shownTime(document.lookedAt.sourceTime)}`],
     [text.into, html`${target.databaseName}`],
-    [text.policy, html`${policy}`],
+    [text.policy, html`${whatIsDone(kind, text)}`],
     [text.requester, html`${document.requester}`],
     [text.expires, html`${shownTime(document.expiresAt)}`],
     [text.plan, html`<code>${document.planId}</code>`],
     [text.digest, html`<code>${sha256}</code>`],
   ]
   return html`<dl>${lines.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`
+}
+
+function whatIsDone(kind: PlanDocument['kind'], text: Words): string {
+  if (kind.kind === 'undo') return `${text.titles.undo}: ${kind.changesetId}`
+  return kind.kind === 'unmerge' ? text.unmergePolicies[kind.policy] : text.policies[kind.policy]
 }
 
 /** To the second, with its offset: ISO 8601 is read by nobody at three in the morning. */
@@ -134,7 +138,8 @@ function tables(plan: ReadPlan, text: Words, showValues: boolean): Html[] {
   })
 }
 
-function rowCard({ status, action, cause, columns }: ShownRow, text: Words): Html {
+function rowCard({ status, action, cause, goesTo, columns }: ShownRow, text: Words): Html {
+  const whose = goesTo === undefined ? html`` : html`<span>${text.goesTo} <code>${goesTo}</code></span>`
   const why = cause === null ? html`` : html`<span>${cause}</span>`
   const lines = columns.map(({ name, past, present }) => {
     const [now, afterwards] = [present, action === 'none' ? present : past]
@@ -142,7 +147,7 @@ function rowCard({ status, action, cause, columns }: ShownRow, text: Words): Htm
     const isChanged = now !== will && action !== 'none'
     return html`<tr><td>${name}</td>${cell(now, isChanged ? 'was' : '', text)}${cell(will, isChanged ? 'will' : '', text)}</tr>`
   })
-  return html`<article class="row is-${action}"><header><span class="tag ${action}">${text.actions[action]}</span><span>${text.statuses[status]}</span>${why}</header>
+  return html`<article class="row is-${action}"><header><span class="tag ${action}">${text.actions[action]}</span><span>${text.statuses[status]}</span>${whose}${why}</header>
 <table><thead><tr><th>${text.column}</th><th>${text.now}</th><th>${text.afterwards}</th></tr></thead><tbody>${lines}</tbody></table></article>
 `
 }

@@ -1,20 +1,21 @@
 /** What the page of a plan says, in the languages of those who read it. */
-import type { RowAction } from '../plan.ts'
+import type { Policy, RowAction, UNMERGE_POLICIES } from '../plan.ts'
+import type { PlanDocument } from '../plan-document.ts'
 import type { RowStatus } from '../row-status.ts'
 
 export const LANGUAGES = ['zh', 'en'] as const
 export type Language = (typeof LANGUAGES)[number]
 
 export interface Words {
-  readonly title: string
-  readonly undoTitle: string
+  readonly titles: Readonly<Record<PlanDocument['kind']['kind'], string>>
   readonly nothingYet: string
   readonly patient: string
   readonly asOf: string
   readonly lookedAt: string
   readonly into: string
   readonly policy: string
-  readonly policies: Readonly<Record<'missing' | 'changed' | 'exact', string>>
+  readonly policies: Readonly<Record<Policy, string>>
+  readonly unmergePolicies: Readonly<Record<(typeof UNMERGE_POLICIES)[number], string>>
   readonly requester: string
   readonly expires: string
   readonly plan: string
@@ -42,6 +43,8 @@ export interface Words {
   readonly leftOut: string
   readonly attention: string
   readonly conflict: string
+  /** Before the pseudonym of whose a row will be. */
+  readonly goesTo: string
   readonly more: (rows: string) => string
   readonly approval: string
   readonly approver: string
@@ -50,8 +53,7 @@ export interface Words {
 }
 
 const zh: Words = {
-  title: '患者数据恢复方案',
-  undoTitle: '撤销恢复的方案',
+  titles: { restore: '患者数据恢复方案', unmerge: '患者误合并的拆分方案', undo: '撤销恢复的方案' },
   nothingYet: '以下内容尚未写入数据库。经他人批准后方可执行；执行前会逐行核对，任何一行有变动即停止。',
   patient: '患者代号',
   asOf: '恢复到',
@@ -63,6 +65,10 @@ const zh: Words = {
     changed: '补回缺失的行，并改回被修改的行',
     exact: '完全恢复：补回、改回，并移除新增的行',
   },
+  unmergePolicies: {
+    missing: '误移到另一患者名下的行全部归还原患者，并补回缺失的行；其余内容不动',
+    changed: '误移到另一患者名下的行全部归还原患者并恢复原内容，补回缺失的行，改回被修改的行',
+  },
   requester: '申请人',
   expires: '有效期至',
   plan: '方案编号',
@@ -71,7 +77,7 @@ const zh: Words = {
   category: '类别',
   table: '数据表',
   same: '一致',
-  statuses: { missing: '缺失', changed: '被修改', same: '一致', newer: '新增', conflicting: '冲突' },
+  statuses: { missing: '缺失', changed: '被修改', moved: '归属已变', same: '一致', newer: '新增', conflicting: '冲突' },
   actions: { insert: '补回', update: '改回', delete: '移除', none: '不动' },
   total: '合计',
   rest: (tables) => `其余 ${tables} 个数据表，全部一致`,
@@ -89,6 +95,7 @@ const zh: Words = {
   leftOut: '未包括',
   attention: '请注意',
   conflict: '冲突，保持不动',
+  goesTo: '归还给',
   more: (rows) => `另有 ${rows} 行未在此页列出；方案文件中包含全部行。`,
   approval: '批准',
   approver: '批准人',
@@ -97,8 +104,11 @@ const zh: Words = {
 }
 
 const en: Words = {
-  title: 'Plan to restore a patient’s records',
-  undoTitle: 'Plan to take a restore back',
+  titles: {
+    restore: 'Plan to restore a patient’s records',
+    unmerge: 'Plan to take a wrong merge of two patients apart',
+    undo: 'Plan to take a restore back',
+  },
   nothingYet:
     'None of this has been written. Another person has to approve it; before it is carried out every row is compared again, and one that has moved stops it.',
   patient: 'Patient',
@@ -111,6 +121,11 @@ const en: Words = {
     changed: 'missing rows are put back, changed rows are set back',
     exact: 'missing rows are put back, changed ones set back, new ones taken out',
   },
+  unmergePolicies: {
+    missing: 'rows that went to the other patient go back, missing rows are put back, nothing else',
+    changed:
+      'rows that went to the other patient go back as they were, missing rows are put back, changed rows set back',
+  },
   requester: 'Asked for by',
   expires: 'Good until',
   plan: 'Plan',
@@ -119,7 +134,14 @@ const en: Words = {
   category: 'Category',
   table: 'Table',
   same: 'same',
-  statuses: { missing: 'missing', changed: 'changed', same: 'same', newer: 'new', conflicting: 'conflict' },
+  statuses: {
+    missing: 'missing',
+    changed: 'changed',
+    moved: 'moved',
+    same: 'same',
+    newer: 'new',
+    conflicting: 'conflict',
+  },
   actions: { insert: 'put back', update: 'set back', delete: 'take out', none: 'left' },
   total: 'Total',
   rest: (tables) => `${tables} other tables, in which nothing differs`,
@@ -137,6 +159,7 @@ const en: Words = {
   leftOut: 'Left out',
   attention: 'Please note',
   conflict: 'conflicts, left alone',
+  goesTo: 'goes to',
   more: (rows) => `${rows} more rows are not on this page; the plan’s file has all of them.`,
   approval: 'Approval',
   approver: 'Approver',
